@@ -1,0 +1,4 @@
+//! Countersign: a self-hosted session service.
+
+pub mod model;
+pub mod store;

@@ -1,0 +1,19 @@
+//! The words of the system: what an account, a session and a moment are.
+//!
+//! Everything else builds on these types, and they build on nothing of ours. They hold the rules
+//! that are about one value alone (what a valid e-mail is, when a session is over, what makes a
+//! presented token a copy). A new word gets a file of its own here.
+
+pub mod account;
+pub mod clock;
+pub mod email;
+pub mod ids;
+pub mod password;
+pub mod session;
+
+pub use account::{Account, AccountState, PasswordHash};
+pub use clock::{Clock, Timestamp};
+pub use email::Email;
+pub use ids::{AccountId, SessionId, TokenId};
+pub use password::Password;
+pub use session::{Presented, Replay, Session, Transport};

@@ -1,0 +1,64 @@
+//! What can go wrong with a store.
+
+use std::path::PathBuf;
+
+/// Why an operation was not done. In every case nothing of it is recorded, or will show later.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot record or read now: disk full, I/O error, connection lost, shutting down.
+    /// It heals by itself when the cause is gone; the text is for the log, never for a client.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// A record does not decode: written by another version, or damaged.
+    #[error("a {kind} record in the store cannot be read: {reason}")]
+    Damaged {
+        /// What kind of record it is.
+        kind: &'static str,
+        /// Why, for the log.
+        reason: String,
+    },
+}
+
+/// Why a store could not be opened. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "the data directory {dir} is in use by another process{}: stop it first, or choose another \
+         directory with --data-dir",
+        .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    Locked {
+        /// The data directory.
+        dir: PathBuf,
+        /// The other process, if it left its number.
+        pid: Option<u32>,
+    },
+    /// Not a store of this program.
+    #[error("{dir} does not hold a Countersign store: choose another directory with --data-dir")]
+    Foreign {
+        /// The store's directory.
+        dir: PathBuf,
+    },
+    /// Written by another version.
+    #[error(
+        "the store in {dir} has format {found}, this program writes format {expected}: run the \
+         version that wrote it"
+    )]
+    Version {
+        /// The store's directory.
+        dir: PathBuf,
+        /// The format it has.
+        found: u32,
+        /// The format this program reads and writes.
+        expected: u32,
+    },
+    /// The file system refused.
+    #[error("cannot open the store in {dir}: {reason}")]
+    Io {
+        /// The store's directory.
+        dir: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+}

@@ -1,0 +1,241 @@
+//! What keeps accounts, sessions, counters and revocations: the trait, and who implements it.
+//!
+//! [`Store`] is the contract. Its operations are whole business steps, each atomic: there is no
+//! read-modify-write across two calls, and no saving of whole records. Two backends keep it:
+//! `sled` (embedded, the default) and `memory` (for tests).
+//!
+//! # Writing another store
+//! Implement [`Store`] and run `tests/it/store_contract.rs` on it: that suite is the contract in
+//! executable form. What it cannot show, and every store must keep:
+//!
+//! - **Answered is recorded.** When a method that changes something returns `Ok`, the change
+//!   survives `kill -9` and power loss.
+//! - **Nothing is answered from what is not yet recorded**: neither a read nor a second change.
+//! - **An error changed nothing.** What returned `Err` is not there later, not even half.
+//! - **It heals.** After `Unavailable`, the same store value works again once the cause is gone.
+
+pub mod error;
+
+use async_trait::async_trait;
+pub use error::{OpenError, StoreError};
+use jiff::SignedDuration;
+
+use crate::model::{
+    Account, AccountId, AccountState, Email, PasswordHash, Presented, Replay, Session, SessionId,
+    Timestamp,
+};
+
+/// What a store operation gives.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// The contract of a store; see the [module](self) for what every implementation must keep.
+///
+/// A lookup of something that is not there is `Ok(None)`, not an error. `now` is the moment of the
+/// request: a session that is [over](Session::is_over) at `now` is treated as absent even if it
+/// has not been swept yet.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // --- accounts ---
+
+    /// Adds an account unless its e-mail is taken. Returns whether it was added.
+    async fn create_account(&self, account: Account) -> Result<bool>;
+
+    /// The account with this id.
+    async fn account(&self, id: AccountId) -> Result<Option<Account>>;
+
+    /// The account with this e-mail.
+    async fn account_by_email(&self, email: &Email) -> Result<Option<Account>>;
+
+    /// At most `limit` accounts in the order of their e-mails, from the first after `after`.
+    async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>>;
+
+    /// Sets the state. Disabling ends all sessions of the account in the same step; enabling
+    /// revives none. Returns how many sessions ended, `None` when there is no such account.
+    async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<Option<u64>>;
+
+    /// Removes the account and ends all its sessions. Returns how many sessions ended, `None`
+    /// when there is no such account.
+    async fn remove_account(&self, id: AccountId) -> Result<Option<u64>>;
+
+    /// Replaces the password and ends all sessions of the account except `keep`.
+    ///
+    /// With `checked`, only while that is still the account's password hash and the account is
+    /// active: of two changes that race, one loses. Without, as an operator, in any state.
+    async fn change_password(
+        &self,
+        id: AccountId,
+        checked: Option<&PasswordHash>,
+        new: PasswordHash,
+        keep: Option<SessionId>,
+    ) -> Result<PasswordChange>;
+
+    /// Replaces the hash by one of the same password with other parameters, if it is still
+    /// `checked`. Ends nothing. Returns whether it was replaced.
+    async fn rehash_password(
+        &self,
+        id: AccountId,
+        checked: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool>;
+
+    /// How many visits were counted over all sessions of the account, ended ones included. Zero
+    /// for an account that does not exist.
+    async fn total_visits(&self, id: AccountId) -> Result<u64>;
+
+    // --- sessions ---
+
+    /// Adds a session, only while its account is active and `checked` is still the hash of its
+    /// password: a login that races a disable or a password change loses.
+    ///
+    /// If the account then has more than `max_per_account` sessions, the oldest end in the same
+    /// step. An account's [`copied_at`](Account::copied_at) moves into the new session.
+    async fn create_session(
+        &self,
+        session: Session,
+        checked: &PasswordHash,
+        max_per_account: usize,
+    ) -> Result<Created>;
+
+    /// The session, if it is alive.
+    async fn session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>>;
+
+    /// The account's living sessions, oldest first.
+    async fn sessions(&self, account: AccountId, now: Timestamp) -> Result<Vec<Session>>;
+
+    /// Counts one visit with the presented token.
+    ///
+    /// In one step: is the session alive; is the token a [copy](Session::is_copied) (and then, if
+    /// the policy says so, end the session and note `now` in the account); otherwise move the
+    /// counter to one more than the larger of itself and the token's number, the idle end to the
+    /// earlier of `now + idle` and the absolute end (never back), [`last`](Session::last) to the
+    /// token's number at `now`, and `last_seen_at` to `now`.
+    ///
+    /// A token's number can be above the counter after a restored backup: then the token is right.
+    async fn visit(&self, visit: Visit) -> Result<Visited>;
+
+    /// Moves the idle end to the earlier of `now + idle` and the absolute end (never back), and
+    /// `last_seen_at` to `now`. Counts nothing. `None` when the session is not alive.
+    async fn renew_session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+        idle: SignedDuration,
+    ) -> Result<Option<Session>>;
+
+    /// Ends one session. Returns whether it was alive: of several that race, one is told so, and
+    /// the others are answered only when the end is recorded.
+    async fn revoke_session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// Ends one session because its cookie has two holders, and notes `now` in the account, in
+    /// one step. Returns whether it was alive.
+    async fn revoke_copied_session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// Ends all living sessions of the account except `keep`. Returns how many.
+    async fn revoke_sessions(
+        &self,
+        account: AccountId,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<u64>;
+
+    /// Ends every session of every account that exists when it is called, in one step whatever
+    /// their number: an epoch moves on, and sessions of an earlier epoch are dead.
+    async fn revoke_all_sessions(&self) -> Result<()>;
+
+    // --- upkeep ---
+
+    /// Removes sessions that are dead at `now` from the store, looking at no more than `budget`
+    /// records. Starts at `from` and returns where to go on, `None` when it has come to the end.
+    /// Visits of removed sessions stay in their account's total.
+    async fn sweep(
+        &self,
+        from: Option<SweepCursor>,
+        budget: usize,
+        now: Timestamp,
+    ) -> Result<Swept>;
+
+    /// Whether a change could be recorded now.
+    async fn ping(&self) -> Result<()>;
+
+    /// Records what was accepted, refuses what comes after, and lets go of files and locks.
+    async fn close(&self) -> Result<()>;
+}
+
+/// One visit to be counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Visit {
+    /// What the verified token says.
+    pub token: Presented,
+    /// When the request arrived.
+    pub now: Timestamp,
+    /// How far its use moves the idle end.
+    pub idle: SignedDuration,
+    /// When a token is a copy, and what then.
+    pub replay: Replay,
+}
+
+/// What became of a visit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visited {
+    /// It was counted; the session as it is now.
+    Counted(Session),
+    /// The store knows no such living session: never known, ended, or expired.
+    Absent,
+    /// The token is a copy. Nothing was counted; whether the session ended is the policy's.
+    Copied,
+}
+
+/// What became of a new session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It was added; as it is now, and the sessions that ended to make room for it.
+    Added {
+        /// The new session.
+        session: Session,
+        /// The oldest ones, which ended.
+        ended: Vec<SessionId>,
+    },
+    /// The account is gone, disabled, or has another password by now.
+    AccountChanged,
+}
+
+/// What became of a password change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordChange {
+    /// It was made.
+    Changed {
+        /// How many sessions ended.
+        ended: u64,
+    },
+    /// The account is gone, disabled, or has another password by now.
+    AccountChanged,
+}
+
+/// Where a sweep goes on. Opaque to its caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepCursor(pub(crate) Vec<u8>);
+
+/// What a sweep did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// How many dead sessions were removed.
+    pub removed: u64,
+    /// Where to go on, `None` at the end.
+    pub next: Option<SweepCursor>,
+}
