@@ -205,6 +205,7 @@ pub enum Visited {
 }
 
 /// What became of a new session.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, and never long")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
     /// It was added; as it is now, and the sessions that ended to make room for it.

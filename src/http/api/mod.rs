@@ -10,6 +10,7 @@ mod body;
 mod failure;
 mod session;
 mod sessions;
+mod text;
 mod view;
 
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
