@@ -1,0 +1,38 @@
+//! Signed tokens: what they say, how they are signed, and what it takes to believe one.
+//!
+//! [`Tokens`] is the whole of it for the layers above: it [issues](Tokens::issue) a token for a
+//! [`Grant`] and [verifies](Tokens::verify) a text that claims to be one. It knows nothing of
+//! sessions being alive: that is the store's.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `jwt` | [`Tokens`]: the header, the claims and the times of a session token |
+//! | `claims` | [`Claims`], and reading them without mercy |
+//! | `jws` | the compact serialisation: from text to a payload whose signature was checked |
+//! | `signing` | keys ready for use, as `aws-lc-rs` prepares them |
+//! | `jwk` | keys as JSON, and all that must agree in one before it is used |
+//! | `key_file` | one key, one file |
+//! | `keys` | [`KeySet`]: which key signs, which still verify, and until when |
+//! | `jwks` | what the world may know of them |
+//! | `self_test` | every key is tried out before the service listens |
+//!
+//! To add an algorithm: a variant of [`Algorithm`], and the compiler names every place that has to
+//! know it. To add a claim: a field of [`Claims`] and of [`Grant`].
+
+pub mod algorithm;
+pub mod claims;
+pub mod error;
+pub mod jwk;
+mod jwks;
+pub mod jws;
+pub mod jwt;
+mod key_file;
+pub mod keys;
+mod self_test;
+pub mod signing;
+
+pub use algorithm::Algorithm;
+pub use claims::Claims;
+pub use error::{Defect, KeyDefect, KeyError, SigningFailed};
+pub use jwt::{Grant, Tokens};
+pub use keys::{KeyInfo, KeySet, KeyStatus, list_keys};
