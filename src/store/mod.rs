@@ -14,11 +14,17 @@
 //! - **An error changed nothing.** What returned `Err` is not there later, not even half.
 //! - **It heals.** After `Unavailable`, the same store value works again once the cause is gone.
 
+mod backend;
 pub mod error;
+pub mod memory;
+mod records;
+mod steps;
+mod view;
 
 use async_trait::async_trait;
 pub use error::{OpenError, StoreError};
 use jiff::SignedDuration;
+pub use memory::MemoryStore;
 
 use crate::model::{
     Account, AccountId, AccountState, Email, PasswordHash, Presented, Replay, Session, SessionId,
