@@ -1,4 +1,6 @@
 //! Countersign: a self-hosted session service.
 
 pub mod model;
+pub mod session;
 pub mod store;
+pub mod token;

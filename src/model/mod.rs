@@ -16,4 +16,4 @@ pub use clock::{Clock, Timestamp};
 pub use email::Email;
 pub use ids::{AccountId, SessionId, TokenId};
 pub use password::Password;
-pub use session::{Presented, Replay, Session, Transport};
+pub use session::{Lifetimes, Presented, Replay, Session, Transport};

@@ -21,6 +21,12 @@ impl Password {
         self.0.as_bytes()
     }
 
+    /// The text, for the one place that has to send it on.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
     /// How many characters (Unicode scalar values) it has.
     #[must_use]
     pub fn chars(&self) -> usize {

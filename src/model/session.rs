@@ -98,6 +98,54 @@ pub enum Transport {
     Bearer,
 }
 
+/// How long sessions last (ASVS 7.3.1, 7.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Until a session ends for want of use.
+    pub idle: SignedDuration,
+    /// Until it ends whatever happens.
+    pub absolute: SignedDuration,
+    /// As `idle`, for those who asked to be remembered.
+    pub remember_idle: SignedDuration,
+    /// As `absolute`, for those who asked to be remembered.
+    pub remember_absolute: SignedDuration,
+}
+
+impl Lifetimes {
+    /// The idle time of a session.
+    #[must_use]
+    pub fn idle(&self, remember: bool) -> SignedDuration {
+        if remember {
+            self.remember_idle
+        } else {
+            self.idle
+        }
+    }
+
+    /// The absolute lifetime of a session.
+    #[must_use]
+    pub fn absolute(&self, remember: bool) -> SignedDuration {
+        if remember {
+            self.remember_absolute
+        } else {
+            self.absolute
+        }
+    }
+
+    /// The longest any token can be good for: how long a retired key must verify.
+    #[must_use]
+    pub fn longest_token(&self) -> SignedDuration {
+        self.idle.max(self.remember_idle)
+    }
+
+    /// When a token signed at `now` for `session` ends: the earlier of the idle end that its use
+    /// moves to, and the absolute end.
+    #[must_use]
+    pub fn token_end(&self, session: &Session, now: Timestamp) -> Timestamp {
+        later(now, self.idle(session.remember)).min(session.expires_at)
+    }
+}
+
 /// What to do about a copied token, and when a token counts as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replay {

@@ -27,8 +27,8 @@ use jiff::SignedDuration;
 pub use memory::MemoryStore;
 
 use crate::model::{
-    Account, AccountId, AccountState, Email, PasswordHash, Presented, Replay, Session, SessionId,
-    Timestamp,
+    Account, AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay, Session,
+    SessionId, Timestamp, Transport,
 };
 
 /// What a store operation gives.
@@ -115,10 +115,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Counts one visit with the presented token.
     ///
-    /// In one step: is the session alive; is the token a [copy](Session::is_copied) (and then, if
+    /// In one step: is the session alive, and of the transport that the token came by; is the
+    /// token a [copy](Session::is_copied) (and then, if
     /// the policy says so, end the session and note `now` in the account); otherwise move the
     /// counter to one more than the larger of itself and the token's number, the idle end to the
-    /// earlier of `now + idle` and the absolute end (never back), [`last`](Session::last) to the
+    /// earlier of `now` plus its idle time and the absolute end (never back), [`last`](Session::last) to the
     /// token's number at `now`, and `last_seen_at` to `now`.
     ///
     /// A token's number can be above the counter after a restored backup: then the token is right.
@@ -188,10 +189,12 @@ pub trait Store: Send + Sync + 'static {
 pub struct Visit {
     /// What the verified token says.
     pub token: Presented,
+    /// How it came. A session that travels otherwise is treated as absent.
+    pub transport: Transport,
     /// When the request arrived.
     pub now: Timestamp,
     /// How far its use moves the idle end.
-    pub idle: SignedDuration,
+    pub lifetimes: Lifetimes,
     /// When a token is a copy, and what then.
     pub replay: Replay,
 }

@@ -1,0 +1,146 @@
+//! Every event that is logged and counted, in one place: the log inventory (ASVS 16.1.1).
+//!
+//! One line and one metric per login, refusal, logout and revocation. No event carries an e-mail,
+//! a password, a token or its id; accounts and sessions are named by their ids, which open
+//! nothing. The request's id and address come from the span the HTTP layer opens around it.
+//! A new event is a variant here.
+
+use metrics::counter;
+use tracing::{info, warn};
+
+use super::Refusal;
+use crate::model::{AccountId, SessionId};
+
+/// Something that happened to an account or a session.
+pub(crate) enum Event {
+    SignedUp {
+        account: AccountId,
+    },
+    LoggedIn {
+        account: AccountId,
+        session: SessionId,
+    },
+    LogInRefused {
+        account: Option<AccountId>,
+        reason: &'static str,
+    },
+    TokenRefused {
+        refusal: Refusal,
+    },
+    Visited,
+    Renewed {
+        account: AccountId,
+        session: SessionId,
+    },
+    LoggedOut {
+        account: AccountId,
+        session: SessionId,
+    },
+    Revoked {
+        account: AccountId,
+        ended: u64,
+        reason: &'static str,
+    },
+    AllRevoked,
+    CopyFound {
+        account: AccountId,
+        session: SessionId,
+        revoked: bool,
+    },
+    PasswordChanged {
+        account: AccountId,
+        by: &'static str,
+        ended: u64,
+    },
+    PasswordChangeRefused {
+        account: AccountId,
+    },
+    AccountState {
+        account: AccountId,
+        state: &'static str,
+        ended: u64,
+    },
+}
+
+impl Event {
+    /// Logs and counts it.
+    pub(crate) fn record(self) {
+        match self {
+            Self::SignedUp { account } => {
+                counter!("countersign_sign_ups_total").increment(1);
+                info!(event = "sign_up", %account, "account created");
+            }
+            Self::LoggedIn { account, session } => {
+                counter!("countersign_log_ins_total", "result" => "ok").increment(1);
+                info!(event = "log_in", %account, %session, "logged in");
+            }
+            Self::LogInRefused { account, reason } => {
+                counter!("countersign_log_ins_total", "result" => reason).increment(1);
+                let account = account.map(tracing::field::display);
+                warn!(event = "log_in_refused", account, reason, "log-in refused");
+            }
+            Self::TokenRefused { refusal } => {
+                counter!("countersign_refusals_total", "reason" => refusal.code()).increment(1);
+                // A visitor who is not logged in is no news; a token that is no good may be.
+                if refusal != Refusal::Missing {
+                    warn!(
+                        event = "token_refused",
+                        reason = refusal.code(),
+                        "token refused"
+                    );
+                }
+            }
+            Self::Visited => counter!("countersign_visits_total").increment(1),
+            Self::Renewed { account, session } => {
+                counter!("countersign_renewals_total").increment(1);
+                info!(event = "renewed", %account, %session, "session renewed");
+            }
+            Self::LoggedOut { account, session } => {
+                count_ended(1, "log_out");
+                info!(event = "log_out", %account, %session, "logged out");
+            }
+            Self::Revoked {
+                account,
+                ended,
+                reason,
+            } => {
+                count_ended(ended, reason);
+                info!(event = "revoked", %account, ended, reason, "sessions ended");
+            }
+            Self::AllRevoked => {
+                warn!(event = "all_revoked", "every session ended");
+            }
+            Self::CopyFound {
+                account,
+                session,
+                revoked,
+            } => {
+                count_ended(u64::from(revoked), "copied");
+                counter!("countersign_copies_total").increment(1);
+                warn!(
+                    event = "copy_found", %account, %session, revoked,
+                    "a token was used by two holders"
+                );
+            }
+            Self::PasswordChanged { account, by, ended } => {
+                count_ended(ended, "password");
+                info!(event = "password_changed", %account, by, ended, "password changed");
+            }
+            Self::PasswordChangeRefused { account } => {
+                warn!(event = "password_change_refused", %account, "wrong current password");
+            }
+            Self::AccountState {
+                account,
+                state,
+                ended,
+            } => {
+                count_ended(ended, state);
+                info!(event = "account_state", %account, state, ended, "account changed");
+            }
+        }
+    }
+}
+
+fn count_ended(sessions: u64, reason: &'static str) {
+    counter!("countersign_sessions_ended_total", "reason" => reason).increment(sessions);
+}

@@ -1,0 +1,176 @@
+//! Check a password and open a session.
+
+use super::{Credential, Error, Issued, Result, Sessions, events::Event};
+use crate::{
+    model::{
+        Account, AccountState, Email, Password, PasswordHash, Session, SessionId, Timestamp,
+        Transport,
+        clock::later,
+        session::{LastPresented, kept_user_agent},
+    },
+    store::Created,
+    token::Grant,
+};
+
+/// How a session is to be opened.
+#[derive(Clone, Debug, Default)]
+pub struct LogIn {
+    /// Whether the person asks to stay logged in.
+    pub remember: bool,
+    /// How the session's tokens will travel.
+    pub transport: Transport,
+    /// What the device calls itself.
+    pub user_agent: String,
+    /// A token that came with the login: its session ends, so that no session outlives the change
+    /// of person and none can be planted on somebody (session fixation; ASVS 7.2.4).
+    pub replaces: Option<Credential>,
+}
+
+impl Sessions {
+    /// Checks e-mail and password and opens a session.
+    ///
+    /// # Errors
+    /// [`Error::WrongCredentials`] for an unknown e-mail, a wrong password and a disabled account
+    /// alike, after the same work; [`Error::Busy`], [`Error::Store`], [`Error::Signing`].
+    pub async fn log_in(&self, email: &Email, password: Password, how: LogIn) -> Result<Issued> {
+        let account = self.store.account_by_email(email).await?;
+        let hash = account.as_ref().map(|account| account.password.clone());
+        let verdict = self.hasher.verify(password.clone(), hash).await?;
+        let Some(account) = account else {
+            return Err(refused(None, "unknown"));
+        };
+        if !verdict.matches {
+            return Err(refused(Some(&account), "wrong_password"));
+        }
+        if account.state == AccountState::Disabled {
+            return Err(refused(Some(&account), "disabled"));
+        }
+        let issued = self.open_session(&account, &account.password, how).await?;
+        if verdict.outdated {
+            self.rehash(&account, password).await;
+        }
+        Ok(issued)
+    }
+
+    /// Makes an account and opens its first session.
+    ///
+    /// # Errors
+    /// Those of [`Self::sign_up`] and of opening a session.
+    pub async fn sign_up_and_log_in(
+        &self,
+        email: Email,
+        password: Password,
+        how: LogIn,
+    ) -> Result<Issued> {
+        let account = self.sign_up(email, password).await?;
+        self.open_session(&account, &account.password, how).await
+    }
+
+    /// Opens a session of an account whose password `checked` was shown.
+    async fn open_session(
+        &self,
+        account: &Account,
+        checked: &PasswordHash,
+        how: LogIn,
+    ) -> Result<Issued> {
+        let now = self.clock.now();
+        let lifetimes = self.policy.lifetimes;
+        let expires_at = later(now, lifetimes.absolute(how.remember));
+        let session = Session {
+            account: account.id,
+            id: SessionId::new(now),
+            created_at: now,
+            expires_at,
+            idle_expires_at: later(now, lifetimes.idle(how.remember)).min(expires_at),
+            last_seen_at: now,
+            visits: 0,
+            last: LastPresented { number: 0, at: now },
+            remember: how.remember,
+            transport: how.transport,
+            user_agent: kept_user_agent(&how.user_agent),
+            copied_at: None,
+        };
+        let max = self.policy.max_sessions_per_account;
+        let session = match self.store.create_session(session, checked, max).await? {
+            Created::Added { session, ended } => {
+                if !ended.is_empty() {
+                    let ended = ended.len() as u64;
+                    Event::Revoked {
+                        account: account.id,
+                        ended,
+                        reason: "limit",
+                    }
+                    .record();
+                }
+                session
+            }
+            Created::AccountChanged => return Err(refused(Some(account), "changed_meanwhile")),
+        };
+        if let Some(old) = &how.replaces {
+            self.end_replaced(old).await?;
+        }
+        Event::LoggedIn {
+            account: account.id,
+            session: session.id,
+        }
+        .record();
+        self.issue(session, account.email.clone(), 0, now)
+    }
+
+    /// Ends the session of a token that came with a login. One that is no good stands for none.
+    async fn end_replaced(&self, old: &Credential) -> Result<()> {
+        let Ok(claims) = self.verify(old) else {
+            return Ok(());
+        };
+        if self
+            .store
+            .revoke_session(claims.sub, claims.sid, self.clock.now())
+            .await?
+        {
+            Event::Revoked {
+                account: claims.sub,
+                ended: 1,
+                reason: "replaced",
+            }
+            .record();
+        }
+        Ok(())
+    }
+
+    /// Signs the token that says where `session` is now; `prev` is the number of the token that
+    /// was shown for it.
+    pub(super) fn issue(
+        &self,
+        session: Session,
+        email: Email,
+        prev: u64,
+        now: Timestamp,
+    ) -> Result<Issued> {
+        let token_expires_at = self.policy.lifetimes.token_end(&session, now);
+        let token = self.tokens.issue(&Grant {
+            account: session.account,
+            session: session.id,
+            email: &email,
+            visits: session.visits,
+            prev,
+            issued_at: now,
+            expires_at: token_expires_at,
+            authenticated_at: session.created_at,
+        })?;
+        Ok(Issued {
+            session,
+            email,
+            token,
+            token_expires_at,
+        })
+    }
+}
+
+fn refused(account: Option<&Account>, reason: &'static str) -> Error {
+    Event::LogInRefused {
+        account: account.map(|account| account.id),
+        reason,
+    }
+    .record();
+    Error::WrongCredentials
+}

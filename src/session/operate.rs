@@ -1,0 +1,320 @@
+//! What the operator's command line asks for, as data: it is carried out here whether the command
+//! line opened the store itself or sent the command to the server that has it open.
+//!
+//! A new command is a variant of [`Command`], an arm in [`Sessions::operate`], and a subcommand in
+//! `cli/`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Result, Sessions, events::Event};
+use crate::{
+    model::{
+        Account, AccountId, AccountState, Email, Password, Session, SessionId, Timestamp, Transport,
+    },
+    store::PasswordChange,
+};
+
+/// How many accounts a list shows at most in one go.
+pub const ACCOUNTS_PER_PAGE: usize = 1_000;
+
+/// Something an operator asks for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Make an account, also where registration is closed.
+    AddAccount {
+        /// Its e-mail.
+        email: Email,
+        /// Its password.
+        #[serde(with = "typed")]
+        password: Password,
+    },
+    /// List accounts by e-mail, [`ACCOUNTS_PER_PAGE`] at a time.
+    ListAccounts {
+        /// From the first after this one.
+        after: Option<Email>,
+    },
+    /// Set a password; all sessions of the account end.
+    SetPassword {
+        /// Whose.
+        email: Email,
+        /// The new one.
+        #[serde(with = "typed")]
+        password: Password,
+    },
+    /// Lock an account; all its sessions end.
+    DisableAccount {
+        /// Which.
+        email: Email,
+    },
+    /// Unlock an account; no session comes back.
+    EnableAccount {
+        /// Which.
+        email: Email,
+    },
+    /// Remove an account and end all its sessions.
+    RemoveAccount {
+        /// Which.
+        email: Email,
+    },
+    /// List the living sessions of an account.
+    ListSessions {
+        /// Whose.
+        email: Email,
+    },
+    /// End one session of an account.
+    RevokeSession {
+        /// Whose.
+        email: Email,
+        /// Which.
+        session: SessionId,
+    },
+    /// End all sessions of an account.
+    RevokeSessions {
+        /// Whose.
+        email: Email,
+    },
+    /// End all sessions of all accounts.
+    RevokeAll,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// The account was made.
+    Added {
+        /// The account.
+        account: AccountLine,
+    },
+    /// The accounts.
+    Accounts {
+        /// By e-mail; as many as [`ACCOUNTS_PER_PAGE`] when there may be more.
+        accounts: Vec<AccountLine>,
+    },
+    /// The sessions.
+    Sessions {
+        /// Oldest first.
+        sessions: Vec<SessionLine>,
+    },
+    /// It was done, and this many sessions ended.
+    Ended {
+        /// How many.
+        ended: u64,
+    },
+    /// It was done, and every session ended.
+    AllEnded,
+}
+
+/// An account in a list. No hash, no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountLine {
+    /// Its id.
+    pub id: AccountId,
+    /// Its e-mail.
+    pub email: Email,
+    /// Whether it can log in.
+    pub state: AccountState,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A session in a list. No token, no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLine {
+    /// Its id.
+    pub id: SessionId,
+    /// Visits counted.
+    pub visits: u64,
+    /// When the login was.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_seen_at: Timestamp,
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+    /// How its tokens travel.
+    pub transport: Transport,
+    /// What the device calls itself.
+    pub user_agent: String,
+}
+
+impl Sessions {
+    /// Carries out an operator's command.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchAccount`], [`Error::NoSuchSession`], [`Error::EmailTaken`],
+    /// [`Error::PasswordRefused`], [`Error::Store`].
+    pub async fn operate(&self, command: Command) -> Result<Reply> {
+        match command {
+            Command::AddAccount { email, password } => {
+                let account = self.add_account(email, password).await?;
+                Ok(Reply::Added {
+                    account: account.into(),
+                })
+            }
+            Command::ListAccounts { after } => {
+                let accounts = self
+                    .store
+                    .accounts(after.as_ref(), ACCOUNTS_PER_PAGE)
+                    .await?;
+                Ok(Reply::Accounts {
+                    accounts: accounts.into_iter().map(Into::into).collect(),
+                })
+            }
+            Command::SetPassword { email, password } => {
+                self.policy.passwords.check(&password)?;
+                let account = self.account_of(&email).await?;
+                let hash = self.hasher.hash(password).await?;
+                match self
+                    .store
+                    .change_password(account.id, None, hash, None)
+                    .await?
+                {
+                    PasswordChange::Changed { ended } => {
+                        Event::PasswordChanged {
+                            account: account.id,
+                            by: "operator",
+                            ended,
+                        }
+                        .record();
+                        Ok(Reply::Ended { ended })
+                    }
+                    PasswordChange::AccountChanged => Err(Error::NoSuchAccount),
+                }
+            }
+            Command::DisableAccount { email } => {
+                self.set_state(&email, AccountState::Disabled, "disabled")
+                    .await
+            }
+            Command::EnableAccount { email } => {
+                self.set_state(&email, AccountState::Active, "enabled")
+                    .await
+            }
+            Command::RemoveAccount { email } => {
+                let account = self.account_of(&email).await?;
+                let ended = self.store.remove_account(account.id).await?;
+                Self::changed(&account, "removed", ended)
+            }
+            Command::ListSessions { email } => {
+                let account = self.account_of(&email).await?;
+                let sessions = self.store.sessions(account.id, self.clock.now()).await?;
+                Ok(Reply::Sessions {
+                    sessions: sessions.into_iter().map(Into::into).collect(),
+                })
+            }
+            Command::RevokeSession { email, session } => {
+                let account = self.account_of(&email).await?;
+                if !self
+                    .store
+                    .revoke_session(account.id, session, self.clock.now())
+                    .await?
+                {
+                    return Err(Error::NoSuchSession);
+                }
+                Event::Revoked {
+                    account: account.id,
+                    ended: 1,
+                    reason: "operator",
+                }
+                .record();
+                Ok(Reply::Ended { ended: 1 })
+            }
+            Command::RevokeSessions { email } => {
+                let account = self.account_of(&email).await?;
+                let ended = self
+                    .store
+                    .revoke_sessions(account.id, None, self.clock.now())
+                    .await?;
+                Event::Revoked {
+                    account: account.id,
+                    ended,
+                    reason: "operator",
+                }
+                .record();
+                Ok(Reply::Ended { ended })
+            }
+            Command::RevokeAll => {
+                self.store.revoke_all_sessions().await?;
+                Event::AllRevoked.record();
+                Ok(Reply::AllEnded)
+            }
+        }
+    }
+
+    async fn account_of(&self, email: &Email) -> Result<Account> {
+        self.store
+            .account_by_email(email)
+            .await?
+            .ok_or(Error::NoSuchAccount)
+    }
+
+    async fn set_state(
+        &self,
+        email: &Email,
+        state: AccountState,
+        word: &'static str,
+    ) -> Result<Reply> {
+        let account = self.account_of(email).await?;
+        let ended = self.store.set_account_state(account.id, state).await?;
+        Self::changed(&account, word, ended)
+    }
+
+    fn changed(account: &Account, state: &'static str, ended: Option<u64>) -> Result<Reply> {
+        let ended = ended.ok_or(Error::NoSuchAccount)?;
+        Event::AccountState {
+            account: account.id,
+            state,
+            ended,
+        }
+        .record();
+        Ok(Reply::Ended { ended })
+    }
+}
+
+impl From<Account> for AccountLine {
+    fn from(account: Account) -> Self {
+        let Account {
+            id,
+            email,
+            state,
+            created_at,
+            ..
+        } = account;
+        Self {
+            id,
+            email,
+            state,
+            created_at,
+        }
+    }
+}
+
+impl From<Session> for SessionLine {
+    fn from(session: Session) -> Self {
+        Self {
+            id: session.id,
+            visits: session.visits,
+            created_at: session.created_at,
+            last_seen_at: session.last_seen_at,
+            expires_at: session.expires_at,
+            transport: session.transport,
+            user_agent: session.user_agent,
+        }
+    }
+}
+
+/// A password as text, for the way from the command line to its server and nothing else: the type
+/// itself cannot be serialised, so that none slips into a log or an answer.
+mod typed {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::model::Password;
+
+    pub(super) fn serialize<S: Serializer>(password: &Password, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(password.expose())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Password, D::Error> {
+        String::deserialize(from).map(Password::new)
+    }
+}

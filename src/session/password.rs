@@ -1,0 +1,386 @@
+//! Passwords: the rules for new ones, the bounded pool that hashes them, and the change.
+//!
+//! Hashing is slow on purpose, and so a weapon in the hands of whoever sends log-ins: at most
+//! `parallel` hashes run at once, whatever clients do, and at most `waiting` stand in line. The
+//! permit moves into the blocking task: a client that hangs up gives nothing back early.
+
+use std::sync::Arc;
+
+use argon2::{
+    Argon2, Params,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc},
+};
+use metrics::gauge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Error, Result, Sessions, SignedIn, events::Event};
+use crate::{
+    model::{Account, Password, PasswordHash},
+    store::PasswordChange,
+};
+
+/// The most memory that a stored hash may ask for, in KiB: one with more is refused, not run.
+const MAX_MEMORY_KIB: u32 = 1 << 20;
+
+/// What a new password must be: only its length counts, there are no composition rules
+/// (ASVS 6.2.5, NIST SP 800-63B).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordRules {
+    /// At least this many characters (ASVS 6.2.1: 8, with 15 recommended).
+    pub min_chars: usize,
+    /// At most this many (ASVS 6.2.9: at least 64).
+    pub max_chars: usize,
+}
+
+/// Why a new password is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Too short.
+    #[error("the password must have at least {min} characters")]
+    TooShort {
+        /// The least number of characters.
+        min: usize,
+    },
+    /// Too long.
+    #[error("the password must have at most {max} characters")]
+    TooLong {
+        /// The largest number of characters.
+        max: usize,
+    },
+}
+
+impl PasswordRules {
+    /// Checks a new password.
+    ///
+    /// # Errors
+    /// [`Refused`] when it is too short or too long.
+    pub fn check(&self, password: &Password) -> Result<(), Refused> {
+        match password.chars() {
+            n if n < self.min_chars => Err(Refused::TooShort {
+                min: self.min_chars,
+            }),
+            n if n > self.max_chars => Err(Refused::TooLong {
+                max: self.max_chars,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How passwords are hashed: Argon2id (RFC 9106; ASVS 11.4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashingCost {
+    /// Memory of one hash, in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Hashes that run at once.
+    pub parallel: usize,
+    /// Hashes that may wait for their turn; one more is refused.
+    pub waiting: usize,
+}
+
+/// The pool that hashes passwords, off the async threads.
+pub struct Hasher {
+    argon2: Argon2<'static>,
+    turns: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    dummy: PasswordHash,
+}
+
+/// What a check of a password found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// It is the password.
+    pub(crate) matches: bool,
+    /// Its hash was made with other parameters than those in force.
+    pub(crate) outdated: bool,
+}
+
+impl Hasher {
+    /// A pool of that cost.
+    ///
+    /// # Errors
+    /// [`Error::Hashing`] when Argon2 does not take the parameters.
+    pub fn new(cost: HashingCost) -> Result<Self> {
+        let params = Params::new(cost.memory_kib, cost.passes, 1, None).map_err(hashing)?;
+        let argon2 = Argon2::from(params);
+        // Checked in place of the hash of an account that does not exist, so that an unknown
+        // e-mail takes as long as a wrong password (ASVS 6.3.8).
+        let dummy = hash_now(&argon2, &Password::new(uuid::Uuid::new_v4().to_string()))?;
+        Ok(Self {
+            argon2,
+            turns: Arc::new(Semaphore::new(cost.parallel)),
+            places: Arc::new(Semaphore::new(cost.parallel + cost.waiting)),
+            dummy,
+        })
+    }
+
+    /// Hashes a password with a new random salt.
+    pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash> {
+        let argon2 = self.argon2.clone();
+        self.run(move || hash_now(&argon2, &password)).await?
+    }
+
+    /// Checks a password. Without a hash to check against, takes as long and does not match.
+    pub(crate) async fn verify(
+        &self,
+        password: Password,
+        hash: Option<PasswordHash>,
+    ) -> Result<Verdict> {
+        let argon2 = self.argon2.clone();
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.dummy.clone());
+        let verdict = self
+            .run(move || verify_now(&argon2, &password, &hash))
+            .await??;
+        Ok(Verdict {
+            matches: verdict.matches && known,
+            outdated: verdict.outdated,
+        })
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| Error::Busy)?;
+        let turn = Arc::clone(&self.turns)
+            .acquire_owned()
+            .await
+            .map_err(|closed| Error::Hashing(closed.to_string()))?;
+        let permits: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (place, turn);
+        tokio::task::spawn_blocking(move || {
+            // Moved in, so that they come back when the hash is done, not when the client leaves.
+            let _permits = permits;
+            gauge!("countersign_password_hashes_running").increment(1);
+            let result = work();
+            gauge!("countersign_password_hashes_running").decrement(1);
+            result
+        })
+        .await
+        .map_err(|failed| Error::Hashing(failed.to_string()))
+    }
+}
+
+fn hash_now(argon2: &Argon2<'_>, password: &Password) -> Result<PasswordHash> {
+    let phc = argon2.hash_password(password.as_bytes()).map_err(hashing)?;
+    Ok(PasswordHash::new(phc.to_string()))
+}
+
+fn verify_now(argon2: &Argon2<'_>, password: &Password, hash: &PasswordHash) -> Result<Verdict> {
+    let phc = phc::PasswordHash::new(hash.as_str()).map_err(hashing)?;
+    let params = Params::try_from(&phc).map_err(hashing)?;
+    if params.m_cost() > MAX_MEMORY_KIB {
+        return Err(Error::Hashing(format!(
+            "a stored hash asks for {} KiB",
+            params.m_cost()
+        )));
+    }
+    let matches = argon2.verify_password(password.as_bytes(), &phc).is_ok();
+    let in_force = argon2.params();
+    let outdated = (params.m_cost(), params.t_cost(), params.p_cost())
+        != (in_force.m_cost(), in_force.t_cost(), in_force.p_cost());
+    Ok(Verdict { matches, outdated })
+}
+
+fn hashing(error: impl std::fmt::Display) -> Error {
+    Error::Hashing(error.to_string())
+}
+
+impl Sessions {
+    /// Changes the password of the signed-in account, who shows the current one. All its other
+    /// sessions end (ASVS 7.4.3). Returns how many.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`], [`Error::PasswordRefused`], [`Error::Busy`]; and
+    /// [`Error::NotSignedIn`] when the account was disabled or its password changed meanwhile.
+    pub async fn change_password(
+        &self,
+        who: &SignedIn,
+        current: Password,
+        new: Password,
+    ) -> Result<u64> {
+        self.policy.passwords.check(&new)?;
+        let account = self.own_account(who).await?;
+        let verdict = self
+            .hasher
+            .verify(current, Some(account.password.clone()))
+            .await?;
+        if !verdict.matches {
+            Event::PasswordChangeRefused {
+                account: account.id,
+            }
+            .record();
+            return Err(Error::WrongPassword);
+        }
+        let hash = self.hasher.hash(new).await?;
+        let kept = Some(who.session.id);
+        match self
+            .store
+            .change_password(account.id, Some(&account.password), hash, kept)
+            .await?
+        {
+            PasswordChange::Changed { ended } => {
+                Event::PasswordChanged {
+                    account: account.id,
+                    by: "owner",
+                    ended,
+                }
+                .record();
+                Ok(ended)
+            }
+            PasswordChange::AccountChanged => Err(Error::NotSignedIn(super::Refusal::Absent)),
+        }
+    }
+
+    /// Replaces a hash of outdated parameters after a successful check. The login does not hang
+    /// on it: what fails here is tried again at the next one.
+    pub(super) async fn rehash(&self, account: &Account, password: Password) {
+        let outcome = async {
+            let new = self.hasher.hash(password).await?;
+            Ok::<_, Error>(
+                self.store
+                    .rehash_password(account.id, &account.password, new)
+                    .await?,
+            )
+        };
+        if let Err(error) = outcome.await {
+            tracing::warn!(account = %account.id, %error, "the password hash was not renewed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cheap(parallel: usize, waiting: usize) -> HashingCost {
+        HashingCost {
+            memory_kib: 64,
+            passes: 1,
+            parallel,
+            waiting,
+        }
+    }
+
+    fn password(text: &str) -> Password {
+        Password::new(text.into())
+    }
+
+    #[test]
+    fn only_the_length_counts() {
+        let rules = PasswordRules {
+            min_chars: 15,
+            max_chars: 128,
+        };
+        for good in ["aaaaaaaaaaaaaaa", "correct horse battery", &"ü".repeat(128)] {
+            assert_eq!(rules.check(&password(good)), Ok(()), "{good}");
+        }
+        assert_eq!(
+            rules.check(&password("14 characters!")),
+            Err(Refused::TooShort { min: 15 })
+        );
+        assert_eq!(
+            rules.check(&password(&"x".repeat(129))),
+            Err(Refused::TooLong { max: 128 })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_password_is_checked_exactly_as_typed() {
+        let hasher = Hasher::new(cheap(1, 8)).unwrap();
+        let typed = "Pässwörter mit Leerzeichen ";
+        let hash = hasher.hash(password(typed)).await.unwrap();
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+        let matches = async |text: &str| {
+            hasher
+                .verify(password(text), Some(hash.clone()))
+                .await
+                .unwrap()
+                .matches
+        };
+        assert!(matches(typed).await);
+        assert!(!matches(typed.trim_end()).await);
+        assert!(!matches(&typed.to_lowercase()).await);
+        assert!(!matches("").await);
+    }
+
+    #[tokio::test]
+    async fn nobody_matches_an_account_that_does_not_exist() {
+        let hasher = Hasher::new(cheap(1, 8)).unwrap();
+        assert!(
+            !hasher
+                .verify(password("anything"), None)
+                .await
+                .unwrap()
+                .matches
+        );
+    }
+
+    #[tokio::test]
+    async fn raised_parameters_are_noticed_and_absurd_ones_refused() {
+        let old = Hasher::new(cheap(1, 8)).unwrap();
+        let hash = old.hash(password("a password")).await.unwrap();
+        let new = Hasher::new(HashingCost {
+            passes: 2,
+            ..cheap(1, 8)
+        })
+        .unwrap();
+        let verdict = new
+            .verify(password("a password"), Some(hash.clone()))
+            .await
+            .unwrap();
+        assert_eq!(
+            verdict,
+            Verdict {
+                matches: true,
+                outdated: true
+            }
+        );
+        let verdict = old
+            .verify(password("a password"), Some(hash.clone()))
+            .await
+            .unwrap();
+        assert_eq!(
+            verdict,
+            Verdict {
+                matches: true,
+                outdated: false
+            }
+        );
+
+        let absurd = PasswordHash::new(hash.as_str().replace("m=64", "m=4194304"));
+        let refused = old.verify(password("a password"), Some(absurd)).await;
+        assert!(matches!(refused, Err(Error::Hashing(_))));
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_gives_no_turn_back_early_and_the_queue_is_bounded() {
+        let hasher = Arc::new(Hasher::new(cheap(1, 1)).unwrap());
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let running = tokio::spawn({
+            let hasher = Arc::clone(&hasher);
+            async move { hasher.run(move || held.recv()).await }
+        });
+        while hasher.turns.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        running.abort();
+        assert!(running.await.unwrap_err().is_cancelled());
+        assert_eq!(hasher.turns.available_permits(), 0, "the hash still runs");
+
+        let waiting = tokio::spawn({
+            let hasher = Arc::clone(&hasher);
+            async move { hasher.hash(password("waits")).await }
+        });
+        while hasher.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(
+            hasher.hash(password("too many")).await,
+            Err(Error::Busy)
+        ));
+        release.send(()).unwrap();
+        assert!(waiting.await.unwrap().is_ok());
+    }
+}
