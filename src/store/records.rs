@@ -213,6 +213,7 @@ pub(super) fn decode_epoch(value: &[u8]) -> Result<u64> {
     Ok(u64::from_be_bytes(bytes))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn damaged(kind: &'static str, reason: impl ToString) -> StoreError {
     StoreError::Damaged {
         kind,

@@ -7,13 +7,14 @@ use crate::{
 };
 
 pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visited> {
-    let Visit {
-        token, now, idle, ..
-    } = *visit;
+    let Visit { token, now, .. } = *visit;
     // Nothing is written for a session that is not alive: a late answer revives nothing.
     let Some(mut record) = load_living_session(w, token.account, token.session, now)? else {
         return Ok(Visited::Absent);
     };
+    if record.session.transport != visit.transport {
+        return Ok(Visited::Absent);
+    }
     if record.session.is_copied(&token, visit.replay.grace) {
         match visit.replay.policy {
             ReplayPolicy::Revoke => {
@@ -30,7 +31,7 @@ pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visite
         number: token.visits,
         at: now,
     };
-    session.use_at(now, idle);
+    session.use_at(now, visit.lifetimes.idle(session.remember));
     save_session(w, &record)?;
     Ok(Visited::Counted(record.session))
 }
