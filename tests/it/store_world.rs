@@ -15,29 +15,29 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 
 /// The idle time of all sessions here.
-pub const IDLE: SignedDuration = SignedDuration::from_mins(30);
+pub(crate) const IDLE: SignedDuration = SignedDuration::from_mins(30);
 /// Their absolute lifetime.
-pub const ABSOLUTE: SignedDuration = SignedDuration::from_hours(12);
+pub(crate) const ABSOLUTE: SignedDuration = SignedDuration::from_hours(12);
 /// How long requests may be under way at the same time.
-pub const GRACE: SignedDuration = SignedDuration::from_secs(60);
+pub(crate) const GRACE: SignedDuration = SignedDuration::from_secs(60);
 /// More sessions than any test makes.
-pub const PLENTY: usize = 1_000;
+pub(crate) const PLENTY: usize = 1_000;
 
 /// Seconds after the moment at which every test begins.
-pub fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     from_millis(1_790_000_000_000 + seconds * 1_000)
 }
 
-pub fn hash(text: &str) -> PasswordHash {
+pub(crate) fn hash(text: &str) -> PasswordHash {
     PasswordHash::new(text.to_owned())
 }
 
-pub fn email(name: &str) -> Email {
+pub(crate) fn email(name: &str) -> Email {
     Email::parse(&format!("{name}@example.com")).unwrap()
 }
 
 /// An account with the password hash `first`.
-pub fn account(name: &str) -> Account {
+pub(crate) fn account(name: &str) -> Account {
     Account {
         id: AccountId::new(at(0)),
         email: email(name),
@@ -49,7 +49,7 @@ pub fn account(name: &str) -> Account {
 }
 
 /// A session of `account` begun at `seconds`.
-pub fn session(account: AccountId, seconds: i64) -> Session {
+pub(crate) fn session(account: AccountId, seconds: i64) -> Session {
     let now = at(seconds);
     Session {
         account,
@@ -68,7 +68,7 @@ pub fn session(account: AccountId, seconds: i64) -> Session {
 }
 
 /// A visit at `seconds` with the token of number `visits` that was signed at `issued`.
-pub fn visit(session: &Session, visits: u64, issued: i64, seconds: i64) -> Visit {
+pub(crate) fn visit(session: &Session, visits: u64, issued: i64, seconds: i64) -> Visit {
     Visit {
         token: Presented {
             account: session.account,
@@ -93,20 +93,20 @@ pub fn visit(session: &Session, visits: u64, issued: i64, seconds: i64) -> Visit
 }
 
 /// A store and what is needed to keep it.
-pub struct World {
-    pub store: Arc<dyn Store>,
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn Store>,
     _dir: Option<TempDir>,
 }
 
 impl World {
-    pub fn memory() -> Self {
+    pub(crate) fn memory() -> Self {
         Self {
             store: Arc::new(MemoryStore::new()),
             _dir: None,
         }
     }
 
-    pub fn sled() -> Self {
+    pub(crate) fn sled() -> Self {
         let dir = TempDir::new().unwrap();
         let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
         Self {
@@ -117,14 +117,14 @@ impl World {
 }
 
 /// Adds an account and returns it.
-pub async fn join(store: &dyn Store, name: &str) -> Account {
+pub(crate) async fn join(store: &dyn Store, name: &str) -> Account {
     let account = account(name);
     assert!(store.create_account(account.clone()).await.unwrap());
     account
 }
 
 /// Adds a session begun at `seconds` and returns it.
-pub async fn log_in(store: &dyn Store, account: &Account, seconds: i64) -> Session {
+pub(crate) async fn log_in(store: &dyn Store, account: &Account, seconds: i64) -> Session {
     let session = session(account.id, seconds);
     match store
         .create_session(session, &account.password, PLENTY)
@@ -137,17 +137,25 @@ pub async fn log_in(store: &dyn Store, account: &Account, seconds: i64) -> Sessi
 }
 
 /// Counts a visit of a token that is always up to date; returns the session after it.
-pub async fn count(store: &dyn Store, session: &Session, seconds: i64) -> Session {
-    let live = store.session(session.account, session.id, at(seconds)).await;
+pub(crate) async fn count(store: &dyn Store, session: &Session, seconds: i64) -> Session {
+    let live = store
+        .session(session.account, session.id, at(seconds))
+        .await;
     let visits = live.unwrap().expect("a living session").visits;
-    match store.visit(visit(session, visits, seconds, seconds)).await.unwrap() {
+    match store
+        .visit(visit(session, visits, seconds, seconds))
+        .await
+        .unwrap()
+    {
         Visited::Counted(session) => session,
         other => panic!("not counted: {other:?}"),
     }
 }
 
 /// Whether the session is alive at `seconds`.
-pub async fn alive(store: &dyn Store, session: &Session, seconds: i64) -> bool {
-    let found = store.session(session.account, session.id, at(seconds)).await;
+pub(crate) async fn alive(store: &dyn Store, session: &Session, seconds: i64) -> bool {
+    let found = store
+        .session(session.account, session.id, at(seconds))
+        .await;
     found.unwrap().is_some()
 }

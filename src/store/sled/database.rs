@@ -176,3 +176,61 @@ fn open_sled(dir: &Path, cache_bytes: u64) -> Result<Db, String> {
 fn text(error: impl ToString) -> String {
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::Mutex,
+        time::{Duration, SystemTime},
+    };
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Notes when the file it is asked to sync was last written to.
+    #[derive(Debug, Default)]
+    struct Notes(Mutex<Vec<SystemTime>>);
+
+    impl Disk for Notes {
+        fn sync(&self, database: &File) -> io::Result<()> {
+            self.0
+                .lock()
+                .unwrap()
+                .push(database.metadata()?.modified()?);
+            database.sync_all()
+        }
+    }
+
+    #[test]
+    fn after_a_failed_sync_the_log_is_written_anew_before_sled_reads_it() {
+        let dir = TempDir::new().unwrap();
+        let notes = Arc::new(Notes::default());
+        let options = SledOptions {
+            disk: notes.clone(),
+            ..SledOptions::default()
+        };
+        let (mut database, handle) = Database::open(dir.path().to_owned(), options).unwrap();
+        let changes = Changes::from([(vec![1], Some(vec![7; 3_000_000]))]);
+        database.record(&handle, &changes).unwrap();
+        let_go(Some(handle));
+        let before = std::fs::read(log_path(dir.path())).unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        let log = OpenOptions::new().write(true).open(log_path(dir.path()));
+        log.unwrap().set_modified(long_ago).unwrap();
+        notes.0.lock().unwrap().clear();
+
+        let_go(Some(database.reopen().unwrap()));
+        assert_eq!(*notes.0.lock().unwrap(), [], "nothing was amiss");
+
+        database.suspect = true;
+        let handle = database.reopen().unwrap();
+        let synced = notes.0.lock().unwrap()[0];
+        assert!(synced > long_ago, "the file was written to, then synced");
+        assert_eq!(handle.get([1]).unwrap().unwrap(), vec![7; 3_000_000]);
+        assert!(!database.suspect);
+        let_go(Some(handle));
+        let after = std::fs::read(log_path(dir.path())).unwrap();
+        assert_eq!(after[..before.len()], before, "with what was in it");
+    }
+}

@@ -21,7 +21,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{database::let_go, writer::Writer};
+use super::{contained, database::let_go, writer::Writer};
 
 /// How often a broken store tries to heal.
 const TRY_EVERY: Duration = Duration::from_millis(250);
@@ -37,7 +37,7 @@ impl Writer {
 
     /// Returns when to try again, `None` when all is well.
     pub(super) fn try_to_heal(&mut self) -> Option<Instant> {
-        match self.heal() {
+        match contained(|| self.heal()) {
             Ok(()) => {
                 tracing::info!("the store has healed: changes are accepted again");
                 metrics::gauge!("countersign_store_healthy").set(1.0);

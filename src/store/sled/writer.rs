@@ -197,7 +197,7 @@ impl Writer {
     /// Records what was answered already and closes the database.
     fn end(mut self, broken: bool) -> Result<()> {
         let recorded = if broken {
-            self.heal()
+            contained(|| self.heal())
         } else if self.unrecorded.is_empty() {
             Ok(())
         } else {
