@@ -130,11 +130,11 @@ pub(super) fn refuse(refusal: Refusal) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Replay;
     use crate::session::{
         LogIn, Policy,
         testing::{Fixture, PASSWORD, address, password, policy, shown},
     };
-    use crate::model::Replay;
 
     fn refusal<T>(result: Result<T>) -> Option<Refusal> {
         match result {

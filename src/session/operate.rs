@@ -315,10 +315,8 @@ mod tests {
 
     #[test]
     fn a_command_travels_whole_and_refuses_what_it_does_not_know() {
-        let command = Command::AddAccount {
-            email: address("ann@example.com"),
-            password: password(PASSWORD),
-        };
+        let command =
+            Command::AddAccount { email: address("ann@example.com"), password: password(PASSWORD) };
         assert!(!format!("{command:?}").contains(PASSWORD), "not in a log");
         let text = serde_json::to_string(&command).unwrap();
         let Ok(Command::AddAccount { password, .. }) = serde_json::from_str(&text) else {
