@@ -130,15 +130,17 @@ pub(super) fn refuse(refusal: Refusal) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Replay;
-    use crate::session::{
-        LogIn, Policy,
-        testing::{Fixture, PASSWORD, address, password, policy, shown},
+    use crate::{
+        model::Replay,
+        session::{
+            LogIn, Policy,
+            testing::{Fixture, PASSWORD, address, password, policy, shown},
+        },
     };
 
     fn refusal<T>(result: Result<T>) -> Option<Refusal> {
-        match result {
-            Err(Error::NotSignedIn(refusal)) => Some(refusal),
+        match result.err()? {
+            Error::NotSignedIn(refusal) => Some(refusal),
             _ => None,
         }
     }
