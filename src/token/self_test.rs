@@ -89,3 +89,79 @@ fn splice(content: &str, signature: &str) -> String {
     let signature = signature.rsplit_once('.').map_or("", |(_, it)| it);
     format!("{signed}.{signature}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem;
+
+    use jsonwebtoken::DecodingKey;
+
+    use super::*;
+    use crate::token::{Algorithm, KeySet, testing::*};
+
+    fn failure(tokens: &Tokens) -> &'static str {
+        match tokens.self_test(now()) {
+            Err(KeyError::SelfTest { kid, what }) => {
+                assert_eq!(kid, tokens.keys().signing().kid);
+                what
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Two key sets of one algorithm, the second to take parts from.
+    fn two(algorithm: Algorithm) -> (KeySet, KeySet) {
+        let made = || KeySet::generate(algorithm, now());
+        (made(), made())
+    }
+
+    #[test]
+    fn good_keys_pass() {
+        for algorithm in Algorithm::ALL {
+            service(algorithm).self_test(now()).unwrap();
+        }
+        // Whenever it is: the second opinion must not look at another clock.
+        let early = crate::model::clock::from_millis(0);
+        let tokens = with_keys(KeySet::generate(Algorithm::EdDsa, early));
+        tokens.self_test(early).unwrap();
+    }
+
+    #[test]
+    fn a_pair_whose_halves_do_not_belong_together_is_found() {
+        for algorithm in Algorithm::ALL {
+            let (mut keys, mut other) = two(algorithm);
+            mem::swap(
+                &mut keys.signing_mut().signing,
+                &mut other.signing_mut().signing,
+            );
+            assert_eq!(failure(&with_keys(keys)), "its signature is not verified");
+        }
+    }
+
+    #[test]
+    fn a_second_opinion_that_differs_is_found() {
+        for algorithm in Algorithm::ALL {
+            let (mut keys, mut other) = two(algorithm);
+            mem::swap(
+                &mut keys.signing_mut().second_opinion,
+                &mut other.signing_mut().second_opinion,
+            );
+            let what = "the second opinion refuses its signature";
+            assert_eq!(failure(&with_keys(keys)), what);
+        }
+        let mut keys = KeySet::generate(Algorithm::EdDsa, now());
+        keys.signing_mut().second_opinion = DecodingKey::from_secret(&[7; 32]);
+        let what = "the second opinion refuses its signature";
+        assert_eq!(failure(&with_keys(keys)), what);
+    }
+
+    #[test]
+    fn a_header_that_names_another_key_is_found() {
+        let (mut keys, mut other) = two(Algorithm::EdDsa);
+        mem::swap(
+            &mut keys.signing_mut().header,
+            &mut other.signing_mut().header,
+        );
+        assert_eq!(failure(&with_keys(keys)), "its signature is not verified");
+    }
+}
