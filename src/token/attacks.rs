@@ -36,11 +36,7 @@ fn with_header(tokens: &Tokens, changes: &Value) -> String {
 }
 
 fn hmac_signed(secret: &[u8], header: &Value, payload: &Value) -> String {
-    let signed = format!(
-        "{}.{}",
-        encode(header.to_string()),
-        encode(payload.to_string())
-    );
+    let signed = format!("{}.{}", encode(header.to_string()), encode(payload.to_string()));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     format!("{signed}.{}", encode(hmac::sign(&key, signed.as_bytes())))
 }

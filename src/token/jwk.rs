@@ -367,12 +367,7 @@ mod tests {
             } else {
                 jwk[member] = value;
             }
-            assert_eq!(
-                load(&jwk),
-                Err(defect),
-                "{algorithm} {member} {}",
-                jwk[member]
-            );
+            assert_eq!(load(&jwk), Err(defect), "{algorithm} {member} {}", jwk[member]);
         }
     }
 

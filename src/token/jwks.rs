@@ -44,22 +44,10 @@ mod tests {
 
         let jwks = serde_json::to_value(tokens.jwks()).unwrap();
         let keys = jwks["keys"].as_array().unwrap();
-        let shown: Vec<_> = keys
-            .iter()
-            .map(|key| key["alg"].as_str().unwrap())
-            .collect();
-        assert_eq!(
-            shown,
-            ["ES256", "EdDSA"],
-            "the signing key first, no HMAC key"
-        );
+        let shown: Vec<_> = keys.iter().map(|key| key["alg"].as_str().unwrap()).collect();
+        assert_eq!(shown, ["ES256", "EdDSA"], "the signing key first, no HMAC key");
         let members = |at: usize| -> Vec<&str> {
-            keys[at]
-                .as_object()
-                .unwrap()
-                .keys()
-                .map(String::as_str)
-                .collect()
+            keys[at].as_object().unwrap().keys().map(String::as_str).collect()
         };
         assert_eq!(members(0), ["alg", "crv", "kid", "kty", "use", "x", "y"]);
         assert_eq!(members(1), ["alg", "crv", "kid", "kty", "use", "x"]);

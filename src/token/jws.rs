@@ -237,9 +237,6 @@ mod tests {
         let text = format!("{}.e30.c2VjcmV0", encode(HEADER));
         let shown = format!("{:?}", parse(&text).unwrap());
         assert!(shown.contains("EdDSA"));
-        assert!(
-            !shown.contains("c2VjcmV0") && !shown.contains("115"),
-            "{shown}"
-        );
+        assert!(!shown.contains("c2VjcmV0") && !shown.contains("115"), "{shown}");
     }
 }

@@ -196,10 +196,7 @@ mod tests {
         assert!(tokens.verify(&token, after(-LEEWAY_SECONDS)).is_ok());
         let earlier = after(-LEEWAY_SECONDS - 1);
         assert_eq!(tokens.verify(&token, earlier), Err(Defect::NotYetValid));
-        assert_eq!(
-            tokens.verify(&token, from_millis(-1)),
-            Err(Defect::NotYetValid)
-        );
+        assert_eq!(tokens.verify(&token, from_millis(-1)), Err(Defect::NotYetValid));
     }
 
     #[test]
@@ -223,19 +220,13 @@ mod tests {
             Err(Defect::Expired)
         );
         assert_eq!(verify(json!({"auth_time": iat + LEEWAY_SECONDS})), Ok(()));
-        assert_eq!(
-            verify(json!({"auth_time": iat + LEEWAY_SECONDS + 1})),
-            Err(Defect::Claims)
-        );
+        assert_eq!(verify(json!({"auth_time": iat + LEEWAY_SECONDS + 1})), Err(Defect::Claims));
         assert_eq!(
             verify(json!({"iat": iat + 3_600, "exp": iat + 7_200})),
             Err(Defect::NotYetValid)
         );
         // An end no calendar has, and one far away: the store's own end of the session still holds.
-        assert_eq!(
-            verify(json!({"exp": 9_999_999_999_999_i64})),
-            Err(Defect::Claims)
-        );
+        assert_eq!(verify(json!({"exp": 9_999_999_999_999_i64})), Err(Defect::Claims));
         assert_eq!(verify(json!({"exp": 99_999_999_999_i64})), Ok(()));
     }
 
@@ -243,12 +234,8 @@ mod tests {
     fn a_token_is_for_one_service_by_one_service() {
         let tokens = service(Algorithm::EdDsa);
         let good = claims(&tokens);
-        for other in [
-            "",
-            "https://login.example/",
-            "https://LOGIN.example",
-            "http://login.example",
-        ] {
+        for other in ["", "https://login.example/", "https://LOGIN.example", "http://login.example"]
+        {
             for (claim, defect) in [("iss", Defect::Issuer), ("aud", Defect::Audience)] {
                 let mut claims = good.clone();
                 claims[claim] = other.into();
@@ -274,21 +261,13 @@ mod tests {
         for algorithm in Algorithm::ALL {
             let keys = KeySet::generate(algorithm, now());
             let tokens = Tokens::new(keys, url.clone(), url.clone());
-            let grant = Grant {
-                visits: u64::MAX,
-                prev: u64::MAX,
-                ..grant(&longest)
-            };
+            let grant = Grant { visits: u64::MAX, prev: u64::MAX, ..grant(&longest) };
             let token = tokens.issue(&grant).unwrap();
             assert!(token.len() < 2_048, "{}", token.len());
             assert_eq!(tokens.verify(&token, now()).unwrap().email, longest);
         }
         let too_long = "u".repeat(MAX_ISSUED_BYTES);
-        let tokens = Tokens::new(
-            KeySet::generate(Algorithm::EdDsa, now()),
-            URL.into(),
-            too_long,
-        );
+        let tokens = Tokens::new(KeySet::generate(Algorithm::EdDsa, now()), URL.into(), too_long);
         assert_eq!(tokens.issue(&grant(&email())), Err(SigningFailed::TooLong));
     }
 

@@ -195,11 +195,7 @@ mod tests {
         let keys = dir.path().join("keys");
         let kid = open(&keys).unwrap().signing().kid.clone();
         assert_eq!(mode(&keys), 0o700);
-        assert_eq!(
-            names(&keys),
-            [format!("{kid}.json")],
-            "nothing is left over"
-        );
+        assert_eq!(names(&keys), [format!("{kid}.json")], "nothing is left over");
         let path = keys.join(format!("{kid}.json"));
         assert_eq!(mode(&path), 0o600);
 
@@ -218,10 +214,7 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let file: serde_json::Value = serde_json::from_str(&text).unwrap();
         let members: Vec<_> = file.as_object().unwrap().keys().collect();
-        assert_eq!(
-            members,
-            ["alg", "created_at", "crv", "d", "kid", "kty", "use", "x"]
-        );
+        assert_eq!(members, ["alg", "created_at", "crv", "d", "kid", "kty", "use", "x"]);
         assert_eq!(file["created_at"], "2026-09-21T14:13:20.5Z");
         assert_eq!(path.file_stem().unwrap(), file["kid"].as_str().unwrap());
     }
@@ -245,10 +238,7 @@ mod tests {
             let (dir, _path) = with_one_key();
             chmod(dir.path(), writable);
             let error = open(dir.path()).err().unwrap();
-            assert!(
-                matches!(error, KeyError::Permissions { cure: 0o700, .. }),
-                "{error}"
-            );
+            assert!(matches!(error, KeyError::Permissions { cure: 0o700, .. }), "{error}");
             chmod(dir.path(), 0o750);
             assert!(open(dir.path()).is_ok(), "names are no secret");
         }
@@ -292,15 +282,8 @@ mod tests {
                 "{damaged}: {shown}"
             );
             assert!(shown.contains(path.to_str().unwrap()), "{shown}");
-            assert!(
-                !shown.contains(secret) && !shown.contains("nope"),
-                "{shown}"
-            );
-            assert_eq!(
-                fs::read_to_string(&path).unwrap(),
-                damaged,
-                "left for the operator"
-            );
+            assert!(!shown.contains(secret) && !shown.contains("nope"), "{shown}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), damaged, "left for the operator");
         }
         fs::write(&path, &good).unwrap();
         assert!(open(dir.path()).is_ok());
@@ -311,16 +294,7 @@ mod tests {
         let (dir, path) = with_one_key();
         fs::rename(&path, dir.path().join("mine.json")).unwrap();
         let error = open(dir.path()).err().unwrap();
-        assert!(
-            matches!(
-                error,
-                KeyError::Unusable {
-                    defect: KeyDefect::Kid,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, KeyError::Unusable { defect: KeyDefect::Kid, .. }), "{error}");
     }
 
     #[test]
@@ -352,9 +326,6 @@ mod tests {
         let path = dir.path().join("file");
         fs::write(&path, "x").unwrap();
         let error = open(&path.join("keys")).err().unwrap().to_string();
-        assert!(
-            error.contains("create the directory") && error.contains("file/keys"),
-            "{error}"
-        );
+        assert!(error.contains("create the directory") && error.contains("file/keys"), "{error}");
     }
 }

@@ -258,10 +258,7 @@ mod tests {
     /// A token that outlives the keys of these tests.
     fn long_token(tokens: &Tokens) -> String {
         let email = email();
-        let grant = crate::token::Grant {
-            expires_at: after(100_000),
-            ..grant(&email)
-        };
+        let grant = crate::token::Grant { expires_at: after(100_000), ..grant(&email) };
         tokens.issue(&grant).unwrap()
     }
 
@@ -318,10 +315,7 @@ mod tests {
         assert_eq!(late.jwks().keys.len(), 1);
         assert_eq!(
             statuses(dir, 3_610),
-            [
-                (Algorithm::EdDsa, KeyStatus::Expired),
-                (Algorithm::Es256, KeyStatus::Signing),
-            ]
+            [(Algorithm::EdDsa, KeyStatus::Expired), (Algorithm::Es256, KeyStatus::Signing),]
         );
     }
 
@@ -357,10 +351,7 @@ mod tests {
         assert_eq!(kid(&tokens), kid(&new));
         assert!(tokens.verify(&issue(&old), now()).is_ok());
         let until = after(20 + 3_600);
-        assert_eq!(
-            tokens.keys().list(now())[1].status,
-            KeyStatus::Verifying { until }
-        );
+        assert_eq!(tokens.keys().list(now())[1].status, KeyStatus::Verifying { until });
         tokens.self_test(now()).unwrap();
 
         // Signed by one, named as the other, both known: the signature does not fit.
@@ -391,10 +382,7 @@ mod tests {
         list_keys(dir.path(), after(1_000_000)).unwrap();
         assert_eq!(content(), before);
         let nowhere = dir.path().join("nowhere");
-        assert!(matches!(
-            list_keys(&nowhere, now()),
-            Err(KeyError::Io { .. })
-        ));
+        assert!(matches!(list_keys(&nowhere, now()), Err(KeyError::Io { .. })));
         assert!(!nowhere.exists());
     }
 
@@ -408,16 +396,8 @@ mod tests {
         let key: serde_json::Value = serde_json::from_str(&good).unwrap();
         let damaged = good.replace(key["d"].as_str().unwrap(), &encode([7; 32]));
         fs::write(&path, &damaged).unwrap();
-        let error = KeySet::open(dir.path(), Algorithm::Es256, after(1), HOUR)
-            .err()
-            .unwrap();
-        let KeyError::Unusable {
-            path: named,
-            defect,
-        } = &error
-        else {
-            panic!("{error:?}")
-        };
+        let error = KeySet::open(dir.path(), Algorithm::Es256, after(1), HOUR).err().unwrap();
+        let KeyError::Unusable { path: named, defect } = &error else { panic!("{error:?}") };
         assert_eq!((named, *defect), (&path, KeyDefect::Inconsistent));
         assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -130,10 +130,7 @@ mod tests {
     fn a_pair_whose_halves_do_not_belong_together_is_found() {
         for algorithm in Algorithm::ALL {
             let (mut keys, mut other) = two(algorithm);
-            mem::swap(
-                &mut keys.signing_mut().signing,
-                &mut other.signing_mut().signing,
-            );
+            mem::swap(&mut keys.signing_mut().signing, &mut other.signing_mut().signing);
             assert_eq!(failure(&with_keys(keys)), "its signature is not verified");
         }
     }
@@ -158,10 +155,7 @@ mod tests {
     #[test]
     fn a_header_that_names_another_key_is_found() {
         let (mut keys, mut other) = two(Algorithm::EdDsa);
-        mem::swap(
-            &mut keys.signing_mut().header,
-            &mut other.signing_mut().header,
-        );
+        mem::swap(&mut keys.signing_mut().header, &mut other.signing_mut().header);
         assert_eq!(failure(&with_keys(keys)), "its signature is not verified");
     }
 }

@@ -17,26 +17,12 @@ fn the_algorithm_is_the_keys_whatever_the_header_says() {
                 continue;
             }
             let token = with_header(tokens, &json!({"alg": name}));
-            assert_eq!(
-                tokens.verify(&token, now()),
-                Err(Defect::Algorithm),
-                "{name:?}"
-            );
+            assert_eq!(tokens.verify(&token, now()), Err(Defect::Algorithm), "{name:?}");
             let [header, payload, _] = parts(&token);
             let unsigned = format!("{header}.{payload}.");
-            assert_eq!(
-                tokens.verify(&unsigned, now()),
-                Err(Defect::Algorithm),
-                "{name:?}"
-            );
+            assert_eq!(tokens.verify(&unsigned, now()), Err(Defect::Algorithm), "{name:?}");
         }
-        for alg in [
-            json!(["EdDSA"]),
-            json!(1),
-            json!({}),
-            json!(true),
-            Value::Null,
-        ] {
+        for alg in [json!(["EdDSA"]), json!(1), json!({}), json!(true), Value::Null] {
             let token = with_header(tokens, &json!({"alg": alg}));
             assert_eq!(tokens.verify(&token, now()), Err(Defect::Header), "{alg}");
         }
@@ -77,20 +63,8 @@ fn a_public_key_is_no_secret_to_sign_with() {
 fn a_secret_is_not_guessed_from_a_list() {
     let tokens = service(Algorithm::Hs256);
     let kid = tokens.keys().signing().kid.clone();
-    for secret in [
-        "",
-        "secret",
-        "changeme",
-        &"0".repeat(32),
-        &kid,
-        &format!("{kid}.json"),
-        URL,
-    ] {
+    for secret in ["", "secret", "changeme", &"0".repeat(32), &kid, &format!("{kid}.json"), URL] {
         let token = hmac_signed(secret.as_bytes(), &header(&tokens), &claims(&tokens));
-        assert_eq!(
-            tokens.verify(&token, now()),
-            Err(Defect::Signature),
-            "{secret}"
-        );
+        assert_eq!(tokens.verify(&token, now()), Err(Defect::Signature), "{secret}");
     }
 }

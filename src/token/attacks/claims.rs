@@ -24,10 +24,7 @@ fn wrong_values(right: &Value) -> Vec<Value> {
         json!(u64::MAX),
     ];
     let same_type = |value: &Value| right.is_u64() && value.as_i64().is_some_and(|n| n >= 0);
-    values
-        .into_iter()
-        .filter(|value| !same_type(value))
-        .collect()
+    values.into_iter().filter(|value| !same_type(value)).collect()
 }
 
 /// Each claim in its place, and all the ways it can be wrong, properly signed.
@@ -36,9 +33,7 @@ fn every_claim_is_there_once_and_of_its_type() {
     each_service(|tokens| {
         let good = claims(tokens);
         let refused = |payload: &str| {
-            let defect = tokens
-                .verify(&signed_claims(tokens, payload), now())
-                .unwrap_err();
+            let defect = tokens.verify(&signed_claims(tokens, payload), now()).unwrap_err();
             assert!(
                 matches!(defect, Defect::Claims | Defect::Issuer | Defect::Audience),
                 "{payload}: {defect}"

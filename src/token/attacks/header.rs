@@ -26,11 +26,7 @@ fn a_header_brings_nothing_along() {
     ] {
         each_service(|tokens| {
             let token = with_header(tokens, &changes);
-            assert_eq!(
-                tokens.verify(&token, now()),
-                Err(Defect::Header),
-                "{changes}"
-            );
+            assert_eq!(tokens.verify(&token, now()), Err(Defect::Header), "{changes}");
         });
     }
 }
@@ -52,11 +48,7 @@ fn a_key_goes_by_its_whole_name() {
             &format!("{kid}.json"),
         ] {
             let token = with_header(tokens, &json!({"kid": other}));
-            assert_eq!(
-                tokens.verify(&token, now()),
-                Err(Defect::UnknownKey),
-                "{other}"
-            );
+            assert_eq!(tokens.verify(&token, now()), Err(Defect::UnknownKey), "{other}");
         }
         let token = with_header(tokens, &json!({"kid": null}));
         assert_eq!(tokens.verify(&token, now()), Err(Defect::UnknownKey));
@@ -70,15 +62,9 @@ fn a_key_goes_by_its_whole_name() {
 #[test]
 fn only_session_tokens_are_session_tokens() {
     each_service(|tokens| {
-        for typ in [
-            "",
-            "JWT",
-            "jwt",
-            "at+jwt",
-            "Session+JWT",
-            "session+jwt ",
-            "application/session+jwt",
-        ] {
+        for typ in
+            ["", "JWT", "jwt", "at+jwt", "Session+JWT", "session+jwt ", "application/session+jwt"]
+        {
             let token = with_header(tokens, &json!({"typ": typ}));
             assert_eq!(tokens.verify(&token, now()), Err(Defect::Type), "{typ}");
         }

@@ -22,11 +22,7 @@ fn every_bit_of_the_signature_counts() {
             assert_eq!(verify(&flipped), Err(Defect::Signature), "bit {bit}");
         }
         for length in 0..signature.len() {
-            assert_eq!(
-                verify(&signature[..length]),
-                Err(Defect::Signature),
-                "{length} bytes"
-            );
+            assert_eq!(verify(&signature[..length]), Err(Defect::Signature), "{length} bytes");
         }
         for more in [&[0][..], &[1; 32], &signature] {
             assert_eq!(verify(&[&signature, more].concat()), Err(Defect::Signature));
@@ -120,11 +116,7 @@ fn a_signature_holds_for_one_content() {
             };
             let edited = encode(edited.to_string());
             let token = format!("{header}.{edited}.{signature}");
-            assert_eq!(
-                tokens.verify(&token, now()),
-                Err(Defect::Signature),
-                "{claim}"
-            );
+            assert_eq!(tokens.verify(&token, now()), Err(Defect::Signature), "{claim}");
         }
     });
 }
@@ -135,11 +127,8 @@ fn the_key_of_another_service_signs_nothing_here() {
         let stranger = service(tokens.keys().signing().algorithm);
         let token = issue(&stranger);
         assert_eq!(tokens.verify(&token, now()), Err(Defect::UnknownKey));
-        let named_as_ours = signed(
-            &stranger,
-            header(tokens).to_string(),
-            claims(tokens).to_string(),
-        );
+        let named_as_ours =
+            signed(&stranger, header(tokens).to_string(), claims(tokens).to_string());
         assert_eq!(tokens.verify(&named_as_ours, now()), Err(Defect::Signature));
     });
 }

@@ -62,8 +62,6 @@ impl Jwk {
     /// # Errors
     /// [`KeyDefect`], whichever applies.
     pub fn thumbprint(&self) -> Result<String, KeyDefect> {
-        self.described()?
-            .thumbprint(jose::ThumbprintHash::SHA256)
-            .map_err(|_| KeyDefect::Malformed)
+        self.described()?.thumbprint(jose::ThumbprintHash::SHA256).map_err(|_| KeyDefect::Malformed)
     }
 }
