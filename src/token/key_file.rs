@@ -45,12 +45,14 @@ struct Written<'a> {
 
 /// Makes the folder if it is not there, for its owner alone.
 pub(super) fn create_dir(dir: &Path) -> Result<(), KeyError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .and_then(|()| dir.parent().map_or(Ok(()), sync_dir))
-        .map_err(|error| KeyError::io("create the directory", dir, &error))?;
+    if !dir.is_dir() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .and_then(|()| dir.parent().map_or(Ok(()), sync_dir))
+            .map_err(|error| KeyError::io("create the directory", dir, &error))?;
+    }
     let mode = fs::metadata(dir)
         .map_err(|error| KeyError::io("look at", dir, &error))?
         .permissions()
