@@ -119,7 +119,8 @@ impl Sessions {
 }
 
 fn is_due(claims: &Claims, idle: SignedDuration, new_end: Timestamp, now: Timestamp) -> bool {
-    claims.expires_at().duration_since(now) < idle / 2 && new_end > claims.expires_at()
+    // In whole seconds, as a token's end is cut: near the absolute end there is no later one.
+    claims.expires_at().duration_since(now) < idle / 2 && new_end.as_second() > claims.exp
 }
 
 pub(super) fn refuse(refusal: Refusal) -> Error {
@@ -213,6 +214,21 @@ mod tests {
         }
         assert_eq!(latest.token_expires_at, end, "the last one ends with the session");
         assert!(fixture.sessions.authenticate(&shown(&latest)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_would_not_last_longer_is_not_signed_again() {
+        let mut lifetimes = policy().lifetimes;
+        lifetimes.absolute = SignedDuration::from_mins(31);
+        let fixture = Fixture::with(Policy { lifetimes, ..policy() });
+        fixture.clock.advance(SignedDuration::from_millis(7));
+        let issued = fixture.signed_up("ann@example.com").await;
+        fixture.later(16);
+        let who = fixture.sessions.authenticate(&shown(&issued)).await.unwrap();
+        let last = fixture.sessions.renew_if_due(&who).await.unwrap().unwrap();
+        fixture.later(5);
+        let who = fixture.sessions.authenticate(&shown(&last)).await.unwrap();
+        assert!(fixture.sessions.renew_if_due(&who).await.unwrap().is_none());
     }
 
     #[tokio::test]

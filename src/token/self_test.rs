@@ -44,10 +44,7 @@ impl Tokens {
     }
 
     fn try_out(&self, key: &Key, claims: &Claims, now: Timestamp) -> Result<(), &'static str> {
-        let forged = Claims {
-            visits: claims.visits + 1,
-            ..claims.clone()
-        };
+        let forged = Claims { visits: claims.visits + 1, ..claims.clone() };
         let token = jwt::sign(claims, key).map_err(|_| "it does not sign")?;
         let forged = jwt::sign(&forged, key).map_err(|_| "it does not sign")?;
         let forged = splice(&forged, &token);
@@ -138,10 +135,7 @@ mod tests {
     fn a_pair_whose_halves_do_not_belong_together_is_found() {
         for algorithm in Algorithm::ALL {
             let (mut keys, mut other) = two(algorithm);
-            mem::swap(
-                &mut keys.signing_mut().signing,
-                &mut other.signing_mut().signing,
-            );
+            mem::swap(&mut keys.signing_mut().signing, &mut other.signing_mut().signing);
             assert_eq!(failure(&with_keys(keys)), "its signature is not believed");
         }
     }
@@ -171,28 +165,19 @@ mod tests {
         let verdict = judge(believes, "token", "forged", &claims);
         assert_eq!(verdict, Err("a forgery is believed"));
         let believes_what_is_right = |token: &str| believes(token).filter(|_| token == "token");
-        assert_eq!(
-            judge(believes_what_is_right, "token", "forged", &claims),
-            Ok(())
-        );
+        assert_eq!(judge(believes_what_is_right, "token", "forged", &claims), Ok(()));
         let verdict = judge(|_| None, "token", "forged", &claims);
         assert_eq!(verdict, Err("its signature is not believed"));
 
         // And what is shown as a forgery is one.
         let forged = splice(&issue(&tokens), &issue(&tokens));
-        assert_eq!(
-            tokens.verify(&forged, now()),
-            Err(crate::token::Defect::Signature)
-        );
+        assert_eq!(tokens.verify(&forged, now()), Err(crate::token::Defect::Signature));
     }
 
     #[test]
     fn a_header_that_names_another_key_is_found() {
         let (mut keys, mut other) = two(Algorithm::EdDsa);
-        mem::swap(
-            &mut keys.signing_mut().header,
-            &mut other.signing_mut().header,
-        );
+        mem::swap(&mut keys.signing_mut().header, &mut other.signing_mut().header);
         assert_eq!(failure(&with_keys(keys)), "its signature is not believed");
     }
 }

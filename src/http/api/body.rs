@@ -55,6 +55,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
     // Read to its end first: the second reading stops where the schema is broken, and what follows
     // decides whether it was JSON at all.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(|_| Code::MalformedJson)?;
+    // serde takes an array for a struct, its elements for the fields in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Code::InvalidBody.into());
+    }
     serde_json::from_slice(bytes).map_err(|_| Code::InvalidBody.into())
 }
 
@@ -83,6 +87,7 @@ mod tests {
         }
         for text in [
             "[]",
+            r#"["a",true]"#,
             "null",
             "{}",
             r#"{"email":1}"#,
