@@ -1,11 +1,12 @@
 #!/bin/sh
 # Builds the service, runs it on a free port over a temporary data directory, and takes pictures
-# of its pages into docs/screenshots (or the folder that is given).
+# of all its pages into target/screenshots; those that the README shows go to docs/screenshots.
 #
-# Needs Chromium (apt: chromium) and npm. CHROMIUM names another binary.
+# Needs Chromium (apt: chromium) and npm; CHROMIUM names another binary. The pages use the fonts
+# of the system, Inter if it is there (apt: fonts-inter).
 set -eu
 cd "$(dirname "$0")/../.."
-folder=$(realpath -m "${1:-docs/screenshots}")
+folder=target/screenshots
 
 cargo build
 npm --prefix tests/browser install --no-package-lock --no-audit --no-fund --silent
@@ -33,3 +34,8 @@ until grep -qs '^listening on ' "$work/stdout"; do
     sleep 0.1
 done
 BASE_URL=$(sed -n 's/^listening on //p' "$work/stdout") node tests/browser/screenshots.mjs "$folder"
+
+mkdir -p docs/screenshots
+for name in home admin admin-dark; do
+    cp "$folder/$name.png" docs/screenshots/
+done
