@@ -76,7 +76,7 @@ impl Writer {
     pub(super) fn run(mut self) -> Result<()> {
         metrics::gauge!("countersign_store_healthy").set(1.0);
         let mut broken = None;
-        while let Ok(group) = self.next_group(broken.or(self.due)) {
+        while let Ok(group) = self.next_group(self.due) {
             let Some(next_try) = broken else {
                 let worked = self.work(group);
                 broken = worked.err().map(|reason| self.break_down(&reason));
@@ -180,7 +180,7 @@ impl Writer {
     }
 
     /// Records what was answered already and `changes`, in one commit, and shows it to readers.
-    fn record(&mut self, changes: Changes) -> Result<(), String> {
+    pub(super) fn record(&mut self, changes: Changes) -> Result<(), String> {
         let started = Instant::now();
         let committed = &self.shared.committed;
         let handle = committed.database().ok_or("the database is not open")?;
