@@ -76,7 +76,7 @@ impl Writer {
     pub(super) fn run(mut self) -> Result<()> {
         metrics::gauge!("countersign_store_healthy").set(1.0);
         let mut broken = None;
-        while let Ok(group) = self.next_group(self.due) {
+        while let Ok(group) = self.next_group(broken.or(self.due)) {
             let Some(next_try) = broken else {
                 let worked = self.work(group);
                 broken = worked.err().map(|reason| self.break_down(&reason));
