@@ -1,5 +1,6 @@
 //! Countersign: a self-hosted session service.
 
+pub mod config;
 pub mod model;
 pub mod session;
 pub mod store;
