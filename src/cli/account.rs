@@ -116,23 +116,18 @@ async fn list(config: &Config, json: bool) -> Result<(), Failure> {
     let mut operator = Operator::of(config)?;
     let accounts = all(&mut operator).await;
     operator.close().await?;
-    output::list(
-        &accounts?,
-        json,
-        ["E-MAIL", "STATE", "CREATED", "ID"],
-        |account| {
-            let state = match account.state {
-                AccountState::Active => "active",
-                AccountState::Disabled => "disabled",
-            };
-            [
-                account.email.to_string(),
-                state.to_owned(),
-                output::time(account.created_at),
-                account.id.to_string(),
-            ]
-        },
-    )
+    output::list(&accounts?, json, ["E-MAIL", "STATE", "CREATED", "ID"], |account| {
+        let state = match account.state {
+            AccountState::Active => "active",
+            AccountState::Disabled => "disabled",
+        };
+        [
+            account.email.to_string(),
+            state.to_owned(),
+            output::time(account.created_at),
+            account.id.to_string(),
+        ]
+    })
 }
 
 async fn all(operator: &mut Operator<'_>) -> Result<Vec<AccountLine>, Failure> {

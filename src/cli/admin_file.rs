@@ -28,10 +28,7 @@ impl AdminFile {
     pub(super) fn new(url: String) -> io::Result<Self> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
-        Ok(Self {
-            url,
-            token: URL_SAFE_NO_PAD.encode(random),
-        })
+        Ok(Self { url, token: URL_SAFE_NO_PAD.encode(random) })
     }
 
     /// The token.
@@ -50,11 +47,8 @@ impl AdminFile {
         let temporary = data_dir.join("admin.json.new");
         // What a killed server left half done: `create_new` makes sure of the mode.
         remove(&temporary)?;
-        let mut file: File = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)?;
+        let mut file: File =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(temporary, Self::path(data_dir))

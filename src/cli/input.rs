@@ -1,6 +1,6 @@
 //! What is asked of the person at the terminal.
 
-use std::io::{self, BufRead, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, BufRead, IsTerminal as _, Write as _};
 
 use zeroize::Zeroizing;
 
@@ -38,9 +38,7 @@ fn first_line(input: impl BufRead) -> Result<Password, Failure> {
     let typed = line.strip_suffix('\n').unwrap_or(&line);
     let typed = typed.strip_suffix('\r').unwrap_or(typed);
     if typed.is_empty() {
-        return Err(Failure::Input(
-            "no password on standard input: give it as one line".into(),
-        ));
+        return Err(Failure::Input("no password on standard input: give it as one line".into()));
     }
     Ok(Password::new(typed.to_owned()))
 }

@@ -35,12 +35,7 @@ impl Keys {
                 }
                 KeyStatus::Expired => "expired".to_owned(),
             };
-            [
-                key.kid.clone(),
-                key.algorithm.to_string(),
-                output::time(key.created_at),
-                status,
-            ]
+            [key.kid.clone(), key.algorithm.to_string(), output::time(key.created_at), status]
         })
     }
 }

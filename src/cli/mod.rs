@@ -106,10 +106,7 @@ impl Global {
         let sources = Sources {
             file: self.config.clone(),
             environment: std::env::vars_os().collect(),
-            flags: Overrides {
-                data_dir: self.data_dir.clone(),
-                ..flags
-            },
+            flags: Overrides { data_dir: self.data_dir.clone(), ..flags },
         };
         sources.load()
     }

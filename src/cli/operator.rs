@@ -133,11 +133,7 @@ impl Server {
             .build()
             .map_err(|error| Failure::System("set up an HTTP client", error.to_string()))?;
         let token = file.token();
-        Ok(Self {
-            client,
-            url: file.url,
-            token,
-        })
+        Ok(Self { client, url: file.url, token })
     }
 
     async fn ask(&self, command: &Command) -> Result<Asked, Failure> {

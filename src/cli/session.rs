@@ -54,19 +54,11 @@ impl Session {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         match self {
             Self::List { whose, json } => list(config, whose.email, json).await,
-            Self::Revoke {
-                email: Some(email),
-                session: Some(session),
-                ..
-            } => {
+            Self::Revoke { email: Some(email), session: Some(session), .. } => {
                 let said = format!("revoked {session}");
                 ended(config, Command::RevokeSession { email, session }, &said).await
             }
-            Self::Revoke {
-                email: Some(email),
-                yes,
-                ..
-            } => {
+            Self::Revoke { email: Some(email), yes, .. } => {
                 input::confirm(&format!("End all sessions of {email}?"), yes)?;
                 let said = format!("revoked the sessions of {email}");
                 ended(config, Command::RevokeSessions { email }, &said).await

@@ -37,41 +37,16 @@ impl Config {
         for (key, period, least) in [
             ("session.idle", session.idle, Period::seconds(1)),
             ("session.absolute", session.absolute, Period::seconds(1)),
-            (
-                "session.remember_idle",
-                session.remember_idle,
-                Period::seconds(1),
-            ),
-            (
-                "session.remember_absolute",
-                session.remember_absolute,
-                Period::seconds(1),
-            ),
+            ("session.remember_idle", session.remember_idle, Period::seconds(1)),
+            ("session.remember_absolute", session.remember_absolute, Period::seconds(1)),
             ("replay.grace", self.replay.grace, Period::seconds(1)),
-            (
-                "store.sweep_interval",
-                self.store.sweep_interval,
-                Period::seconds(1),
-            ),
-            (
-                "server.shutdown_timeout",
-                self.server.shutdown_timeout,
-                Period::seconds(1),
-            ),
-            (
-                "server.idle_timeout",
-                self.server.idle_timeout,
-                Period::seconds(1),
-            ),
+            ("store.sweep_interval", self.store.sweep_interval, Period::seconds(1)),
+            ("server.shutdown_timeout", self.server.shutdown_timeout, Period::seconds(1)),
+            ("server.idle_timeout", self.server.idle_timeout, Period::seconds(1)),
         ] {
             between(key, period, least, LONGEST)?;
         }
-        not_longer(
-            "session.idle",
-            session.idle,
-            "session.absolute",
-            session.absolute,
-        )?;
+        not_longer("session.idle", session.idle, "session.absolute", session.absolute)?;
         not_longer(
             "session.remember_idle",
             session.remember_idle,
@@ -79,12 +54,7 @@ impl Config {
             session.remember_absolute,
         )?;
         // A fork can be told from parallel requests only while its tokens are good.
-        not_longer(
-            "replay.grace",
-            self.replay.grace,
-            "session.idle",
-            session.idle,
-        )
+        not_longer("replay.grace", self.replay.grace, "session.idle", session.idle)
     }
 
     fn check_passwords(&self) -> Result<(), ConfigError> {
@@ -94,33 +64,19 @@ impl Config {
         if password.min_length > password.max_length {
             return Err(broken(
                 "password.min_length",
-                format!(
-                    "must not be above `password.max_length` ({})",
-                    password.max_length
-                ),
+                format!("must not be above `password.max_length` ({})", password.max_length),
             ));
         }
-        between(
-            "password.memory_kib",
-            password.memory_kib,
-            8,
-            MAX_MEMORY_KIB,
-        )?;
+        between("password.memory_kib", password.memory_kib, 8, MAX_MEMORY_KIB)?;
         between("password.passes", password.passes, 1, 1_000)?;
         between("password.parallel", password.parallel(), 1, 1_024)?;
         between("password.waiting", password.waiting, 0, 100_000)
     }
 
     fn check_token(&self) -> Result<(), ConfigError> {
-        for (key, name) in [
-            ("token.issuer", self.issuer()),
-            ("token.audience", self.audience()),
-        ] {
+        for (key, name) in [("token.issuer", self.issuer()), ("token.audience", self.audience())] {
             if name.is_empty() || name.len() > MAX_NAME_BYTES {
-                return Err(broken(
-                    key,
-                    format!("must have 1 to {MAX_NAME_BYTES} bytes"),
-                ));
+                return Err(broken(key, format!("must have 1 to {MAX_NAME_BYTES} bytes")));
             }
         }
         Ok(())
@@ -155,10 +111,7 @@ impl Config {
 }
 
 fn broken(key: &'static str, rule: impl Into<String>) -> ConfigError {
-    ConfigError::Rule {
-        key,
-        rule: rule.into(),
-    }
+    ConfigError::Rule { key, rule: rule.into() }
 }
 
 fn at_least(key: &'static str, value: usize, least: usize) -> Result<(), ConfigError> {
@@ -168,7 +121,7 @@ fn at_least(key: &'static str, value: usize, least: usize) -> Result<(), ConfigE
     Ok(())
 }
 
-fn between<T: PartialOrd + std::fmt::Display>(
+fn between<T: Copy + PartialOrd + std::fmt::Display>(
     key: &'static str,
     value: T,
     least: T,
@@ -187,10 +140,7 @@ fn not_longer(
     limit: Period,
 ) -> Result<(), ConfigError> {
     if value > limit {
-        return Err(broken(
-            key,
-            format!("must not be longer than `{other}` ({limit})"),
-        ));
+        return Err(broken(key, format!("must not be longer than `{other}` ({limit})")));
     }
     Ok(())
 }
@@ -287,27 +237,11 @@ mod tests {
 
     #[test]
     fn a_filter_that_would_silence_everything_is_refused() {
-        for filter in [
-            "verbose",
-            "",
-            "info,",
-            "infoo",
-            "info,countersign=loud",
-            "[",
-            "a=b=c",
-        ] {
+        for filter in ["verbose", "", "info,", "infoo", "info,countersign=loud", "[", "a=b=c"] {
             let error = refused(|c| c.log.filter = filter.into());
-            assert!(
-                error.starts_with("`log.filter` must be a level"),
-                "{filter}"
-            );
+            assert!(error.starts_with("`log.filter` must be a level"), "{filter}");
         }
-        for filter in [
-            "off",
-            "INFO",
-            "info,countersign::store=debug",
-            "warn,[request]=trace",
-        ] {
+        for filter in ["off", "INFO", "info,countersign::store=debug", "warn,[request]=trace"] {
             accepted(|c| c.log.filter = filter.into());
         }
     }
@@ -340,11 +274,7 @@ mod tests {
             let mut config = Config::default();
             config.password.memory_kib = memory_kib;
             config.password.passes = passes;
-            assert_eq!(
-                config.password.is_weak(),
-                weak,
-                "{memory_kib} KiB, {passes}"
-            );
+            assert_eq!(config.password.is_weak(), weak, "{memory_kib} KiB, {passes}");
         }
     }
 }

@@ -100,27 +100,17 @@ impl ConfigError {
         };
         let key = path.join(".");
         match &error.kind {
-            Kind::UnknownField(_, expected) => Self::UnknownKey {
-                key,
-                origin,
-                expected: OneOf(expected).to_string(),
-            },
-            Kind::UnknownVariant(_, expected) => Self::Value {
-                key,
-                origin,
-                reason: format!("expected {}", OneOf(expected)),
-            },
+            Kind::UnknownField(_, expected) => {
+                Self::UnknownKey { key, origin, expected: OneOf(expected).to_string() }
+            }
+            Kind::UnknownVariant(_, expected) => {
+                Self::Value { key, origin, reason: format!("expected {}", OneOf(expected)) }
+            }
             // The value itself is left out: an address may carry a password.
-            Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => Self::Value {
-                key,
-                origin,
-                reason: format!("expected {}", in_words(expected)),
-            },
-            kind => Self::Value {
-                key,
-                origin,
-                reason: kind.to_string(),
-            },
+            Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+                Self::Value { key, origin, reason: format!("expected {}", in_words(expected)) }
+            }
+            kind => Self::Value { key, origin, reason: kind.to_string() },
         }
     }
 }

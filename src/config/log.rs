@@ -15,10 +15,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            format: LogFormat::default(),
-            filter: "info".to_owned(),
-        }
+        Self { format: LogFormat::default(), filter: "info".to_owned() }
     }
 }
 

@@ -103,28 +103,19 @@ impl Config {
     #[must_use]
     pub fn admin_listen(&self) -> SocketAddr {
         let port = if self.listen.0.port() == 0 { 0 } else { 3001 };
-        self.admin
-            .listen
-            .unwrap_or_else(|| Address::loopback(port))
-            .0
+        self.admin.listen.unwrap_or_else(|| Address::loopback(port)).0
     }
 
     /// The `iss` of tokens.
     #[must_use]
     pub fn issuer(&self) -> String {
-        self.token
-            .issuer
-            .clone()
-            .unwrap_or_else(|| self.public_url.to_string())
+        self.token.issuer.clone().unwrap_or_else(|| self.public_url.to_string())
     }
 
     /// The `aud` of tokens.
     #[must_use]
     pub fn audience(&self) -> String {
-        self.token
-            .audience
-            .clone()
-            .unwrap_or_else(|| self.public_url.to_string())
+        self.token.audience.clone().unwrap_or_else(|| self.public_url.to_string())
     }
 
     /// This configuration as TOML with every key, those that follow from others included. It holds

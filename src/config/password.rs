@@ -42,17 +42,13 @@ impl PasswordSection {
     /// Hashes that run at once.
     #[must_use]
     pub fn parallel(&self) -> usize {
-        self.parallel
-            .unwrap_or_else(|| available_parallelism().map_or(1, usize::from))
+        self.parallel.unwrap_or_else(|| available_parallelism().map_or(1, usize::from))
     }
 
     /// The rules for new passwords, as the service takes them.
     #[must_use]
     pub fn rules(&self) -> PasswordRules {
-        PasswordRules {
-            min_chars: self.min_length,
-            max_chars: self.max_length,
-        }
+        PasswordRules { min_chars: self.min_length, max_chars: self.max_length }
     }
 
     /// What a hash costs, as the service takes it.
@@ -70,14 +66,8 @@ impl PasswordSection {
     /// one of its pairs of memory and passes must be reached.
     #[must_use]
     pub fn is_weak(&self) -> bool {
-        ![
-            (47_104, 1),
-            (19_456, 2),
-            (12_288, 3),
-            (9_216, 4),
-            (7_168, 5),
-        ]
-        .iter()
-        .any(|&(kib, passes)| self.memory_kib >= kib && self.passes >= passes)
+        ![(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)]
+            .iter()
+            .any(|&(kib, passes)| self.memory_kib >= kib && self.passes >= passes)
     }
 }

@@ -130,10 +130,7 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(Period::seconds(seconds)), "{text}");
         }
-        assert_eq!(
-            "500ms".parse(),
-            Ok(Period(SignedDuration::from_millis(500)))
-        );
+        assert_eq!("500ms".parse(), Ok(Period(SignedDuration::from_millis(500))));
     }
 
     #[test]

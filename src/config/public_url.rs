@@ -54,9 +54,7 @@ impl PublicUrl {
 
 impl Default for PublicUrl {
     fn default() -> Self {
-        "http://localhost:3000"
-            .parse()
-            .expect("this literal is an origin")
+        "http://localhost:3000".parse().expect("this literal is an origin")
     }
 }
 
@@ -148,11 +146,7 @@ mod tests {
             ("http://localhost.example.com", true),
             ("https://login.example.com", false),
         ] {
-            assert_eq!(
-                text.parse::<PublicUrl>().unwrap().is_exposed(),
-                exposed,
-                "{text}"
-            );
+            assert_eq!(text.parse::<PublicUrl>().unwrap().is_exposed(), exposed, "{text}");
         }
     }
 }

@@ -19,10 +19,7 @@ pub struct ReplaySection {
 
 impl Default for ReplaySection {
     fn default() -> Self {
-        Self {
-            policy: ReplayPolicy::default(),
-            grace: Period::seconds(60),
-        }
+        Self { policy: ReplayPolicy::default(), grace: Period::seconds(60) }
     }
 }
 
@@ -30,9 +27,6 @@ impl ReplaySection {
     /// The rule, as the service takes it.
     #[must_use]
     pub fn replay(&self) -> Replay {
-        Replay {
-            grace: self.grace.0,
-            policy: self.policy,
-        }
+        Replay { grace: self.grace.0, policy: self.policy }
     }
 }

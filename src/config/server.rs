@@ -16,10 +16,7 @@ pub struct ServerSection {
 
 impl Default for ServerSection {
     fn default() -> Self {
-        Self {
-            shutdown_timeout: Period::seconds(30),
-            idle_timeout: Period::seconds(75),
-        }
+        Self { shutdown_timeout: Period::seconds(30), idle_timeout: Period::seconds(75) }
     }
 }
 

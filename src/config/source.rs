@@ -67,9 +67,8 @@ impl Sources {
         let layer = read_environment(self.environment)?;
         accept(&layer, |error| ConfigError::of(error, None))?;
         merged = merged.merge(layer);
-        let mut config: Config = merged
-            .extract_lossy()
-            .map_err(|error| ConfigError::of(&error, None))?;
+        let mut config: Config =
+            merged.extract_lossy().map_err(|error| ConfigError::of(&error, None))?;
         self.flags.apply(&mut config);
         config.check()?;
         Ok(config)
@@ -97,10 +96,7 @@ fn accept(
     layer: &Serialized<Dict>,
     refused: impl Fn(&figment::Error) -> ConfigError,
 ) -> Result<(), ConfigError> {
-    Figment::from(layer)
-        .extract_lossy::<Config>()
-        .map(drop)
-        .map_err(|error| refused(&error))
+    Figment::from(layer).extract_lossy::<Config>().map(drop).map_err(|error| refused(&error))
 }
 
 fn read_file(named: Option<PathBuf>) -> Result<Option<(PathBuf, Serialized<Dict>)>, ConfigError> {
@@ -121,9 +117,9 @@ fn read_file(named: Option<PathBuf>) -> Result<Option<(PathBuf, Serialized<Dict>
 fn parse(path: &Path, text: &str) -> Result<Dict, ConfigError> {
     toml::from_str(text).map_err(|error| ConfigError::Syntax {
         path: path.to_owned(),
-        line: error.span().map_or(1, |span| {
-            1 + text[..span.start.min(text.len())].matches('\n').count()
-        }),
+        line: error
+            .span()
+            .map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count()),
         reason: error.message().replace('\n', ", "),
     })
 }
@@ -140,16 +136,13 @@ fn read_environment(variables: Vec<(OsString, OsString)>) -> Result<Serialized<D
             continue;
         };
         let key = key.to_lowercase().replace("__", ".");
-        let value = value.into_string().map_err(|_| ConfigError::NotText {
-            variable: name.to_owned(),
-        })?;
+        let value =
+            value.into_string().map_err(|_| ConfigError::NotText { variable: name.to_owned() })?;
         if let Value::Dict(_, dict) = nest(&key, Value::from(value)) {
             merged = merged.merge(Serialized::defaults(dict));
         }
     }
-    let dict = merged
-        .extract()
-        .map_err(|error| ConfigError::of(&error, None))?;
+    let dict = merged.extract().map_err(|error| ConfigError::of(&error, None))?;
     Ok(Serialized::defaults(dict))
 }
 
@@ -161,24 +154,15 @@ mod tests {
     use crate::{config::Period, model::session::ReplayPolicy, token::Algorithm};
 
     fn variables(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
-        pairs
-            .iter()
-            .map(|(name, value)| (OsString::from(name), OsString::from(value)))
-            .collect()
+        pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
     }
 
     fn load(file: &str, pairs: &[(&str, &str)], flags: Overrides) -> Result<Config, String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("test.toml");
         fs::write(&path, file).unwrap();
-        let sources = Sources {
-            file: Some(path.clone()),
-            environment: variables(pairs),
-            flags,
-        };
-        sources
-            .load()
-            .map_err(|error| error.to_string().replace(path.to_str().unwrap(), "FILE"))
+        let sources = Sources { file: Some(path.clone()), environment: variables(pairs), flags };
+        sources.load().map_err(|error| error.to_string().replace(path.to_str().unwrap(), "FILE"))
     }
 
     fn refused(file: &str, pairs: &[(&str, &str)]) -> String {
@@ -210,16 +194,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.listen, Address::loopback(3), "flag over environment");
-        assert_eq!(
-            config.session.idle,
-            Period::minutes(2),
-            "environment over file"
-        );
-        assert_eq!(
-            config.session.absolute,
-            Period::hours(1),
-            "file over default"
-        );
+        assert_eq!(config.session.idle, Period::minutes(2), "environment over file");
+        assert_eq!(config.session.absolute, Period::hours(1), "file over default");
         assert_eq!(config.token.algorithm, Algorithm::Es256);
         assert_eq!(config.replay.policy, ReplayPolicy::Refuse);
         assert_eq!(config.session.remember_idle, Period::days(14), "default");
@@ -304,14 +280,8 @@ mod tests {
                 "token.algorithm = 'none'",
                 "`token.algorithm` in FILE: expected one of `EdDSA`, `ES256`, `HS256`",
             ),
-            (
-                "registration = true",
-                "`registration` in FILE: expected a word in quotes",
-            ),
-            (
-                "registration = 'ajar'",
-                "`registration` in FILE: expected `open` or `closed`",
-            ),
+            ("registration = true", "`registration` in FILE: expected a word in quotes"),
+            ("registration = 'ajar'", "`registration` in FILE: expected `open` or `closed`"),
             (
                 "password.waiting = -1",
                 "`password.waiting` in FILE: expected a whole number, 0 or more",
@@ -321,10 +291,7 @@ mod tests {
                 "`listen` in FILE: expected an IP address and a port, such as 127.0.0.1:3000 or \
                  [::]:3000",
             ),
-            (
-                "session = 5",
-                "`session` in FILE: expected a section of keys",
-            ),
+            ("session = 5", "`session` in FILE: expected a section of keys"),
         ] {
             assert_eq!(refused(file, &[]), error);
         }
@@ -346,24 +313,16 @@ mod tests {
 
     #[test]
     fn a_named_file_must_exist() {
-        let sources = Sources {
-            file: Some("/nowhere/countersign.toml".into()),
-            ..Sources::default()
-        };
+        let sources =
+            Sources { file: Some("/nowhere/countersign.toml".into()), ..Sources::default() };
         let error = sources.load().unwrap_err().to_string();
         assert!(error.contains("/nowhere/countersign.toml"), "{error}");
     }
 
     #[test]
     fn rules_hold_over_the_sources_together() {
-        let error = refused(
-            "session.absolute = '1h'",
-            &[("COUNTERSIGN_SESSION__IDLE", "2h")],
-        );
-        assert_eq!(
-            error,
-            "`session.idle` must not be longer than `session.absolute` (1h)"
-        );
+        let error = refused("session.absolute = '1h'", &[("COUNTERSIGN_SESSION__IDLE", "2h")]);
+        assert_eq!(error, "`session.idle` must not be longer than `session.absolute` (1h)");
     }
 
     proptest! {

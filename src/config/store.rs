@@ -64,9 +64,7 @@ impl FromStr for StoreUrl {
             return Ok(Self::Sled);
         }
         Err(match url::Url::parse(text) {
-            Ok(url) => InvalidStoreUrl::Unsupported {
-                scheme: url.scheme().to_owned(),
-            },
+            Ok(url) => InvalidStoreUrl::Unsupported { scheme: url.scheme().to_owned() },
             Err(_) => InvalidStoreUrl::Unknown,
         })
     }
@@ -108,10 +106,8 @@ mod tests {
     #[test]
     fn other_stores_are_refused_by_name_and_their_passwords_not_repeated() {
         assert_eq!("sled".parse(), Ok(StoreUrl::Sled));
-        let error = "redis://ann:secret@cache.example.com/0"
-            .parse::<StoreUrl>()
-            .unwrap_err()
-            .to_string();
+        let error =
+            "redis://ann:secret@cache.example.com/0".parse::<StoreUrl>().unwrap_err().to_string();
         assert!(error.contains("`redis:`") && error.contains("not supported yet"));
         assert!(!error.contains("secret"), "{error}");
         assert_eq!("rocks".parse::<StoreUrl>(), Err(InvalidStoreUrl::Unknown));

@@ -63,12 +63,8 @@ pub fn app(
     sessions: Sessions,
     token: OperatorToken,
     metrics: impl Fn() -> String + Send + Sync + 'static,
-) -> impl Endpoint<Output = Response> + Send + Sync + 'static {
-    let admin = Arc::new(Admin {
-        sessions,
-        token,
-        metrics: Box::new(metrics),
-    });
+) -> impl Endpoint<Output = Response> + 'static {
+    let admin = Arc::new(Admin { sessions, token, metrics: Box::new(metrics) });
     Route::new()
         .at("/operate", post(operate))
         .at("/metrics", get(show_metrics))
@@ -85,9 +81,8 @@ async fn operate(
     body: Body,
     Data(admin): Data<&Arc<Admin>>,
 ) -> poem::Result<Response> {
-    let shown = request
-        .header(header::AUTHORIZATION)
-        .and_then(|value| value.strip_prefix("Bearer "));
+    let shown =
+        request.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     if !shown.is_some_and(|shown| admin.token.is(shown)) {
         return Err(HttpError::from(Code::NotSignedIn).into());
     }
@@ -97,11 +92,7 @@ async fn operate(
     let bytes = Zeroizing::new(limits::read(&mut poem::RequestBody::new(body)).await?);
     let command: Command =
         serde_json::from_slice(&bytes).map_err(|_| HttpError::from(Code::InvalidBody))?;
-    let reply = admin
-        .sessions
-        .operate(command)
-        .await
-        .map_err(HttpError::from)?;
+    let reply = admin.sessions.operate(command).await.map_err(HttpError::from)?;
     Ok(Json(reply).into_response())
 }
 
@@ -133,10 +124,7 @@ fn asks_for_us(request: &Request) -> bool {
 }
 
 fn is_ours(host: &str, local: Option<IpAddr>) -> bool {
-    let literal = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<IpAddr>();
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     match literal {
         Ok(ip) => ip.is_loopback() || Some(ip) == local,
         // Beyond the loopback the operator put it on a network, by names that only they know;
@@ -157,13 +145,7 @@ mod tests {
         for host in ["127.0.0.1", "localhost", "LocalHost", "[::1]", "127.0.0.2"] {
             assert!(is_ours(host, loopback), "{host}");
         }
-        for host in [
-            "evil.example",
-            "127.0.0.1.evil.example",
-            "10.0.0.1",
-            "",
-            "localhost.",
-        ] {
+        for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "", "localhost."] {
             assert!(!is_ours(host, loopback), "{host}");
             assert!(!is_ours(host, None), "{host}");
         }

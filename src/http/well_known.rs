@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use poem::{Response, handler, web::Data};
+use poem::{
+    IntoResponse as _, Response, handler,
+    web::{Data, Json},
+};
 
 use super::Site;
 
@@ -13,8 +16,8 @@ const MAX_AGE: &str = "public, max-age=300";
 /// The key set.
 #[handler]
 pub(super) fn jwks(Data(site): Data<&Arc<Site>>) -> Response {
-    Response::builder()
-        .content_type("application/jwk-set+json")
-        .header("cache-control", MAX_AGE)
-        .body(site.sessions.tokens().jwks().to_string())
+    Json(site.sessions.tokens().jwks())
+        .with_header("cache-control", MAX_AGE)
+        .with_content_type("application/jwk-set+json")
+        .into_response()
 }

@@ -46,7 +46,11 @@ pub fn install(format: Format, filter: &str) -> Result<(), LogError> {
     // The default hook writes several lines, which no reader of JSON lines could follow.
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        let reason = panic.payload_as_str().unwrap_or("not a text");
+        let payload = panic.payload();
+        let reason = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         error!(event = "panic", place, reason, "a bug: please report it");
     }));
     Ok(())
@@ -59,12 +63,9 @@ where
     let layer = fmt::layer().with_writer(to).with_timer(SystemTime);
     let layer = match format {
         // serde_json escapes what would break a line.
-        Format::Json => layer
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .boxed(),
+        Format::Json => {
+            layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+        }
         Format::Text { colours } => layer
             .with_ansi(colours)
             .fmt_fields(
@@ -125,18 +126,10 @@ mod tests {
         assert_eq!(text.matches('\n').count(), 1, "{text:?}");
         assert!(text.ends_with('\n'));
         assert!(
-            !text
-                .trim_end_matches('\n')
-                .contains(|c: char| c.is_control() || c == '\u{202e}'),
+            !text.trim_end_matches('\n').contains(|c: char| c.is_control() || c == '\u{202e}'),
             "{text:?}"
         );
-        for part in [
-            "INFO",
-            "event=\"test\"",
-            "text=\"x\\r\\n2030",
-            "see x\\r\\n2030",
-            "agent=x",
-        ] {
+        for part in ["INFO", "event=\"test\"", "text=\"x\\r\\n2030", "see x\\r\\n2030", "agent=x"] {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
     }

@@ -6,9 +6,8 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// The bounds of all histograms of seconds: from a check of a token to a disk that hangs.
-const SECONDS: [f64; 13] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
+const SECONDS: [f64; 13] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// The bounds of all other histograms, which count things: how many changes one commit took.
 const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1024.0, 4096.0];
@@ -23,37 +22,13 @@ use Kind::{Counter, Gauge, Histogram};
 
 /// Every metric there is. The text is its `HELP`.
 const ALL: &[(Kind, &str, &str)] = &[
-    (
-        Counter,
-        "countersign_sign_ups_total",
-        "Accounts made, by people or by the operator",
-    ),
-    (
-        Counter,
-        "countersign_log_ins_total",
-        "Log-ins, by what came of them (ok, or why refused)",
-    ),
+    (Counter, "countersign_sign_ups_total", "Accounts made, by people or by the operator"),
+    (Counter, "countersign_log_ins_total", "Log-ins, by what came of them (ok, or why refused)"),
     (Counter, "countersign_visits_total", "Visits counted"),
-    (
-        Counter,
-        "countersign_renewals_total",
-        "Sessions renewed by a check that counted no visit",
-    ),
-    (
-        Counter,
-        "countersign_refusals_total",
-        "Requests refused as not signed in, by reason",
-    ),
-    (
-        Counter,
-        "countersign_sessions_ended_total",
-        "Sessions ended before their time, by reason",
-    ),
-    (
-        Counter,
-        "countersign_copies_total",
-        "Tokens found in the hands of two holders",
-    ),
+    (Counter, "countersign_renewals_total", "Sessions renewed by a check that counted no visit"),
+    (Counter, "countersign_refusals_total", "Requests refused as not signed in, by reason"),
+    (Counter, "countersign_sessions_ended_total", "Sessions ended before their time, by reason"),
+    (Counter, "countersign_copies_total", "Tokens found in the hands of two holders"),
     (
         Counter,
         "countersign_cross_site_refused_total",
@@ -64,21 +39,9 @@ const ALL: &[(Kind, &str, &str)] = &[
         "countersign_http_requests_total",
         "Requests answered, by method and class of status",
     ),
-    (
-        Histogram,
-        "countersign_http_request_seconds",
-        "Time from a request to its answer",
-    ),
-    (
-        Gauge,
-        "countersign_password_hashes_running",
-        "Password hashes running now",
-    ),
-    (
-        Counter,
-        "countersign_sessions_swept_total",
-        "Dead sessions removed from the store",
-    ),
+    (Histogram, "countersign_http_request_seconds", "Time from a request to its answer"),
+    (Gauge, "countersign_password_hashes_running", "Password hashes running now"),
+    (Counter, "countersign_sessions_swept_total", "Dead sessions removed from the store"),
 ];
 
 /// The metrics of this process. Clones are the same.
@@ -173,10 +136,7 @@ mod tests {
     #[test]
     fn every_metric_is_described_and_every_description_has_its_metric() {
         let mut found = BTreeSet::new();
-        recorded(
-            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
-            &mut found,
-        );
+        recorded(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
         let described: BTreeSet<String> =
             ALL.iter().map(|(_, name, _)| (*name).to_owned()).collect();
         assert_eq!(found, described);

@@ -53,10 +53,7 @@ impl FromStr for Algorithm {
 
     /// Exactly the name: JOSE names are case-sensitive (RFC 7515 section 4.1.1).
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
-            .ok_or(UnknownAlgorithm)
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(UnknownAlgorithm)
     }
 }
 

@@ -170,10 +170,6 @@ pub enum KeyError {
 
 impl KeyError {
     pub(super) fn io(action: &'static str, path: &Path, error: &std::io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_owned(),
-            reason: error.to_string(),
-        }
+        Self::Io { action, path: path.to_owned(), reason: error.to_string() }
     }
 }

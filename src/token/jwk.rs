@@ -304,18 +304,13 @@ impl Jwk {
     /// # Errors
     /// [`KeyDefect`], whichever applies.
     pub fn thumbprint(&self) -> Result<String, KeyDefect> {
-        self.described()?
-            .thumbprint(jose::ThumbprintHash::SHA256)
-            .map_err(|_| KeyDefect::Malformed)
+        self.described()?.thumbprint(jose::ThumbprintHash::SHA256).map_err(|_| KeyDefect::Malformed)
     }
 }
 
 fn number(text: Option<&str>) -> Result<Zeroizing<[u8; LENGTH]>, KeyDefect> {
     let text = text.ok_or(KeyDefect::Incomplete)?;
     let bytes = Zeroizing::new(jws::decode(text).ok_or(KeyDefect::Encoding)?);
-    let number = bytes
-        .as_slice()
-        .try_into()
-        .map_err(|_| KeyDefect::Encoding)?;
+    let number = bytes.as_slice().try_into().map_err(|_| KeyDefect::Encoding)?;
     Ok(Zeroizing::new(number))
 }

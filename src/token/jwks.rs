@@ -20,8 +20,6 @@ impl KeySet {
     /// See [`Tokens::jwks`].
     #[must_use]
     pub fn jwks(&self) -> JwkSet {
-        JwkSet {
-            keys: self.iter().filter_map(|key| key.public.clone()).collect(),
-        }
+        JwkSet { keys: self.iter().filter_map(|key| key.public.clone()).collect() }
     }
 }

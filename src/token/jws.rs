@@ -67,12 +67,7 @@ pub fn parse(text: &str) -> Result<Unverified<'_>, Defect> {
     let payload = header.len() + 1..signed.len();
     let header = decode(header).ok_or(Defect::Shape)?;
     let header = read_object(&header).ok_or(Defect::Header)?;
-    Ok(Unverified {
-        header,
-        signed,
-        payload,
-        signature,
-    })
+    Ok(Unverified { header, signed, payload, signature })
 }
 
 impl Unverified<'_> {
@@ -99,9 +94,7 @@ impl Unverified<'_> {
 /// Without what a thief could use.
 impl fmt::Debug for Unverified<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unverified")
-            .field("header", &self.header)
-            .finish_non_exhaustive()
+        f.debug_struct("Unverified").field("header", &self.header).finish_non_exhaustive()
     }
 }
 

@@ -46,11 +46,7 @@ impl Tokens {
     /// `issuer` and `audience` name the service: both must be in a token, exactly so.
     #[must_use]
     pub fn new(keys: KeySet, issuer: String, audience: String) -> Self {
-        Self {
-            keys,
-            issuer,
-            audience,
-        }
+        Self { keys, issuer, audience }
     }
 
     /// Signs a token for `grant`, with a new `jti`.

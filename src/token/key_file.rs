@@ -65,14 +65,8 @@ pub(super) fn read_all(dir: &Path) -> Result<Vec<KeyFile>, KeyError> {
     for entry in fs::read_dir(dir).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         // A name that starts with a dot has no extension unless it has a second one.
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden
-            && path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-        {
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|extension| extension == "json") {
             files.push(read(&path)?);
         }
     }
@@ -82,25 +76,18 @@ pub(super) fn read_all(dir: &Path) -> Result<Vec<KeyFile>, KeyError> {
 
 fn read(path: &Path) -> Result<KeyFile, KeyError> {
     let failed = |error: io::Error| KeyError::io("read", path, &error);
-    let unusable = |defect| KeyError::Unusable {
-        path: path.to_owned(),
-        defect,
-    };
+    let unusable = |defect| KeyError::Unusable { path: path.to_owned(), defect };
     let file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode();
     closed(path, mode, 0o077, 0o600)?;
     let mut json = Zeroizing::new(Vec::new());
-    file.take(MAX_BYTES)
-        .read_to_end(&mut json)
-        .map_err(failed)?;
+    file.take(MAX_BYTES).read_to_end(&mut json).map_err(failed)?;
 
     let jwk = Jwk::parse(&json).map_err(unusable)?;
     let dates = jws::read_object(&json).ok_or_else(|| unusable(KeyDefect::Undated))?;
     // The name, the `kid` and the key are one: none can be swapped for another.
     let thumbprint = jwk.thumbprint().map_err(unusable)?;
-    let named = path
-        .file_stem()
-        .is_some_and(|name| name == thumbprint.as_str());
+    let named = path.file_stem().is_some_and(|name| name == thumbprint.as_str());
     if !named || jwk.kid() != Some(thumbprint.as_str()) {
         return Err(unusable(KeyDefect::Kid));
     }
@@ -112,11 +99,7 @@ fn closed(path: &Path, mode: u32, open: u32, cure: u32) -> Result<(), KeyError> 
     if mode & open == 0 {
         return Ok(());
     }
-    Err(KeyError::Permissions {
-        path: path.to_owned(),
-        mode: mode & 0o777,
-        cure,
-    })
+    Err(KeyError::Permissions { path: path.to_owned(), mode: mode & 0o777, cure })
 }
 
 impl KeyFile {
@@ -139,10 +122,7 @@ impl KeyFile {
     pub(super) fn write(&self, dir: &Path) -> Result<(), KeyError> {
         let path = self.path(dir);
         let unfinished = dir.join(format!(".{}.json.new", self.kid()));
-        let written = Written {
-            jwk: &self.jwk,
-            dates: &self.dates,
-        };
+        let written = Written { jwk: &self.jwk, dates: &self.dates };
         let json = serde_json::to_vec_pretty(&written).expect("texts and times are JSON");
         let json = Zeroizing::new(json);
         replace(&path, &unfinished, &json)
@@ -157,11 +137,7 @@ fn replace(path: &Path, unfinished: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(unfinished)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(unfinished)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(unfinished, path)
@@ -170,10 +146,6 @@ fn replace(path: &Path, unfinished: &Path, content: &[u8]) -> io::Result<()> {
 /// Makes what was created or renamed in a folder survive power loss.
 fn sync_dir(dir: &Path) -> io::Result<()> {
     // The parent of a relative path of one part is the empty path.
-    let dir = if dir.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        dir
-    };
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     File::open(dir)?.sync_all()
 }

@@ -96,9 +96,7 @@ impl KeySet {
                 loaded.push(Loaded::new(file, dir)?);
             }
         }
-        let newest = loaded
-            .iter()
-            .rposition(|loaded| loaded.key.algorithm == algorithm);
+        let newest = loaded.iter().rposition(|loaded| loaded.key.algorithm == algorithm);
         let mut signing = if let Some(at) = newest {
             loaded.remove(at)
         } else {
@@ -125,18 +123,13 @@ impl KeySet {
     #[must_use]
     pub fn generate(algorithm: Algorithm, now: Timestamp) -> Self {
         let made = make(algorithm, now).expect("the system has randomness");
-        Self {
-            signing: made.key,
-            retired: Vec::new(),
-        }
+        Self { signing: made.key, retired: Vec::new() }
     }
 
     /// All keys that are loaded, the signing one first.
     #[must_use]
     pub fn list(&self, now: Timestamp) -> Vec<KeyInfo> {
-        self.iter()
-            .map(|key| info(&key.kid, key.algorithm, key.dates, now))
-            .collect()
+        self.iter().map(|key| info(&key.kid, key.algorithm, key.dates, now)).collect()
     }
 
     /// The key that signs.
@@ -162,10 +155,10 @@ impl KeySet {
 /// [`KeyError`], naming the file and the cure.
 pub fn list_keys(dir: &Path, now: Timestamp) -> Result<Vec<KeyInfo>, KeyError> {
     let describe = |file: &KeyFile| {
-        let algorithm = file.jwk.algorithm().map_err(|defect| KeyError::Unusable {
-            path: file.path(dir),
-            defect,
-        })?;
+        let algorithm = file
+            .jwk
+            .algorithm()
+            .map_err(|defect| KeyError::Unusable { path: file.path(dir), defect })?;
         Ok(info(file.kid(), algorithm, file.dates, now))
     };
     key_file::read_all(dir)?.iter().map(describe).collect()
@@ -194,10 +187,7 @@ impl Loaded {
     fn new(file: KeyFile, dir: &Path) -> Result<Self, KeyError> {
         match Key::load(&file) {
             Ok(key) => Ok(Self { file, key }),
-            Err(defect) => Err(KeyError::Unusable {
-                path: file.path(dir),
-                defect,
-            }),
+            Err(defect) => Err(KeyError::Unusable { path: file.path(dir), defect }),
         }
     }
 
@@ -213,13 +203,7 @@ impl Loaded {
 
 fn make(algorithm: Algorithm, now: Timestamp) -> Result<Loaded, KeyError> {
     let jwk = Jwk::generate(algorithm).map_err(|_| KeyError::Generation { algorithm })?;
-    let file = KeyFile {
-        jwk,
-        dates: Dates {
-            created_at: now,
-            verify_until: None,
-        },
-    };
+    let file = KeyFile { jwk, dates: Dates { created_at: now, verify_until: None } };
     // Loaded as it will be at the next start: what cannot be loaded is not kept.
     let key = Key::load(&file).map_err(|_| KeyError::Generation { algorithm })?;
     Ok(Loaded { file, key })

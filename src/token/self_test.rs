@@ -24,10 +24,7 @@ impl Tokens {
         let claims = self.sample(now);
         for key in self.keys().iter() {
             self.try_out(key, &claims, now)
-                .map_err(|what| KeyError::SelfTest {
-                    kid: key.kid.clone(),
-                    what,
-                })?;
+                .map_err(|what| KeyError::SelfTest { kid: key.kid.clone(), what })?;
         }
         Ok(())
     }
@@ -83,17 +80,12 @@ impl Tokens {
 
 /// The same claims for somebody else.
 fn forged(claims: &Claims) -> Claims {
-    Claims {
-        visits: claims.visits + 1,
-        ..claims.clone()
-    }
+    Claims { visits: claims.visits + 1, ..claims.clone() }
 }
 
 /// The header and payload of one token with the signature of another.
 fn splice(content: &str, signature: &str) -> String {
-    let signed = content
-        .rsplit_once('.')
-        .map_or(content, |(signed, _)| signed);
+    let signed = content.rsplit_once('.').map_or(content, |(signed, _)| signed);
     let signature = signature.rsplit_once('.').map_or("", |(_, it)| it);
     format!("{signed}.{signature}")
 }

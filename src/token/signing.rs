@@ -66,9 +66,9 @@ impl SigningKey {
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
         match &self.0 {
             Signing::EdDsa(key) => key.try_sign(message).map(|made| made.as_ref().to_vec()),
-            Signing::Es256(key) => key
-                .sign(&SystemRandom::new(), message)
-                .map(|made| made.as_ref().to_vec()),
+            Signing::Es256(key) => {
+                key.sign(&SystemRandom::new(), message).map(|made| made.as_ref().to_vec())
+            }
             Signing::Hs256(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
         }
         .map_err(|_| SigningFailed::Crypto)

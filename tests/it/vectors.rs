@@ -40,9 +40,7 @@ static STRANGERS: LazyLock<Vec<Tokens>> = LazyLock::new(|| {
 });
 
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/vectors")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
 }
 
 fn read(name: &str) -> Value {
@@ -76,9 +74,7 @@ enum Outcome {
 
 /// Shows a token to its key, and to every stranger. A token that is no text is shown as JSON.
 fn decide(key: &Value, token: &Value) -> Outcome {
-    let token = token
-        .as_str()
-        .map_or_else(|| token.to_string(), str::to_owned);
+    let token = token.as_str().map_or_else(|| token.to_string(), str::to_owned);
     for stranger in &*STRANGERS {
         assert!(stranger.verify(&token, now()).is_err(), "{token}");
     }

@@ -48,8 +48,12 @@ pub(super) struct Serve {
     /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<Address>,
-    /// Where browsers find the service [default: http://localhost:3000]
-    #[arg(long, value_name = "URL")]
+    /// Where browsers find the service
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Where browsers find the service [default: http://localhost:3000]"
+    )]
     public_url: Option<PublicUrl>,
     /// Where accounts and sessions are kept [default: sled, in the data directory]
     #[arg(long, value_name = "URL")]
@@ -85,11 +89,8 @@ impl Serve {
 /// The first line names the bound address, for programs; the rest says where to click.
 fn announce(config: &Config, server: &Server) -> Result<(), Failure> {
     output::say(&format!("listening on {}", server.url()))?;
-    let home = if config.listen.0.port() == 0 {
-        server.url()
-    } else {
-        config.public_url.to_string()
-    };
+    let home =
+        if config.listen.0.port() == 0 { server.url() } else { config.public_url.to_string() };
     output::say(&format!("  home page  {home}/"))?;
     output::say(&format!("  API        {home}/docs"))?;
     output::say(&format!("  metrics    {}/metrics", server.admin_url()))

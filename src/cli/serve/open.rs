@@ -85,10 +85,7 @@ pub(in crate::cli) fn open_sessions(
     wrap_store: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
 ) -> Result<Opened, StartError> {
     let data_dir = &config.data_dir;
-    let unusable = |reason| StartError::DataDir {
-        dir: data_dir.clone(),
-        reason,
-    };
+    let unusable = |reason| StartError::DataDir { dir: data_dir.clone(), reason };
     make_private(data_dir).map_err(unusable)?;
     // First of all: it takes the lock, and nothing else may be touched before.
     let store = wrap_store(open_store(config)?);
@@ -134,10 +131,7 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
 
 /// Makes the directory, for its owner alone. One that is there stays as it is: it may be anything.
 fn make_private(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// Password hashes are in there: nobody else looks inside, whatever the umask was.

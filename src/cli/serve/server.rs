@@ -2,10 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use poem::{
-    Endpoint,
-    listener::{Acceptor as _, TcpAcceptor},
-};
+use poem::{Endpoint, listener::TcpAcceptor};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
@@ -119,9 +116,7 @@ impl Server {
     /// # Errors
     /// [`StopError`]: it has stopped, but not cleanly.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), StopError> {
-        let settings = http::Settings {
-            public_url: self.config.public_url.url().clone(),
-        };
+        let settings = http::Settings { public_url: self.config.public_url.url().clone() };
         let public = http::app(self.sessions.clone(), settings);
         let metrics = self.metrics.clone();
         let admin = http::admin::app(self.sessions.clone(), self.token, move || metrics.render());
@@ -203,21 +198,13 @@ async fn remove_admin_file(data_dir: PathBuf) {
 
 fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpSocket, StartError> {
     let socket = || {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A restart does not wait for the connections of before.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Ok(socket)
     };
-    socket().map_err(|reason| StartError::Listen {
-        address,
-        reason,
-        flag,
-    })
+    socket().map_err(|reason| StartError::Listen { address, reason, flag })
 }
 
 fn listen(
@@ -231,11 +218,7 @@ fn listen(
             let bound = listener.local_addr()?;
             Ok((listener, bound))
         })
-        .map_err(|reason| StartError::Listen {
-            address,
-            reason,
-            flag,
-        })
+        .map_err(|reason| StartError::Listen { address, reason, flag })
 }
 
 fn url(address: SocketAddr) -> String {

@@ -53,13 +53,8 @@ impl Database {
         }
         let handle = open_sled(&dir, options.cache_bytes)?;
         let log = File::open(&path).map_err(|error| error.to_string())?;
-        let database = Self {
-            dir,
-            cache_bytes: options.cache_bytes,
-            disk: options.disk,
-            log,
-            suspect: false,
-        };
+        let database =
+            Self { dir, cache_bytes: options.cache_bytes, disk: options.disk, log, suspect: false };
         Ok((database, handle))
     }
 
@@ -80,9 +75,7 @@ impl Database {
     /// database. Asked first, because there is no way back to the old handle.
     pub(super) fn probe(&self) -> Result<(), String> {
         let snapshot = self.log.metadata().map_err(text)?.len() / LOG_PER_SNAPSHOT;
-        self.disk
-            .probe(&self.dir.join(PROBE), PROBE_BYTES + snapshot)
-            .map_err(text)
+        self.disk.probe(&self.dir.join(PROBE), PROBE_BYTES + snapshot).map_err(text)
     }
 
     /// Opens the database again, after all handles to it were [let go](let_go).
@@ -101,10 +94,7 @@ impl Database {
     ///
     /// It takes seconds per gigabyte, and happens only after a sync failed.
     fn write_anew(&mut self) -> io::Result<()> {
-        let log = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(log_path(&self.dir))?;
+        let log = OpenOptions::new().read(true).write(true).open(log_path(&self.dir))?;
         let mut chunk = vec![0; 1 << 20];
         let mut offset = 0;
         loop {
@@ -153,10 +143,7 @@ fn open_sled(dir: &Path, cache_bytes: u64) -> Result<Db, String> {
     loop {
         let opened = contained(|| {
             #[expect(clippy::disallowed_methods, reason = "the one place that opens sled")]
-            let opened = ::sled::Config::new()
-                .path(dir)
-                .cache_capacity(cache_bytes)
-                .open();
+            let opened = ::sled::Config::new().path(dir).cache_capacity(cache_bytes).open();
             // `flush_every_ms` stays on: the flusher thread is what collects garbage.
             opened.map_err(text)
         });
@@ -194,10 +181,7 @@ mod tests {
 
     impl Disk for Notes {
         fn sync(&self, database: &File) -> io::Result<()> {
-            self.0
-                .lock()
-                .unwrap()
-                .push(database.metadata()?.modified()?);
+            self.0.lock().unwrap().push(database.metadata()?.modified()?);
             database.sync_all()
         }
     }
@@ -206,10 +190,7 @@ mod tests {
     fn after_a_failed_sync_the_log_is_written_anew_before_sled_reads_it() {
         let dir = TempDir::new().unwrap();
         let notes = Arc::new(Notes::default());
-        let options = SledOptions {
-            disk: notes.clone(),
-            ..SledOptions::default()
-        };
+        let options = SledOptions { disk: notes.clone(), ..SledOptions::default() };
         let (mut database, handle) = Database::open(dir.path().to_owned(), options).unwrap();
         let changes = Changes::from([(vec![1], Some(vec![7; 3_000_000]))]);
         database.record(&handle, &changes).unwrap();
@@ -221,7 +202,7 @@ mod tests {
         notes.0.lock().unwrap().clear();
 
         let_go(Some(database.reopen().unwrap()));
-        assert_eq!(*notes.0.lock().unwrap(), [], "nothing was amiss");
+        assert!(notes.0.lock().unwrap().is_empty(), "nothing was amiss");
 
         database.suspect = true;
         let handle = database.reopen().unwrap();

@@ -43,17 +43,8 @@ pub(in crate::store) fn create(
     if moved.is_some() || !others.is_empty() {
         save_account(w, &account)?;
     }
-    save_session(
-        w,
-        &SessionRecord {
-            session: session.clone(),
-            epoch,
-        },
-    )?;
-    Ok(Created::Added {
-        session,
-        ended: others.iter().map(|other| other.session.id).collect(),
-    })
+    save_session(w, &SessionRecord { session: session.clone(), epoch })?;
+    Ok(Created::Added { session, ended: others.iter().map(|other| other.session.id).collect() })
 }
 
 pub(in crate::store) fn find(
@@ -70,10 +61,8 @@ pub(in crate::store) fn list(
     account: AccountId,
     now: Timestamp,
 ) -> Result<Vec<Session>> {
-    let mut sessions: Vec<_> = load_living(r, account, now)?
-        .into_iter()
-        .map(|record| record.session)
-        .collect();
+    let mut sessions: Vec<_> =
+        load_living(r, account, now)?.into_iter().map(|record| record.session).collect();
     sessions.sort_by_key(age);
     Ok(sessions)
 }
@@ -130,9 +119,8 @@ pub(in crate::store) fn revoke_all_of(
 }
 
 pub(in crate::store) fn revoke_all(w: &mut dyn Write) -> Result<()> {
-    let next = epoch(w)?
-        .checked_add(1)
-        .ok_or_else(|| records::damaged("epoch", "it cannot move on"))?;
+    let next =
+        epoch(w)?.checked_add(1).ok_or_else(|| records::damaged("epoch", "it cannot move on"))?;
     w.put(records::EPOCH.to_vec(), records::encode_epoch(next));
     Ok(())
 }

@@ -38,10 +38,7 @@ fn every_example_of_the_cookbook() {
         }
         for form in ["json", "json_flat"] {
             if let Some(serialised) = example["output"].get(form) {
-                assert!(
-                    jws::parse(&serialised.to_string()).is_err(),
-                    "{name} {form}"
-                );
+                assert!(jws::parse(&serialised.to_string()).is_err(), "{name} {form}");
             }
         }
     }
@@ -97,10 +94,7 @@ fn unencoded(example: &Value) {
 fn the_thumbprint_of_the_rfc() {
     let example = read("jose-cookbook/curve25519_jws.json");
     assert_eq!(
-        parse(&example["input"]["key"])
-            .unwrap()
-            .thumbprint()
-            .unwrap(),
+        parse(&example["input"]["key"]).unwrap().thumbprint().unwrap(),
         "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
     );
 }

@@ -43,9 +43,8 @@ fn totals(valid: usize, invalid: usize) -> BTreeMap<String, usize> {
 
 #[test]
 fn ed25519() {
-    let found = decide_all("wycheproof/ed25519_test.json", |group| {
-        load(&group["publicKeyJwk"]).unwrap()
-    });
+    let found =
+        decide_all("wycheproof/ed25519_test.json", |group| load(&group["publicKeyJwk"]).unwrap());
     assert_eq!(found, totals(88, 63));
 }
 
@@ -74,9 +73,7 @@ fn hs256() {
                 too_short += 1;
                 continue;
             }
-            let fits = key
-                .unwrap()
-                .verify(&bytes(test, "msg"), &bytes(test, "tag"));
+            let fits = key.unwrap().verify(&bytes(test, "msg"), &bytes(test, "tag"));
             if group["tagSize"] == 128 {
                 // Half a code is none, though some of these are labelled valid.
                 assert!(fits.is_err(), "{}", test["tcId"]);
@@ -107,11 +104,7 @@ fn rsa_is_not_offered() {
         for test in items(group, "tests") {
             let (message, signature) = (bytes(test, "msg"), bytes(test, "sig"));
             for key in &ours {
-                assert!(
-                    key.verify(&message, &signature).is_err(),
-                    "{}",
-                    test["tcId"]
-                );
+                assert!(key.verify(&message, &signature).is_err(), "{}", test["tcId"]);
             }
             seen += 1;
         }

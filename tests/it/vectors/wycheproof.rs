@@ -94,19 +94,13 @@ fn check_private(group: &Value) {
 /// document it is refused like any that is not a key. Otherwise the key is the one its `kid` names.
 fn of_set(set: &Value, test: &Value) -> Value {
     let keys = items(set, "keys");
-    let ambiguous = test["flags"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .any(|flag| flag == "Ambiguous")
+    let ambiguous = test["flags"].as_array().unwrap().iter().any(|flag| flag == "Ambiguous")
         || text(test, "comment") == "rejectsValid";
     if ambiguous {
         return set.clone();
     }
     let token = text(test, "jws");
-    let named = jws::parse(token)
-        .ok()
-        .and_then(|token| token.header().kid.clone());
+    let named = jws::parse(token).ok().and_then(|token| token.header().kid.clone());
     let of_name = |key: &&Value| named.as_deref() == key["kid"].as_str();
     match (&keys[..], keys.iter().find(of_name)) {
         (_, Some(key)) | ([key], None) => key.clone(),
@@ -183,20 +177,13 @@ fn json_web_crypto() {
     assert_eq!(encrypted, 34);
     assert_eq!(
         totals,
-        Totals {
-            accepted: 3,
-            refused: 32,
-            valid_not_offered: 1,
-            invalid_not_offered: 13,
-        }
+        Totals { accepted: 3, refused: 32, valid_not_offered: 1, invalid_not_offered: 13 }
     );
 }
 
 #[test]
 fn no_algorithm_goes_by_a_name_of_the_vectors_that_is_not_offered() {
-    for name in [
-        "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES512", "ES521", "none",
-    ] {
+    for name in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES512", "ES521", "none"] {
         assert!(name.parse::<Algorithm>().is_err(), "{name}");
     }
 }
