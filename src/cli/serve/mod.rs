@@ -21,7 +21,7 @@ use std::{
 };
 
 use clap::Args;
-use tracing::warn;
+use tracing::{debug, warn};
 
 pub(super) use self::open::{KEYS_DIR, open_sessions};
 pub use self::{
@@ -81,7 +81,10 @@ impl Serve {
             warn!(event = "configuration", "{warning}");
         }
         let server = start(&config, Arc::new(SystemClock), |store| store).await?;
-        announce(&config, &server)?;
+        // A program that reads the first line and closes its end of the pipe has seen what it needs.
+        if let Err(error) = announce(&config, &server) {
+            debug!(event = "started", %error, "nobody reads standard output");
+        }
         Ok(server.run(stop).await?)
     }
 }
