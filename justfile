@@ -1,7 +1,7 @@
 # The recipes of this project. `just` alone lists them.
 
 default:
-    @just --list
+    @{{ just_executable() }} --list
 
 # serve on http://localhost:3000, with data/ as the data directory
 run *flags:
