@@ -3,21 +3,20 @@
 
 use std::sync::Arc;
 
-use poem::{
-    IntoResponse as _, Response, handler,
-    web::{Data, Json},
-};
+use poem::{Response, handler, web::Data};
 
-use super::Site;
+use super::{Code, HttpError, Site};
 
 /// How long a verifier may keep the keys, in seconds.
 const MAX_AGE: &str = "public, max-age=300";
 
 /// The key set.
 #[handler]
-pub(super) fn jwks(Data(site): Data<&Arc<Site>>) -> Response {
-    Json(site.sessions.tokens().jwks())
-        .with_header("cache-control", MAX_AGE)
-        .with_content_type("application/jwk-set+json")
-        .into_response()
+pub(super) fn jwks(Data(site): Data<&Arc<Site>>) -> poem::Result<Response> {
+    let keys = serde_json::to_string(&site.sessions.tokens().jwks())
+        .map_err(|_| HttpError::from(Code::Internal))?;
+    Ok(Response::builder()
+        .content_type("application/jwk-set+json")
+        .header("cache-control", MAX_AGE)
+        .body(keys))
 }

@@ -5,6 +5,8 @@
 //! must agree before a key is used: `kty`, `crv`, `alg`, `use`, `key_ops`, the lengths, the point
 //! on its curve, and the private half with the public one.
 
+mod public;
+
 use aws_lc_rs::{
     encoding::{AsBigEndian, Curve25519SeedBin, EcPrivateKeyBin},
     hmac, rand,
@@ -14,7 +16,6 @@ use aws_lc_rs::{
     },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk as jose;
 use serde::{Deserialize, Serialize};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
@@ -248,64 +249,6 @@ impl Jwk {
         }
         Ok(secret)
     }
-
-    /// What the world may know of it: nothing at all of an HMAC key, whose every member is secret.
-    ///
-    /// # Errors
-    /// [`KeyDefect`], whichever applies.
-    pub fn public(&self) -> Result<Option<jose::Jwk>, KeyDefect> {
-        Ok(match self.algorithm()? {
-            Algorithm::Hs256 => None,
-            Algorithm::EdDsa | Algorithm::Es256 => Some(self.described()?),
-        })
-    }
-
-    /// How `jsonwebtoken` names and verifies with this key. For an HMAC key that is the secret.
-    pub(super) fn described(&self) -> Result<jose::Jwk, KeyDefect> {
-        let algorithm = self.algorithm()?;
-        let member = |value: &Option<String>| value.clone().ok_or(KeyDefect::Incomplete);
-        Ok(jose::Jwk {
-            common: jose::CommonParameters {
-                public_key_use: Some(jose::PublicKeyUse::Signature),
-                key_algorithm: Some(jsonwebtoken::Algorithm::from(algorithm).into()),
-                key_id: self.kid.clone(),
-                ..Default::default()
-            },
-            algorithm: match algorithm {
-                Algorithm::EdDsa => {
-                    jose::AlgorithmParameters::OctetKeyPair(jose::OctetKeyPairParameters {
-                        key_type: jose::OctetKeyPairType::OctetKeyPair,
-                        curve: jose::EllipticCurve::Ed25519,
-                        x: member(&self.x)?,
-                    })
-                }
-                Algorithm::Es256 => {
-                    jose::AlgorithmParameters::EllipticCurve(jose::EllipticCurveKeyParameters {
-                        key_type: jose::EllipticCurveKeyType::EC,
-                        curve: jose::EllipticCurve::P256,
-                        x: member(&self.x)?,
-                        y: member(&self.y)?,
-                    })
-                }
-                Algorithm::Hs256 => jose::AlgorithmParameters::OctetKey(jose::OctetKeyParameters {
-                    key_type: jose::OctetKeyType::Octet,
-                    value: URL_SAFE_NO_PAD.encode(self.secret()?),
-                }),
-            },
-        })
-    }
-
-    /// The SHA-256 thumbprint (RFC 7638): the `kid` of all keys made here.
-    ///
-    /// Of an HMAC key this is a hash of its secret, and it stands in every token. It tells nothing
-    /// that a token does not tell already: with either, a guess at the secret can be tried offline,
-    /// and a secret of 256 random bits is beyond guessing.
-    ///
-    /// # Errors
-    /// [`KeyDefect`], whichever applies.
-    pub fn thumbprint(&self) -> Result<String, KeyDefect> {
-        self.described()?.thumbprint(jose::ThumbprintHash::SHA256).map_err(|_| KeyDefect::Malformed)
-    }
 }
 
 fn number(text: Option<&str>) -> Result<Zeroizing<[u8; LENGTH]>, KeyDefect> {
@@ -313,4 +256,148 @@ fn number(text: Option<&str>) -> Result<Zeroizing<[u8; LENGTH]>, KeyDefect> {
     let bytes = Zeroizing::new(jws::decode(text).ok_or(KeyDefect::Encoding)?);
     let number = bytes.as_slice().try_into().map_err(|_| KeyDefect::Encoding)?;
     Ok(Zeroizing::new(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::token::testing::encode;
+
+    fn generated(algorithm: Algorithm) -> Value {
+        serde_json::to_value(Jwk::generate(algorithm).unwrap()).unwrap()
+    }
+
+    fn load(jwk: &Value) -> Result<(), KeyDefect> {
+        let jwk = Jwk::parse(jwk.to_string().as_bytes())?;
+        jwk.signing_key()?;
+        jwk.verifying_key()?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_new_key_is_loaded_and_signs_what_it_verifies() {
+        for algorithm in Algorithm::ALL {
+            let jwk = Jwk::generate(algorithm).unwrap();
+            assert_eq!(jwk.algorithm(), Ok(algorithm));
+            assert_eq!(jwk.kid().map(str::len), Some(43));
+            assert_eq!(jwk.kid(), jwk.thumbprint().ok().as_deref());
+            let (signing, verifying) = (jwk.signing_key().unwrap(), jwk.verifying_key().unwrap());
+            assert_eq!(verifying.algorithm(), algorithm);
+            let signature = signing.sign(b"message").unwrap();
+            assert_eq!(verifying.verify(b"message", &signature), Ok(()));
+            assert!(verifying.verify(b"massage", &signature).is_err());
+            let other = Jwk::generate(algorithm).unwrap();
+            assert_ne!(other.kid(), jwk.kid());
+            let other = other.verifying_key().unwrap();
+            assert!(other.verify(b"message", &signature).is_err());
+        }
+    }
+
+    /// Of each private key, with one member changed (`null` removes it).
+    #[test]
+    fn all_that_a_key_says_of_itself_must_agree() {
+        use Algorithm::{EdDsa, Es256, Hs256};
+        use KeyDefect::{
+            Contradiction, Encoding, Incomplete, Inconsistent, Malformed, NotOffered, TooShort, Use,
+        };
+        let short = encode([7; 31]);
+        let long = encode([7; 33]);
+        let zero = encode([0; 32]);
+        let huge = encode([0xff; 32]);
+        let padded = format!("{}=", encode([7; 32]));
+        let trailing_bits = format!("{}B", &encode([0; 32])[..42]);
+        let twin = |algorithm, member: &str| generated(algorithm)[member].clone();
+        for (algorithm, member, value, defect) in [
+            (EdDsa, "kty", json!("EC"), Contradiction),
+            (EdDsa, "kty", json!("okp"), Contradiction),
+            (EdDsa, "kty", json!(1), Malformed),
+            (EdDsa, "kty", json!(null), Malformed),
+            (EdDsa, "crv", json!("Ed448"), Contradiction),
+            (EdDsa, "crv", json!("X25519"), Contradiction),
+            (EdDsa, "crv", json!(null), Contradiction),
+            (EdDsa, "alg", json!("ES256"), Contradiction),
+            (EdDsa, "alg", json!("Ed25519"), NotOffered),
+            (EdDsa, "alg", json!("none"), NotOffered),
+            (EdDsa, "use", json!("enc"), Use),
+            (EdDsa, "key_ops", json!([]), Use),
+            (EdDsa, "key_ops", json!(["sign"]), Use),
+            (EdDsa, "key_ops", json!(["verify"]), Use),
+            (EdDsa, "key_ops", json!(["sign", "verify", "decrypt"]), Use),
+            (EdDsa, "x", json!(null), Incomplete),
+            (EdDsa, "x", json!(short), Encoding),
+            (EdDsa, "x", json!(long), Encoding),
+            (EdDsa, "x", json!(padded), Encoding),
+            (EdDsa, "x", json!(trailing_bits), Encoding),
+            (EdDsa, "x", twin(EdDsa, "x"), Inconsistent),
+            (EdDsa, "d", json!(null), Incomplete),
+            (EdDsa, "d", json!(short), Encoding),
+            (EdDsa, "d", json!(long), Encoding),
+            (EdDsa, "d", twin(EdDsa, "d"), Inconsistent),
+            (EdDsa, "y", json!(zero), Contradiction),
+            (EdDsa, "k", json!(zero), Contradiction),
+            (Es256, "crv", json!("P-384"), Contradiction),
+            (Es256, "crv", json!("secp256k1"), Contradiction),
+            (Es256, "alg", json!("ES384"), NotOffered),
+            (Es256, "alg", json!("HS256"), Contradiction),
+            (Es256, "y", json!(null), Contradiction),
+            (Es256, "x", twin(Es256, "x"), Inconsistent),
+            (Es256, "y", json!(zero), Inconsistent),
+            (Es256, "d", json!(null), Incomplete),
+            (Es256, "d", json!(zero), Inconsistent),
+            (Es256, "d", json!(huge), Inconsistent),
+            (Es256, "d", twin(Es256, "d"), Inconsistent),
+            (Es256, "k", json!(zero), Contradiction),
+            (Hs256, "k", json!(null), Contradiction),
+            (Hs256, "k", json!(short), TooShort),
+            (Hs256, "k", json!(""), TooShort),
+            (Hs256, "k", json!("not base64!"), Encoding),
+            (Hs256, "alg", json!(null), NotOffered),
+            (Hs256, "alg", json!("HS384"), NotOffered),
+            (Hs256, "alg", json!("EdDSA"), Contradiction),
+            (Hs256, "use", json!("enc"), Use),
+            (Hs256, "d", json!(zero), Contradiction),
+            (Hs256, "x", json!(zero), Contradiction),
+        ] {
+            let mut jwk = generated(algorithm);
+            assert_eq!(load(&jwk), Ok(()));
+            if value.is_null() {
+                jwk.as_object_mut().unwrap().remove(member);
+            } else {
+                jwk[member] = value;
+            }
+            assert_eq!(load(&jwk), Err(defect), "{algorithm} {member} {}", jwk[member]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let key = generated(Algorithm::EdDsa).to_string();
+        for text in [
+            "",
+            "null",
+            "[]",
+            &format!("[{key}]"),
+            &format!("{{\"keys\":[{key}]}}"),
+            &format!("{key}{key}"),
+            &key.replacen('{', "{\"kty\":\"OKP\",", 1),
+            &key[..key.len() - 1],
+        ] {
+            let defect = Jwk::parse(text.as_bytes()).err();
+            assert_eq!(defect, Some(KeyDefect::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn members_that_say_nothing_new_are_welcome() {
+        let mut jwk = generated(Algorithm::EdDsa);
+        jwk["key_ops"] = json!(["sign", "verify"]);
+        jwk["comment"] = json!("from the old server");
+        jwk["x5u"] = json!("http://127.0.0.1:9/");
+        assert_eq!(load(&jwk), Ok(()));
+        jwk.as_object_mut().unwrap().remove("alg");
+        jwk.as_object_mut().unwrap().remove("use");
+        assert_eq!(load(&jwk), Ok(()));
+    }
 }

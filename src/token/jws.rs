@@ -133,3 +133,110 @@ pub(super) fn read_object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
     }
     serde_json::from_slice(json).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = r#"{"alg":"EdDSA","kid":"k","typ":"session+jwt"}"#;
+
+    fn encode(text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(text)
+    }
+
+    fn defect(text: &str) -> Defect {
+        parse(text).unwrap_err()
+    }
+
+    #[test]
+    fn a_token_has_three_parts() {
+        let header = encode(HEADER);
+        let token = parse(&format!("{header}.e30.e30")).map(|token| token.header().clone());
+        assert_eq!(token.unwrap().kid.as_deref(), Some("k"));
+        for text in [
+            String::new(),
+            header.clone(),
+            format!("{header}.e30"),
+            format!("{header}.e30.e30."),
+            format!("{header}.e30.e30.e30"),
+            format!("{header}.e30.e30.e30.e30"),
+            format!(".{header}.e30.e30"),
+        ] {
+            assert_eq!(defect(&text), Defect::Shape, "{text}");
+        }
+        // An empty header is no object, an empty signature fits nothing: see `attacks`.
+        assert_eq!(defect(".e30.e30"), Defect::Header);
+        assert!(parse(&format!("{header}..")).is_ok());
+    }
+
+    #[test]
+    fn a_token_has_one_spelling() {
+        let header = encode(HEADER);
+        for text in [
+            format!("{header}.e30.e30="),
+            format!("{header}.e30.e3+/"),
+            format!("{header}.e30. e30"),
+            format!("{header}.e30.e30\n"),
+            format!("{header}%2Ee30%2Ee30"),
+            format!("\"{header}.e30.e30\""),
+            format!("{header}.e30.e30\0"),
+            format!("\u{feff}{header}.e30.e30"),
+            format!("{header}.e30.é"),
+            r#"{"protected":"","payload":"","signature":""}"#.to_owned(),
+        ] {
+            assert_eq!(defect(&text), Defect::Alphabet, "{text}");
+        }
+        // The last character of a part has bits that no byte needs: only zeros are canonical.
+        assert_eq!(defect(&format!("{header}.e30.AB")), Defect::Shape);
+        assert_eq!(defect("e31.e30.e30"), Defect::Shape);
+        assert_eq!(defect(&format!("{header}.e30.A")), Defect::Shape);
+    }
+
+    #[test]
+    fn nothing_is_done_for_what_is_too_long() {
+        let header = encode(HEADER);
+        let fill = "A".repeat(MAX_BYTES - header.len() - "..AA".len());
+        let longest = format!("{header}.{fill}.AA");
+        assert_eq!(longest.len(), MAX_BYTES);
+        assert!(parse(&longest).is_ok());
+        assert_eq!(defect(&format!("{longest}A")), Defect::TooLong);
+        assert_eq!(defect(&"[".repeat(1 << 20)), Defect::TooLong);
+    }
+
+    #[test]
+    fn a_header_is_an_object_of_three_members_at_most() {
+        let deep = format!(r#"{{"alg":{}"#, "[".repeat(2_000));
+        for header in [
+            "",
+            "null",
+            "{}",
+            "foo",
+            r#"["EdDSA","k","session+jwt"]"#,
+            r#"{"kid":"k","typ":"session+jwt"}"#,
+            r#"{"alg":"EdDSA","alg":"EdDSA"}"#,
+            r#"{"alg":"EdDSA","alg":"none"}"#,
+            r#"{"alg":"EdDSA","kid":"a","kid":"b"}"#,
+            r#"{"alg":"EdDSA","kid":1}"#,
+            r#"{"alg":"EdDSA","typ":["session+jwt"]}"#,
+            r#"{"alg":"EdDSA"}{}"#,
+            r#"{"alg":"EdDSA"} x"#,
+            r#"{"alg":"EdDSA",}"#,
+            "\u{feff}{\"alg\":\"EdDSA\"}",
+            r#"{"alg":"\ud800"}"#,
+            &deep,
+        ] {
+            let text = format!("{}.e30.e30", encode(header));
+            assert_eq!(defect(&text), Defect::Header, "{header}");
+        }
+        let invalid_utf8 = URL_SAFE_NO_PAD.encode(b"{\"alg\":\"\xff\"}");
+        assert_eq!(defect(&format!("{invalid_utf8}.e30.e30")), Defect::Header);
+    }
+
+    #[test]
+    fn a_token_does_not_show_what_a_thief_could_use() {
+        let text = format!("{}.e30.c2VjcmV0", encode(HEADER));
+        let shown = format!("{:?}", parse(&text).unwrap());
+        assert!(shown.contains("EdDSA"));
+        assert!(!shown.contains("c2VjcmV0") && !shown.contains("115"), "{shown}");
+    }
+}

@@ -45,12 +45,14 @@ struct Written<'a> {
 
 /// Makes the folder if it is not there, for its owner alone.
 pub(super) fn create_dir(dir: &Path) -> Result<(), KeyError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .and_then(|()| dir.parent().map_or(Ok(()), sync_dir))
-        .map_err(|error| KeyError::io("create the directory", dir, &error))?;
+    if !dir.is_dir() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .and_then(|()| dir.parent().map_or(Ok(()), sync_dir))
+            .map_err(|error| KeyError::io("create the directory", dir, &error))?;
+    }
     let mode = fs::metadata(dir)
         .map_err(|error| KeyError::io("look at", dir, &error))?
         .permissions()
@@ -148,4 +150,184 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
     // The parent of a relative path of one part is the empty path.
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::token::{Algorithm, KeySet, testing::*};
+
+    fn open(dir: &Path) -> Result<KeySet, KeyError> {
+        let lifetime = SignedDuration::from_hours(1);
+        KeySet::open(dir, Algorithm::EdDsa, now(), lifetime)
+    }
+
+    /// A folder with one key, and that key's file.
+    fn with_one_key() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let kid = open(dir.path()).unwrap().signing().kid.clone();
+        let path = dir.path().join(format!("{kid}.json"));
+        (dir, path)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_key_is_its_owners_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = dir.path().join("keys");
+        let kid = open(&keys).unwrap().signing().kid.clone();
+        assert_eq!(mode(&keys), 0o700);
+        assert_eq!(names(&keys), [format!("{kid}.json")], "nothing is left over");
+        let path = keys.join(format!("{kid}.json"));
+        assert_eq!(mode(&path), 0o600);
+
+        // Rewritten too, when another algorithm takes over.
+        let lifetime = SignedDuration::from_hours(1);
+        let before = fs::read_to_string(&path).unwrap();
+        KeySet::open(&keys, Algorithm::Es256, after(1), lifetime).unwrap();
+        assert_ne!(fs::read_to_string(&path).unwrap(), before);
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(names(&keys).len(), 2);
+    }
+
+    #[test]
+    fn a_key_file_says_what_it_is() {
+        let (_dir, path) = with_one_key();
+        let text = fs::read_to_string(&path).unwrap();
+        let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let members: Vec<_> = file.as_object().unwrap().keys().collect();
+        assert_eq!(members, ["alg", "created_at", "crv", "d", "kid", "kty", "use", "x"]);
+        assert_eq!(file["created_at"], "2026-09-21T14:13:20.5Z");
+        assert_eq!(path.file_stem().unwrap(), file["kid"].as_str().unwrap());
+    }
+
+    #[test]
+    fn a_key_that_others_could_read_is_refused_with_the_cure() {
+        for open_to_others in [0o640, 0o604, 0o660, 0o644, 0o610, 0o601] {
+            let (dir, path) = with_one_key();
+            chmod(&path, open_to_others);
+            let error = open(dir.path()).err().unwrap().to_string();
+            let expected = format!(
+                "{} is open to other users (mode {open_to_others:o}): run `chmod 600 ",
+                path.display()
+            );
+            assert!(error.starts_with(&expected), "{error}");
+            assert!(super::super::list_keys(dir.path(), now()).is_err());
+            chmod(&path, 0o400);
+            assert!(open(dir.path()).is_ok(), "less is fine");
+        }
+        for writable in [0o720, 0o702, 0o777] {
+            let (dir, _path) = with_one_key();
+            chmod(dir.path(), writable);
+            let error = open(dir.path()).err().unwrap();
+            assert!(matches!(error, KeyError::Permissions { cure: 0o700, .. }), "{error}");
+            chmod(dir.path(), 0o750);
+            assert!(open(dir.path()).is_ok(), "names are no secret");
+        }
+    }
+
+    #[test]
+    fn damage_is_named_and_not_repeated() {
+        let (dir, path) = with_one_key();
+        let good = fs::read_to_string(&path).unwrap();
+        let key: serde_json::Value = serde_json::from_str(&good).unwrap();
+        let secret = key["d"].as_str().unwrap();
+        let swapped =
+            |member: &str, value: &str| good.replace(key[member].as_str().unwrap(), value);
+        for (damaged, defect) in [
+            (String::new(), KeyDefect::Malformed),
+            (good[..good.len() / 2].to_owned(), KeyDefect::Malformed),
+            (good.replace("\"d\"", "d"), KeyDefect::Malformed),
+            (format!("[{good}]"), KeyDefect::Malformed),
+            (" ".repeat(1 << 20) + &good, KeyDefect::Malformed),
+            (good.replace("EdDSA", "RS256"), KeyDefect::NotOffered),
+            (good.replace("EdDSA", "ES256"), KeyDefect::Contradiction),
+            (good.replace("\"sig\"", "\"enc\""), KeyDefect::Use),
+            (swapped("kid", "nope"), KeyDefect::Kid),
+            (swapped("x", &encode([7; 32])), KeyDefect::Kid),
+            (good.replace("\"kid\"", "\"kid2\""), KeyDefect::Kid),
+            (swapped("d", &encode([7; 32])), KeyDefect::Inconsistent),
+            (good.replace("\"d\"", "\"e\""), KeyDefect::Incomplete),
+            (good.replace("created_at", "made_at"), KeyDefect::Undated),
+            (swapped("created_at", "yesterday"), KeyDefect::Undated),
+            (
+                good.replace("\"created_at\"", "\"verify_until\":\"soon\",\"created_at\""),
+                KeyDefect::Undated,
+            ),
+        ] {
+            assert_ne!(damaged, good);
+            fs::write(&path, &damaged).unwrap();
+            let error = open(dir.path()).err().unwrap();
+            let shown = format!("{error} {error:?}");
+            assert!(
+                matches!(error, KeyError::Unusable { defect: found, .. } if found == defect),
+                "{damaged}: {shown}"
+            );
+            assert!(shown.contains(path.to_str().unwrap()), "{shown}");
+            assert!(!shown.contains(secret) && !shown.contains("nope"), "{shown}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), damaged, "left for the operator");
+        }
+        fs::write(&path, &good).unwrap();
+        assert!(open(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_another_name_does_not_pass() {
+        let (dir, path) = with_one_key();
+        fs::rename(&path, dir.path().join("mine.json")).unwrap();
+        let error = open(dir.path()).err().unwrap();
+        assert!(matches!(error, KeyError::Unusable { defect: KeyDefect::Kid, .. }), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_key_file_is_left_alone() {
+        let (dir, path) = with_one_key();
+        let kid = open(dir.path()).unwrap().signing().kid.clone();
+        // What a crash leaves: a beginning under the name of the unfinished.
+        let leftover = dir.path().join(format!(".{kid}.json.new"));
+        fs::write(&leftover, "{\"kty\":").unwrap();
+        chmod(&leftover, 0o644);
+        fs::write(dir.path().join(".hidden.json"), "x").unwrap();
+        fs::write(dir.path().join("README.md"), "x").unwrap();
+        fs::write(dir.path().join("key.json.bak"), "x").unwrap();
+        let before = names(dir.path());
+        assert_eq!(open(dir.path()).unwrap().signing().kid, kid);
+        assert_eq!(names(dir.path()), before);
+
+        // The next writing of the same key starts afresh, as if nothing had been there.
+        let lifetime = SignedDuration::from_hours(1);
+        KeySet::open(dir.path(), Algorithm::Es256, after(1), lifetime).unwrap();
+        assert!(!leftover.exists());
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(read_all(dir.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "x").unwrap();
+        let error = open(&path.join("keys")).err().unwrap().to_string();
+        assert!(error.contains("create the directory") && error.contains("file/keys"), "{error}");
+    }
 }

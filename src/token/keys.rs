@@ -137,6 +137,12 @@ impl KeySet {
         &self.signing
     }
 
+    /// For tests that break it.
+    #[cfg(test)]
+    pub(super) fn signing_mut(&mut self) -> &mut Key {
+        &mut self.signing
+    }
+
     /// The key of this name, if it verifies at `now`.
     pub(super) fn find(&self, kid: &str, now: Timestamp) -> Option<&Key> {
         self.iter()
@@ -228,5 +234,190 @@ impl Key {
             second_opinion: second_opinion.map_err(|_| KeyDefect::Malformed)?,
             dates: file.dates,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::token::{Defect, Tokens, testing::*};
+
+    const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+    /// Opened `seconds` after [`now`].
+    fn open(dir: &Path, algorithm: Algorithm, seconds: i64) -> Tokens {
+        with_keys(KeySet::open(dir, algorithm, after(seconds), HOUR).unwrap())
+    }
+
+    fn kid(tokens: &Tokens) -> String {
+        tokens.keys().signing().kid.clone()
+    }
+
+    /// A token that outlives the keys of these tests.
+    fn long_token(tokens: &Tokens) -> String {
+        let email = email();
+        let grant = crate::token::Grant { expires_at: after(100_000), ..grant(&email) };
+        tokens.issue(&grant).unwrap()
+    }
+
+    fn statuses(dir: &Path, seconds: i64) -> Vec<(Algorithm, KeyStatus)> {
+        list_keys(dir, after(seconds))
+            .unwrap()
+            .into_iter()
+            .map(|key| (key.algorithm, key.status))
+            .collect()
+    }
+
+    #[test]
+    fn the_first_start_makes_a_key_and_the_next_finds_it() {
+        for algorithm in Algorithm::ALL {
+            let dir = tempfile::tempdir().unwrap();
+            let dir = dir.path().join("data/keys");
+            let first = open(&dir, algorithm, 0);
+            let token = issue(&first);
+            let second = open(&dir, algorithm, 1);
+            assert_eq!(kid(&first), kid(&second));
+            assert!(second.verify(&token, after(1)).is_ok());
+            assert!(first.verify(&issue(&second), after(1)).is_ok());
+            assert_eq!(statuses(&dir, 1), [(algorithm, KeyStatus::Signing)]);
+            assert_eq!(first.keys().list(now()), list_keys(&dir, now()).unwrap());
+        }
+    }
+
+    #[test]
+    fn another_algorithm_signs_from_now_on_and_the_old_key_verifies_for_a_tokens_life() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let before = open(dir, Algorithm::EdDsa, 0);
+        let old_token = long_token(&before);
+        let tokens = open(dir, Algorithm::Es256, 10);
+        let until = after(10 + 3_600);
+        let both = [
+            (Algorithm::EdDsa, KeyStatus::Verifying { until }),
+            (Algorithm::Es256, KeyStatus::Signing),
+        ];
+        assert_eq!(statuses(dir, 10), both);
+        assert_eq!(tokens.keys().signing().algorithm, Algorithm::Es256);
+        assert!(tokens.verify(&issue(&tokens), after(10)).is_ok());
+        assert!(tokens.verify(&old_token, after(10)).is_ok());
+        assert!(tokens.verify(&old_token, after(3_609)).is_ok());
+
+        // A later start does not move the end, and the token's own `exp` is not asked.
+        let restarted = open(dir, Algorithm::Es256, 20);
+        assert_eq!(statuses(dir, 20), both);
+        for tokens in [&tokens, &restarted] {
+            assert_eq!(tokens.verify(&old_token, until), Err(Defect::UnknownKey));
+        }
+        let late = open(dir, Algorithm::Es256, 3_610);
+        assert_eq!(late.keys().iter().count(), 1, "it is not even loaded");
+        assert_eq!(late.jwks().keys.len(), 1);
+        assert_eq!(
+            statuses(dir, 3_610),
+            [(Algorithm::EdDsa, KeyStatus::Expired), (Algorithm::Es256, KeyStatus::Signing),]
+        );
+    }
+
+    #[test]
+    fn going_back_takes_up_the_old_key_while_it_is_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let first = kid(&open(dir, Algorithm::EdDsa, 0));
+        let between = kid(&open(dir, Algorithm::Es256, 10));
+        assert_eq!(kid(&open(dir, Algorithm::EdDsa, 20)), first);
+        let until = after(20 + 3_600);
+        assert_eq!(
+            statuses(dir, 20),
+            [
+                (Algorithm::EdDsa, KeyStatus::Signing),
+                (Algorithm::Es256, KeyStatus::Verifying { until }),
+            ]
+        );
+        // Past its end nobody expects it any more: it stays retired, and a new key is made.
+        assert_ne!(kid(&open(dir, Algorithm::Es256, 3_620)), between);
+        assert_eq!(list_keys(dir, after(3_620)).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn the_newest_key_signs_and_a_kid_stands_for_one_key() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let old = open(dir.path(), Algorithm::EdDsa, 0);
+        let new = open(other.path(), Algorithm::EdDsa, 10);
+        let name = format!("{}.json", kid(&new));
+        fs::copy(other.path().join(&name), dir.path().join(&name)).unwrap();
+
+        let tokens = open(dir.path(), Algorithm::EdDsa, 20);
+        assert_eq!(kid(&tokens), kid(&new));
+        assert!(tokens.verify(&issue(&old), now()).is_ok());
+        let until = after(20 + 3_600);
+        assert_eq!(tokens.keys().list(now())[1].status, KeyStatus::Verifying { until });
+        tokens.self_test(now()).unwrap();
+
+        // Signed by one, named as the other, both known: the signature does not fit.
+        let named_as_old = signed(&new, header(&old).to_string(), claims(&new).to_string());
+        assert_eq!(tokens.verify(&named_as_old, now()), Err(Defect::Signature));
+    }
+
+    #[test]
+    fn listing_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path(), Algorithm::EdDsa, 0);
+        let content = || -> Vec<_> {
+            let mut files: Vec<_> = fs::read_dir(dir.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .map(|path| {
+                    (
+                        fs::read(&path).unwrap(),
+                        fs::metadata(&path).unwrap().modified().unwrap(),
+                        path,
+                    )
+                })
+                .collect();
+            files.sort();
+            files
+        };
+        let before = content();
+        list_keys(dir.path(), after(1_000_000)).unwrap();
+        assert_eq!(content(), before);
+        let nowhere = dir.path().join("nowhere");
+        assert!(matches!(list_keys(&nowhere, now()), Err(KeyError::Io { .. })));
+        assert!(!nowhere.exists());
+    }
+
+    #[test]
+    fn a_start_that_fails_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = open(dir.path(), Algorithm::EdDsa, 0);
+        let path = dir.path().join(format!("{}.json", kid(&tokens)));
+        let good = fs::read_to_string(&path).unwrap();
+        // Damage that the thumbprint does not show: the private half.
+        let key: serde_json::Value = serde_json::from_str(&good).unwrap();
+        let damaged = good.replace(key["d"].as_str().unwrap(), &encode([7; 32]));
+        fs::write(&path, &damaged).unwrap();
+        let error = KeySet::open(dir.path(), Algorithm::Es256, after(1), HOUR).err().unwrap();
+        let KeyError::Unusable { path: named, defect } = &error else { panic!("{error:?}") };
+        assert_eq!((named, *defect), (&path, KeyDefect::Inconsistent));
+        assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_operator_sees_plain_words() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path(), Algorithm::EdDsa, 0);
+        open(dir.path(), Algorithm::Es256, 0);
+        let keys = serde_json::to_value(list_keys(dir.path(), now()).unwrap()).unwrap();
+        let mut keys = keys.as_array().unwrap().clone();
+        keys.sort_by_key(|key| key["algorithm"].to_string());
+        assert_eq!(keys[0]["algorithm"], "ES256");
+        assert_eq!(keys[0]["status"], "signing");
+        assert_eq!(keys[0]["created_at"], "2026-09-21T14:13:20.5Z");
+        assert_eq!(keys[1]["algorithm"], "EdDSA");
+        assert_eq!(keys[1]["status"], "verifying");
+        assert_eq!(keys[1]["until"], "2026-09-21T15:13:20.5Z");
+        let shown = format!("{keys:?}");
+        assert!(!shown.contains("\"d\""));
     }
 }

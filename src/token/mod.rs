@@ -20,6 +20,8 @@
 //! know it. To add a claim: a field of [`Claims`] and of [`Grant`].
 
 pub mod algorithm;
+#[cfg(test)]
+mod attacks;
 pub mod claims;
 pub mod error;
 pub mod jwk;
@@ -30,6 +32,8 @@ mod key_file;
 pub mod keys;
 mod self_test;
 pub mod signing;
+#[cfg(test)]
+mod testing;
 
 pub use algorithm::Algorithm;
 pub use claims::Claims;

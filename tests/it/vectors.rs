@@ -8,6 +8,8 @@
 //! below, `token::jws` and `token::jwk`. No vector at all is a session token: each is shown to
 //! [`Tokens::verify`] as well.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod cookbook;
 mod primitives;
 mod wycheproof;

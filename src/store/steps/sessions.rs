@@ -7,7 +7,7 @@ use super::{
     save_session,
 };
 use crate::{
-    model::{AccountId, PasswordHash, Session, SessionId, Timestamp, clock::later},
+    model::{AccountId, PasswordHash, Session, SessionId, Timestamp},
     store::{
         Created, Result,
         records::{self, SessionRecord},
@@ -144,15 +144,6 @@ pub(super) fn end_in_account(
     record.account.copied_at = copied_at.or(record.account.copied_at);
     end(w, &mut record, ended);
     save_account(w, &record)
-}
-
-impl Session {
-    /// Notes a use at `now`: the idle end moves on, never back and never past the absolute end.
-    pub(super) fn use_at(&mut self, now: Timestamp, idle: SignedDuration) {
-        let idle_end = later(now, idle).min(self.expires_at);
-        self.idle_expires_at = self.idle_expires_at.max(idle_end);
-        self.last_seen_at = now;
-    }
 }
 
 fn load_living(r: &dyn Read, account: AccountId, now: Timestamp) -> Result<Vec<SessionRecord>> {
