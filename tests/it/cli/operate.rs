@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{EMAIL, PASSWORD, Server, done, failed, run, temp};
+use super::{EMAIL, PASSWORD, Server, countersign, done, failed, finish, run, temp};
 
 /// What an operator does to accounts, whoever carries it out.
 fn accounts_come_and_go(dir: &Path) {
@@ -60,6 +60,11 @@ async fn accounts_come_and_go_beside_a_running_server() {
     accounts_come_and_go(dir.path());
     // It was the server that did it: it knows the account.
     server.log_in().await;
+    // A proxy of the environment is not asked: it would see the token.
+    let proxy = "http://127.0.0.1:9";
+    let mut list = countersign(dir.path());
+    list.args(["account", "list"]).envs([("http_proxy", proxy), ("ALL_PROXY", proxy)]);
+    assert!(done(&finish(&mut list, "")).contains(EMAIL));
 }
 
 #[tokio::test]

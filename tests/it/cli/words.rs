@@ -75,6 +75,10 @@ fn an_unknown_key_stops_every_command_and_is_named() {
         let line = failed(&run(dir.path(), args, ""));
         assert!(line.starts_with("unknown key `session.idel` in countersign.toml"), "{line}");
     }
+    let escape = "\"\\u001b[2J\\n\" = 1";
+    fs::write(dir.path().join("countersign.toml"), escape).unwrap();
+    let line = failed(&run(dir.path(), &["serve"], ""));
+    assert!(!line.contains('\u{1b}'), "a terminal is shown it, and does not obey it: {line:?}");
     fs::write(dir.path().join("countersign.toml"), "").unwrap();
     let variable = finish(
         countersign(dir.path()).args(["config", "check"]).env("COUNTERSIGN_SESSION__IDEL", "5m"),
