@@ -100,10 +100,7 @@ mod tests {
             idle_expires_at: later(start, hour),
             last_seen_at: start,
             visits: 0,
-            last: LastPresented {
-                number: 0,
-                at: start,
-            },
+            last: LastPresented { number: 0, at: start },
             remember: false,
             transport: Transport::Cookie,
             user_agent: String::new(),
