@@ -164,10 +164,11 @@ fn tally(visits: u64) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use poem::http::Method;
     use scraper::{Html, Selector};
 
-    use super::*;
-    use crate::model::clock::from_millis;
+    use super::{super::testing::Service, *};
+    use crate::{model::clock::from_millis, session::Registration};
 
     fn a_row() -> Row {
         Row {
@@ -206,6 +207,21 @@ mod tests {
         let log_out = r#"form[method="post"][action="/logout"] button"#;
         assert_eq!(count(&html, log_out), 1);
         assert_eq!(count(&html, r#"time[datetime="2023-11-14T22:13:20Z"]"#), 1);
+    }
+
+    #[tokio::test]
+    async fn the_session_one_looks_from_comes_first() {
+        let service = Service::new(Registration::Open);
+        service.cookie().await;
+        let log_in = "email=ann%40example.com&password=correct+horse+battery";
+        let logged_in = service.ask(Method::POST, "/login", "", log_in).await;
+        let cookie = logged_in.header("set-cookie").unwrap();
+        let cookie = cookie.split(';').next().unwrap();
+        let page = service.ask(Method::GET, "/admin", cookie, "").await;
+        let html = page.into_body().into_string().await.unwrap();
+        assert_eq!(count(&html, "tbody tr"), 2);
+        assert_eq!(count(&html, "tbody tr:first-child[aria-current=true]"), 1);
+        assert_eq!(count(&html, "[aria-current]"), 1);
     }
 
     #[tokio::test]

@@ -53,9 +53,10 @@ pub(super) fn form(registration: Registration, refused: Option<&str>) -> Respons
 
 #[cfg(test)]
 mod tests {
+    use poem::http::Method;
     use scraper::{Html, Selector};
 
-    use super::*;
+    use super::{super::testing::Service, *};
 
     async fn html(refused: Option<&str>) -> Html {
         let page = form(Registration::Open, refused);
@@ -91,6 +92,17 @@ mod tests {
         let shown = page.select(&email).next().unwrap().value().attr("value");
         assert_eq!(shown, Some(typed));
         assert_eq!(count(&page, "[name=password][value]"), 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_shown_as_signed_out_when_that_cannot_be_told() {
+        let service = Service::new(Registration::Open);
+        let cookie = service.cookie().await;
+        service.sessions.close().await.unwrap();
+        let signed_in = service.ask(Method::GET, "/", &cookie, "").await;
+        assert_eq!(signed_in.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let stranger = service.ask(Method::GET, "/", "", "").await;
+        assert_eq!(stranger.status(), StatusCode::OK);
     }
 
     #[tokio::test]

@@ -74,3 +74,36 @@ fn ask(credential: Option<&Credential>) -> Response {
         None => see_other("/"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use poem::http::Method;
+
+    use super::{super::testing::Service, *};
+    use crate::session::Registration;
+
+    #[tokio::test]
+    async fn a_link_checker_logs_nobody_out() {
+        let service = Service::new(Registration::Open);
+        let cookie = service.cookie().await;
+        let answer = service.ask(Method::HEAD, "/logout", &cookie, "").await;
+        assert_eq!((answer.status(), answer.header("set-cookie")), (StatusCode::OK, None));
+        let admin = service.ask(Method::GET, "/admin", &cookie, "").await;
+        assert_eq!(admin.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn the_cookie_of_a_dead_session_is_cleared_too() {
+        let service = Service::new(Registration::Open);
+        let cookie = service.cookie().await;
+        for _ in 0..2 {
+            let answer = service.ask(Method::POST, "/logout", &cookie, "").await;
+            assert_eq!(answer.header("location"), Some("/"));
+            let cleared = answer.header("set-cookie").unwrap();
+            assert!(cleared.starts_with("session=; "), "{cleared}");
+        }
+        let without = service.ask(Method::POST, "/logout", "", "").await;
+        assert_eq!(without.header("location"), Some("/"));
+        assert_eq!(without.header("set-cookie"), None);
+    }
+}

@@ -24,6 +24,8 @@ pub(super) mod log_in;
 pub(super) mod log_out;
 pub(super) mod sign_up;
 pub(super) mod style;
+#[cfg(test)]
+mod testing;
 
 use askama::Template;
 use poem::{

@@ -106,9 +106,10 @@ fn closed(request: &Request) -> Result<Response, HttpError> {
 
 #[cfg(test)]
 mod tests {
+    use poem::http::Method;
     use scraper::{Html, Selector};
 
-    use super::*;
+    use super::{super::testing::Service, *};
     use crate::session::password::Refused;
 
     const RULES: PasswordRules = PasswordRules { min_chars: 15, max_chars: 128 };
@@ -146,6 +147,21 @@ mod tests {
             let alert = html.select(&alert).next().unwrap();
             let id = alert.value().attr("id").unwrap();
             assert!(described.split(' ').any(|word| word == id), "{described}");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_registration_is_closed_no_form_is_shown_whatever_is_posted() {
+        let service = Service::new(Registration::Closed);
+        for (method, form) in [
+            (Method::GET, ""),
+            (Method::POST, "email=nonsense&password=short"),
+            (Method::POST, "email=ann%40example.com&password=correct+horse+battery"),
+        ] {
+            let page = service.ask(method, "/signup", "", form).await;
+            assert_eq!(page.status(), StatusCode::FORBIDDEN);
+            let html = page.into_body().into_string().await.unwrap();
+            assert!(!html.contains("<form"), "{html}");
         }
     }
 
