@@ -53,10 +53,7 @@ pub(crate) struct Site {
 }
 
 /// The public service.
-pub fn app(
-    sessions: Sessions,
-    settings: Settings,
-) -> impl Endpoint<Output = Response> + Send + Sync + 'static {
+pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Response> + 'static {
     let site = Arc::new(Site {
         sessions,
         cookie: CookieRules::of(&settings.public_url),
@@ -67,15 +64,9 @@ pub fn app(
         // Pages
         .at("/", get(pages::home::show))
         .at("/login", post(pages::log_in::submit))
-        .at(
-            "/signup",
-            get(pages::sign_up::show).post(pages::sign_up::submit),
-        )
+        .at("/signup", get(pages::sign_up::show).post(pages::sign_up::submit))
         .at("/admin", get(pages::admin::show).head(pages::admin::head))
-        .at(
-            "/logout",
-            get(pages::log_out::follow).post(pages::log_out::submit),
-        )
+        .at("/logout", get(pages::log_out::follow).post(pages::log_out::submit))
         .at(pages::STYLE_PATH, get(pages::style))
         // JSON API and its description
         .at("/openapi.json", get(docs::json))

@@ -3,9 +3,7 @@ use super::HttpError;
 use poem::{IntoResponse, Request, Response, handler};
 pub(super) const STYLE_PATH: &str = "/style.css";
 pub(super) fn wants_page(request: &Request) -> bool {
-    request
-        .header("accept")
-        .is_some_and(|a| a.contains("text/html"))
+    request.header("accept").is_some_and(|a| a.contains("text/html"))
         && !request.uri().path().starts_with("/api/")
 }
 pub(super) fn error(error: &HttpError) -> Response {
