@@ -31,7 +31,8 @@ impl Answer {
         let answer = self.expect(status);
         assert_eq!(answer.header("content-type"), "application/problem+json");
         let problem = answer.json();
-        let members: Vec<_> = problem.as_object().unwrap().keys().cloned().collect();
+        let mut members: Vec<_> = problem.as_object().unwrap().keys().cloned().collect();
+        members.sort();
         assert_eq!(members, ["code", "detail", "status", "title", "type"]);
         assert_eq!(problem["code"], code);
         assert_eq!(problem["status"], status);
