@@ -44,6 +44,13 @@ impl Session {
         now >= self.expires_at || now >= self.idle_expires_at
     }
 
+    /// Notes a use at `now`: the idle end moves on, never back and never past the absolute end.
+    pub fn use_at(&mut self, now: Timestamp, idle: SignedDuration) {
+        let idle_end = later(now, idle).min(self.expires_at);
+        self.idle_expires_at = self.idle_expires_at.max(idle_end);
+        self.last_seen_at = now;
+    }
+
     /// Whether the presented token shows that its cookie has two holders.
     ///
     /// A browser holds one token at a time, so the tokens it shows make a chain: each one's `prev`
@@ -220,6 +227,17 @@ mod tests {
         session.idle_expires_at = at(2_000);
         assert!(!session.is_over(at(999)));
         assert!(session.is_over(at(1_000)));
+    }
+
+    #[test]
+    fn a_use_moves_the_idle_end_on_never_back_and_never_past_the_absolute_end() {
+        let mut session = session(0, 0, Transport::Cookie);
+        session.use_at(at(100), SignedDuration::from_secs(600));
+        assert_eq!((session.idle_expires_at, session.last_seen_at), (at(700), at(100)));
+        session.use_at(at(200), SignedDuration::from_secs(10));
+        assert_eq!(session.idle_expires_at, at(700));
+        session.use_at(at(300), SignedDuration::from_secs(9_000));
+        assert_eq!(session.idle_expires_at, at(1_000));
     }
 
     #[test]

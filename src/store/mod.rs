@@ -213,7 +213,6 @@ pub enum Visited {
 }
 
 /// What became of a new session.
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, and never long")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::large_enum_variant,

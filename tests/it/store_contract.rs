@@ -88,11 +88,7 @@ backends! { memory sled; {
 
 async fn an_account_is_found_by_both_its_names(world: &World) {
     let store = &*world.store;
-    let ann = Account {
-        copied_at: Some(at(7)),
-        state: AccountState::Disabled,
-        ..account("ann")
-    };
+    let ann = Account { copied_at: Some(at(7)), state: AccountState::Disabled, ..account("ann") };
     assert_eq!(store.account(ann.id).await.unwrap(), None);
     assert_eq!(store.account_by_email(&ann.email).await.unwrap(), None);
     assert!(store.create_account(ann.clone()).await.unwrap());
@@ -133,10 +129,7 @@ async fn of_fifty_accounts_with_one_email_one_is_made(world: &World) {
 async fn an_account_id_that_is_taken_replaces_nobody(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
-    let thief = Account {
-        id: ann.id,
-        ..account("bob")
-    };
+    let thief = Account { id: ann.id, ..account("bob") };
     assert!(!store.create_account(thief).await.unwrap());
     assert_eq!(store.account(ann.id).await.unwrap(), Some(ann));
     assert_eq!(store.account_by_email(&email("bob")).await.unwrap(), None);
@@ -176,17 +169,13 @@ async fn disabling_ends_sessions_and_enabling_revives_none(world: &World) {
     let (one, two) = (log_in(store, &ann, 0).await, log_in(store, &ann, 1).await);
     let other = log_in(store, &bob, 0).await;
 
-    let ended = store
-        .set_account_state(ann.id, AccountState::Disabled)
-        .await;
+    let ended = store.set_account_state(ann.id, AccountState::Disabled).await;
     assert_eq!(ended.unwrap(), Some(2));
     assert!(!alive(store, &one, 2).await && !alive(store, &two, 2).await);
     assert!(alive(store, &other, 2).await, "another account's");
     let found = store.account(ann.id).await.unwrap().unwrap();
     assert_eq!(found.state, AccountState::Disabled);
-    let again = store
-        .set_account_state(ann.id, AccountState::Disabled)
-        .await;
+    let again = store.set_account_state(ann.id, AccountState::Disabled).await;
     assert_eq!(again.unwrap(), Some(0));
 
     let ended = store.set_account_state(ann.id, AccountState::Active).await;
@@ -202,46 +191,22 @@ async fn what_does_not_exist_is_not_changed(world: &World) {
     let store = &*world.store;
     let nobody = account("nobody");
     let ghost = session(nobody.id, 0);
-    let disabled = store
-        .set_account_state(nobody.id, AccountState::Disabled)
-        .await;
+    let disabled = store.set_account_state(nobody.id, AccountState::Disabled).await;
     assert_eq!(disabled.unwrap(), None);
     assert_eq!(store.remove_account(nobody.id).await.unwrap(), None);
-    let change = store
-        .change_password(nobody.id, None, hash("new"), None)
-        .await;
+    let change = store.change_password(nobody.id, None, hash("new"), None).await;
     assert_eq!(change.unwrap(), PasswordChange::AccountChanged);
-    let rehashed = store
-        .rehash_password(nobody.id, &hash("first"), hash("new"))
-        .await;
+    let rehashed = store.rehash_password(nobody.id, &hash("first"), hash("new")).await;
     assert!(!rehashed.unwrap());
     assert_eq!(store.total_visits(nobody.id).await.unwrap(), 0);
-    let created = store
-        .create_session(ghost.clone(), &nobody.password, PLENTY)
-        .await;
+    let created = store.create_session(ghost.clone(), &nobody.password, PLENTY).await;
     assert_eq!(created.unwrap(), Created::AccountChanged);
-    assert_eq!(
-        store.visit(visit(&ghost, 0, 0, 0)).await.unwrap(),
-        Visited::Absent
-    );
+    assert_eq!(store.visit(visit(&ghost, 0, 0, 0)).await.unwrap(), Visited::Absent);
     let renewed = store.renew_session(nobody.id, ghost.id, at(0), IDLE).await;
     assert_eq!(renewed.unwrap(), None);
-    assert!(
-        !store
-            .revoke_session(nobody.id, ghost.id, at(0))
-            .await
-            .unwrap()
-    );
-    assert!(
-        !store
-            .revoke_copied_session(nobody.id, ghost.id, at(0))
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        store.revoke_sessions(nobody.id, None, at(0)).await.unwrap(),
-        0
-    );
+    assert!(!store.revoke_session(nobody.id, ghost.id, at(0)).await.unwrap());
+    assert!(!store.revoke_copied_session(nobody.id, ghost.id, at(0)).await.unwrap());
+    assert_eq!(store.revoke_sessions(nobody.id, None, at(0)).await.unwrap(), 0);
     assert_eq!(store.account(nobody.id).await.unwrap(), None);
     assert_eq!(store.sessions(nobody.id, at(0)).await.unwrap(), []);
 }
@@ -270,9 +235,8 @@ async fn a_password_change_ends_all_other_sessions(world: &World) {
     let others = [log_in(store, &ann, 1).await, log_in(store, &ann, 2).await];
     let foreign = log_in(store, &bob, 0).await;
 
-    let change = store
-        .change_password(ann.id, Some(&ann.password), hash("second"), Some(keep.id))
-        .await;
+    let change =
+        store.change_password(ann.id, Some(&ann.password), hash("second"), Some(keep.id)).await;
     assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 2 });
     assert!(alive(store, &keep, 3).await);
     for other in &others {
@@ -282,9 +246,7 @@ async fn a_password_change_ends_all_other_sessions(world: &World) {
     let found = store.account(ann.id).await.unwrap().unwrap();
     assert_eq!(found.password, hash("second"));
 
-    let change = store
-        .change_password(ann.id, Some(&hash("second")), hash("third"), None)
-        .await;
+    let change = store.change_password(ann.id, Some(&hash("second")), hash("third"), None).await;
     assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 1 });
     assert!(!alive(store, &keep, 3).await);
 }
@@ -296,16 +258,11 @@ async fn of_two_password_changes_with_one_password_one_loses(world: &World) {
         let (store, ann) = (Arc::clone(&world.store), ann.clone());
         tasks.spawn(async move {
             let new = hash(&format!("new-{n}"));
-            store
-                .change_password(ann.id, Some(&ann.password), new, None)
-                .await
-                .unwrap()
+            store.change_password(ann.id, Some(&ann.password), new, None).await.unwrap()
         });
     }
     let changed = tasks.join_all().await;
-    let won = changed
-        .iter()
-        .filter(|change| **change != PasswordChange::AccountChanged);
+    let won = changed.iter().filter(|change| **change != PasswordChange::AccountChanged);
     assert_eq!(won.count(), 1);
 }
 
@@ -313,58 +270,28 @@ async fn an_operator_changes_any_password(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     let one = log_in(store, &ann, 0).await;
-    let wrong = store
-        .change_password(ann.id, Some(&hash("wrong")), hash("new"), None)
-        .await;
+    let wrong = store.change_password(ann.id, Some(&hash("wrong")), hash("new"), None).await;
     assert_eq!(wrong.unwrap(), PasswordChange::AccountChanged);
     assert!(alive(store, &one, 0).await, "a refused change ends nothing");
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().password,
-        hash("first")
-    );
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().password, hash("first"));
 
-    store
-        .set_account_state(ann.id, AccountState::Disabled)
-        .await
-        .unwrap();
-    let own = store
-        .change_password(ann.id, Some(&hash("first")), hash("new"), None)
-        .await;
-    assert_eq!(
-        own.unwrap(),
-        PasswordChange::AccountChanged,
-        "a disabled account's owner"
-    );
+    store.set_account_state(ann.id, AccountState::Disabled).await.unwrap();
+    let own = store.change_password(ann.id, Some(&hash("first")), hash("new"), None).await;
+    assert_eq!(own.unwrap(), PasswordChange::AccountChanged, "a disabled account's owner");
     let change = store.change_password(ann.id, None, hash("new"), None).await;
     assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 0 });
     let found = store.account(ann.id).await.unwrap().unwrap();
-    assert_eq!(
-        (found.password, found.state),
-        (hash("new"), AccountState::Disabled)
-    );
+    assert_eq!((found.password, found.state), (hash("new"), AccountState::Disabled));
 }
 
 async fn a_rehash_ends_nothing_and_loses_against_a_change(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     let one = log_in(store, &ann, 0).await;
-    assert!(
-        store
-            .rehash_password(ann.id, &hash("first"), hash("stronger"))
-            .await
-            .unwrap()
-    );
+    assert!(store.rehash_password(ann.id, &hash("first"), hash("stronger")).await.unwrap());
     assert!(alive(store, &one, 0).await);
-    assert!(
-        !store
-            .rehash_password(ann.id, &hash("first"), hash("late"))
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().password,
-        hash("stronger")
-    );
+    assert!(!store.rehash_password(ann.id, &hash("first"), hash("late")).await.unwrap());
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().password, hash("stronger"));
 }
 
 // --- sessions ---
@@ -377,52 +304,28 @@ async fn a_session_comes_back_as_it_was_made(world: &World) {
         transport: Transport::Bearer,
         user_agent: "Mozilla/5.0 (\u{fc}ber) ".repeat(8),
         visits: 41,
-        last: LastPresented {
-            number: 40,
-            at: at(3),
-        },
+        last: LastPresented { number: 40, at: at(3) },
         last_seen_at: at(4),
         copied_at: Some(at(-5)),
         ..session(ann.id, 0)
     };
-    let created = store
-        .create_session(made.clone(), &ann.password, 5)
-        .await
-        .unwrap();
-    let expected = Created::Added {
-        session: made.clone(),
-        ended: Vec::new(),
-    };
+    let created = store.create_session(made.clone(), &ann.password, 5).await.unwrap();
+    let expected = Created::Added { session: made.clone(), ended: Vec::new() };
     assert_eq!(created, expected);
-    assert_eq!(
-        store.session(ann.id, made.id, at(1)).await.unwrap(),
-        Some(made.clone())
-    );
+    assert_eq!(store.session(ann.id, made.id, at(1)).await.unwrap(), Some(made.clone()));
     // An id names one session: nothing is put in the place of another.
-    let twin = Session {
-        visits: 0,
-        ..made.clone()
-    };
+    let twin = Session { visits: 0, ..made.clone() };
     assert!(store.create_session(twin, &ann.password, 5).await.is_err());
-    assert_eq!(
-        store.session(ann.id, made.id, at(1)).await.unwrap(),
-        Some(made)
-    );
+    assert_eq!(store.session(ann.id, made.id, at(1)).await.unwrap(), Some(made));
 }
 
 async fn a_login_needs_the_password_that_is_in_force(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     // The login has checked the password; before it is recorded the password changes.
-    store
-        .change_password(ann.id, Some(&hash("first")), hash("second"), None)
-        .await
-        .unwrap();
+    store.change_password(ann.id, Some(&hash("first")), hash("second"), None).await.unwrap();
     let late = session(ann.id, 0);
-    let created = store
-        .create_session(late.clone(), &hash("first"), PLENTY)
-        .await
-        .unwrap();
+    let created = store.create_session(late.clone(), &hash("first"), PLENTY).await.unwrap();
     assert_eq!(created, Created::AccountChanged);
     assert!(!alive(store, &late, 0).await);
 }
@@ -430,20 +333,11 @@ async fn a_login_needs_the_password_that_is_in_force(world: &World) {
 async fn a_login_needs_an_active_account(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
-    store
-        .set_account_state(ann.id, AccountState::Disabled)
-        .await
-        .unwrap();
+    store.set_account_state(ann.id, AccountState::Disabled).await.unwrap();
     let late = session(ann.id, 0);
-    let created = store
-        .create_session(late.clone(), &ann.password, PLENTY)
-        .await
-        .unwrap();
+    let created = store.create_session(late.clone(), &ann.password, PLENTY).await.unwrap();
     assert_eq!(created, Created::AccountChanged);
-    store
-        .set_account_state(ann.id, AccountState::Active)
-        .await
-        .unwrap();
+    store.set_account_state(ann.id, AccountState::Active).await.unwrap();
     assert!(!alive(store, &late, 0).await);
 }
 
@@ -451,24 +345,12 @@ async fn a_copy_is_reported_once_in_the_next_session(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     let copied = log_in(store, &ann, 0).await;
-    assert!(
-        store
-            .revoke_copied_session(ann.id, copied.id, at(9))
-            .await
-            .unwrap()
-    );
+    assert!(store.revoke_copied_session(ann.id, copied.id, at(9)).await.unwrap());
     let told = log_in(store, &ann, 10).await;
     assert_eq!(told.copied_at, Some(at(9)));
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        None
-    );
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, None);
     assert_eq!(log_in(store, &ann, 11).await.copied_at, None);
-    let kept = store
-        .session(ann.id, told.id, at(11))
-        .await
-        .unwrap()
-        .unwrap();
+    let kept = store.session(ann.id, told.id, at(11)).await.unwrap().unwrap();
     assert_eq!(kept.copied_at, Some(at(9)));
 }
 
@@ -481,26 +363,14 @@ async fn the_oldest_sessions_end_when_there_are_too_many(world: &World) {
     }
     // A clock that was set back: the new session is the oldest, and stays all the same.
     let new = session(ann.id, -9);
-    let created = store
-        .create_session(new.clone(), &ann.password, 2)
-        .await
-        .unwrap();
-    let Created::Added { session, ended } = created else {
-        panic!("{created:?}")
-    };
+    let created = store.create_session(new.clone(), &ann.password, 2).await.unwrap();
+    let Created::Added { session, ended } = created else { panic!("{created:?}") };
     assert_eq!(session, new);
     assert_eq!(ended, [made[1].id, made[2].id]);
     let left: Vec<_> = store.sessions(ann.id, at(3)).await.unwrap();
-    assert_eq!(
-        left.iter().map(|s| s.id).collect::<Vec<_>>(),
-        [new.id, made[0].id]
-    );
+    assert_eq!(left.iter().map(|s| s.id).collect::<Vec<_>>(), [new.id, made[0].id]);
     // Even a limit of nothing lets people in.
-    let only = session_id_of(
-        store
-            .create_session(session_at(&ann, 5), &ann.password, 0)
-            .await,
-    );
+    let only = session_id_of(store.create_session(session_at(&ann, 5), &ann.password, 0).await);
     let left = store.sessions(ann.id, at(5)).await.unwrap();
     assert_eq!(left.iter().map(|s| s.id).collect::<Vec<_>>(), [only]);
 }
@@ -531,11 +401,7 @@ async fn the_limit_holds_under_parallel_logins(world: &World) {
     }
     let ended: Vec<SessionId> = tasks.join_all().await.into_iter().flatten().collect();
     assert_eq!(ended.len(), 15);
-    assert_eq!(
-        ended.iter().collect::<HashSet<_>>().len(),
-        15,
-        "each ended once"
-    );
+    assert_eq!(ended.iter().collect::<HashSet<_>>().len(), 15, "each ended once");
     let left = world.store.sessions(ann.id, at(20)).await.unwrap();
     assert_eq!(left.len(), 5);
     assert!(left.iter().all(|session| !ended.contains(&session.id)));
@@ -560,31 +426,15 @@ async fn a_session_is_absent_once_over(world: &World) {
     let idle = 30 * 60;
     assert!(alive(store, &one, idle - 1).await);
     assert!(!alive(store, &one, idle).await);
-    assert!(
-        !store
-            .revoke_session(ann.id, one.id, at(idle))
-            .await
-            .unwrap()
-    );
-    assert!(
-        !store
-            .revoke_copied_session(ann.id, one.id, at(idle))
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        store.revoke_sessions(ann.id, None, at(idle)).await.unwrap(),
-        0
-    );
+    assert!(!store.revoke_session(ann.id, one.id, at(idle)).await.unwrap());
+    assert!(!store.revoke_copied_session(ann.id, one.id, at(idle)).await.unwrap());
+    assert_eq!(store.revoke_sessions(ann.id, None, at(idle)).await.unwrap(), 0);
     assert_eq!(store.sessions(ann.id, at(idle)).await.unwrap(), []);
     let renewed = store.renew_session(ann.id, one.id, at(idle), IDLE).await;
     assert_eq!(renewed.unwrap(), None);
     let visited = store.visit(visit(&one, 0, 0, idle)).await.unwrap();
     assert_eq!(visited, Visited::Absent);
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        None
-    );
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, None);
 }
 
 async fn a_session_is_found_only_under_its_own_account(world: &World) {
@@ -592,15 +442,9 @@ async fn a_session_is_found_only_under_its_own_account(world: &World) {
     let ann = join(store, "ann").await;
     let bob = join(store, "bob").await;
     let anns = log_in(store, &ann, 0).await;
-    let claimed = Session {
-        account: bob.id,
-        ..anns.clone()
-    };
+    let claimed = Session { account: bob.id, ..anns.clone() };
     assert!(!alive(store, &claimed, 0).await);
-    assert_eq!(
-        store.visit(visit(&claimed, 0, 0, 0)).await.unwrap(),
-        Visited::Absent
-    );
+    assert_eq!(store.visit(visit(&claimed, 0, 0, 0)).await.unwrap(), Visited::Absent);
     assert!(!store.revoke_session(bob.id, anns.id, at(0)).await.unwrap());
     assert_eq!(store.sessions(bob.id, at(0)).await.unwrap(), []);
     assert!(alive(store, &anns, 0).await);
@@ -614,10 +458,7 @@ async fn sessions_are_listed_oldest_first_and_only_living(world: &World) {
     for seconds in [30, 10, 20, 0] {
         made.push(log_in(store, &ann, seconds).await);
     }
-    store
-        .revoke_session(ann.id, made[2].id, at(40))
-        .await
-        .unwrap();
+    store.revoke_session(ann.id, made[2].id, at(40)).await.unwrap();
     // The one of second 0 has run out by then.
     let listed = store.sessions(ann.id, at(30 * 60)).await.unwrap();
     assert_eq!(listed, [made[1].clone(), made[0].clone()]);
@@ -631,20 +472,14 @@ async fn a_visit_counts_and_moves_the_idle_end(world: &World) {
     let one = log_in(store, &ann, 0).await;
     let counted = Session {
         visits: 1,
-        last: LastPresented {
-            number: 0,
-            at: at(100),
-        },
+        last: LastPresented { number: 0, at: at(100) },
         idle_expires_at: later(at(100), IDLE),
         last_seen_at: at(100),
         ..one.clone()
     };
     let visited = store.visit(visit(&one, 0, 0, 100)).await.unwrap();
     assert_eq!(visited, Visited::Counted(counted.clone()));
-    assert_eq!(
-        store.session(ann.id, one.id, at(100)).await.unwrap(),
-        Some(counted)
-    );
+    assert_eq!(store.session(ann.id, one.id, at(100)).await.unwrap(), Some(counted));
     assert_eq!(count(store, &one, 101).await.visits, 2);
     assert_eq!(store.total_visits(ann.id).await.unwrap(), 2);
 }
@@ -702,12 +537,7 @@ async fn parallel_visits_count_once_each(world: &World) {
     let mut numbers = tasks.join_all().await;
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=200).collect::<Vec<u64>>());
-    let after = world
-        .store
-        .session(ann.id, one.id, at(1))
-        .await
-        .unwrap()
-        .unwrap();
+    let after = world.store.session(ann.id, one.id, at(1)).await.unwrap().unwrap();
     assert_eq!(after.visits, 200);
     assert_eq!(world.store.total_visits(ann.id).await.unwrap(), 200);
 }
@@ -724,10 +554,7 @@ async fn a_visit_to_what_is_not_alive_writes_nothing_back(world: &World) {
         assert_eq!(visited, Visited::Absent);
         assert!(!alive(store, &one, seconds).await);
     }
-    let renewed = store
-        .renew_session(ann.id, one.id, at(1), IDLE)
-        .await
-        .unwrap();
+    let renewed = store.renew_session(ann.id, one.id, at(1), IDLE).await.unwrap();
     assert_eq!(renewed, None);
     assert!(!alive(store, &one, 1).await);
     assert_eq!(store.sessions(ann.id, at(1)).await.unwrap(), []);
@@ -750,10 +577,7 @@ async fn a_visit_by_the_other_transport_is_absent(world: &World) {
 async fn show_a_copy(store: &dyn Store, ann: &Account, policy: ReplayPolicy) -> (Session, Visited) {
     let one = log_in(store, ann, 0).await;
     for (number, seconds) in [(0, 1), (1, 2), (2, 200)] {
-        let visited = store
-            .visit(visit(&one, number, seconds, seconds))
-            .await
-            .unwrap();
+        let visited = store.visit(visit(&one, number, seconds, seconds)).await.unwrap();
         assert!(matches!(visited, Visited::Counted(_)));
     }
     let mut copy = visit(&one, 9, 1, 201);
@@ -769,10 +593,7 @@ async fn a_copied_token_ends_the_session(world: &World) {
     let (one, became) = show_a_copy(store, &ann, ReplayPolicy::Revoke).await;
     assert_eq!(became, Visited::Copied);
     assert!(!alive(store, &one, 201).await);
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        Some(at(201))
-    );
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, Some(at(201)));
     assert_eq!(store.total_visits(ann.id).await.unwrap(), 3);
     let owner = store.visit(visit(&one, 3, 200, 202)).await.unwrap();
     assert_eq!(owner, Visited::Absent);
@@ -783,23 +604,10 @@ async fn a_copied_token_is_refused(world: &World) {
     let ann = join(store, "ann").await;
     let (one, became) = show_a_copy(store, &ann, ReplayPolicy::Refuse).await;
     assert_eq!(became, Visited::Copied);
-    let found = store
-        .session(ann.id, one.id, at(201))
-        .await
-        .unwrap()
-        .unwrap();
+    let found = store.session(ann.id, one.id, at(201)).await.unwrap().unwrap();
     assert_eq!(found.visits, 3);
-    assert_eq!(
-        found.last,
-        LastPresented {
-            number: 2,
-            at: at(200)
-        }
-    );
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        None
-    );
+    assert_eq!(found.last, LastPresented { number: 2, at: at(200) });
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, None);
     let owner = store.visit(visit(&one, 3, 200, 202)).await.unwrap();
     assert!(matches!(owner, Visited::Counted(session) if session.visits == 4));
 }
@@ -809,43 +617,23 @@ async fn a_copied_token_is_ignored(world: &World) {
     let ann = join(store, "ann").await;
     let (_, became) = show_a_copy(store, &ann, ReplayPolicy::Ignore).await;
     assert!(matches!(became, Visited::Counted(session) if session.visits == 10));
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        None
-    );
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, None);
 }
 
 async fn a_renewal_moves_the_idle_end_and_counts_nothing(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     let one = log_in(store, &ann, 0).await;
-    let renewed = Session {
-        idle_expires_at: later(at(100), IDLE),
-        last_seen_at: at(100),
-        ..one.clone()
-    };
-    let answer = store
-        .renew_session(ann.id, one.id, at(100), IDLE)
-        .await
-        .unwrap();
+    let renewed =
+        Session { idle_expires_at: later(at(100), IDLE), last_seen_at: at(100), ..one.clone() };
+    let answer = store.renew_session(ann.id, one.id, at(100), IDLE).await.unwrap();
     assert_eq!(answer, Some(renewed.clone()));
-    assert_eq!(
-        store.session(ann.id, one.id, at(100)).await.unwrap(),
-        Some(renewed.clone())
-    );
+    assert_eq!(store.session(ann.id, one.id, at(100)).await.unwrap(), Some(renewed.clone()));
     assert_eq!(store.total_visits(ann.id).await.unwrap(), 0);
     // Never back, never past the absolute end.
-    let late = store
-        .renew_session(ann.id, one.id, at(50), IDLE)
-        .await
-        .unwrap()
-        .unwrap();
+    let late = store.renew_session(ann.id, one.id, at(50), IDLE).await.unwrap().unwrap();
     assert_eq!(late.idle_expires_at, renewed.idle_expires_at);
-    let far = store
-        .renew_session(ann.id, one.id, at(101), ABSOLUTE)
-        .await
-        .unwrap()
-        .unwrap();
+    let far = store.renew_session(ann.id, one.id, at(101), ABSOLUTE).await.unwrap().unwrap();
     assert_eq!(far.idle_expires_at, one.expires_at);
 }
 
@@ -858,10 +646,7 @@ async fn one_of_many_revokes_is_told_so(world: &World) {
     for _ in 0..100 {
         let (store, one) = (Arc::clone(&world.store), one.clone());
         tasks.spawn(async move {
-            let ended = store
-                .revoke_session(one.account, one.id, at(1))
-                .await
-                .unwrap();
+            let ended = store.revoke_session(one.account, one.id, at(1)).await.unwrap();
             // Answered is ended, also for those who came second.
             assert!(!alive(&*store, &one, 1).await);
             ended
@@ -875,27 +660,11 @@ async fn a_copied_session_is_ended_and_noted(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     let one = log_in(store, &ann, 0).await;
-    assert!(
-        store
-            .revoke_copied_session(ann.id, one.id, at(5))
-            .await
-            .unwrap()
-    );
+    assert!(store.revoke_copied_session(ann.id, one.id, at(5)).await.unwrap());
     assert!(!alive(store, &one, 5).await);
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        Some(at(5))
-    );
-    assert!(
-        !store
-            .revoke_copied_session(ann.id, one.id, at(6))
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        Some(at(5))
-    );
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, Some(at(5)));
+    assert!(!store.revoke_copied_session(ann.id, one.id, at(6)).await.unwrap());
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, Some(at(5)));
 }
 
 async fn all_sessions_but_one_end(world: &World) {
@@ -905,13 +674,7 @@ async fn all_sessions_but_one_end(world: &World) {
     let keep = log_in(store, &ann, 0).await;
     let other = log_in(store, &ann, 1).await;
     let foreign = log_in(store, &bob, 0).await;
-    assert_eq!(
-        store
-            .revoke_sessions(ann.id, Some(keep.id), at(2))
-            .await
-            .unwrap(),
-        1
-    );
+    assert_eq!(store.revoke_sessions(ann.id, Some(keep.id), at(2)).await.unwrap(), 1);
     assert!(alive(store, &keep, 2).await && !alive(store, &other, 2).await);
     assert_eq!(store.revoke_sessions(ann.id, None, at(2)).await.unwrap(), 1);
     assert!(!alive(store, &keep, 2).await && alive(store, &foreign, 2).await);
@@ -928,26 +691,17 @@ async fn every_session_ends_at_once_and_new_ones_live(world: &World) {
         assert!(!alive(store, session, 1).await);
         let visited = store.visit(visit(session, 1, 1, 1)).await.unwrap();
         assert_eq!(visited, Visited::Absent);
-        let revoked = store
-            .revoke_session(session.account, session.id, at(1))
-            .await;
+        let revoked = store.revoke_session(session.account, session.id, at(1)).await;
         assert!(!revoked.unwrap(), "it had ended before");
-        let renewed = store
-            .renew_session(session.account, session.id, at(1), IDLE)
-            .await;
+        let renewed = store.renew_session(session.account, session.id, at(1), IDLE).await;
         assert_eq!(renewed.unwrap(), None);
         assert_eq!(store.sessions(session.account, at(1)).await.unwrap(), []);
     }
     assert_eq!(store.revoke_sessions(ann.id, None, at(1)).await.unwrap(), 0);
-    let disabled = store
-        .set_account_state(bob.id, AccountState::Disabled)
-        .await;
+    let disabled = store.set_account_state(bob.id, AccountState::Disabled).await;
     assert_eq!(disabled.unwrap(), Some(0), "those had ended before");
     let new = session(ann.id, 2);
-    let created = store
-        .create_session(new.clone(), &ann.password, 1)
-        .await
-        .unwrap();
+    let created = store.create_session(new.clone(), &ann.password, 1).await.unwrap();
     assert!(matches!(created, Created::Added { ended, .. } if ended.is_empty()));
     assert!(alive(store, &new, 2).await);
     store.revoke_all_sessions().await.unwrap();
@@ -964,16 +718,10 @@ async fn visits_of_ended_sessions_stay_in_the_total(world: &World) {
         session
     };
     let revoked = visited(0).await;
-    store
-        .revoke_session(ann.id, revoked.id, at(0))
-        .await
-        .unwrap();
+    store.revoke_session(ann.id, revoked.id, at(0)).await.unwrap();
     assert_eq!(total().await, 1);
     let copied = visited(0).await;
-    store
-        .revoke_copied_session(ann.id, copied.id, at(0))
-        .await
-        .unwrap();
+    store.revoke_copied_session(ann.id, copied.id, at(0)).await.unwrap();
     assert_eq!(total().await, 2);
     visited(0).await;
     store.revoke_sessions(ann.id, None, at(0)).await.unwrap();
@@ -983,20 +731,11 @@ async fn visits_of_ended_sessions_stay_in_the_total(world: &World) {
     store.create_session(only, &ann.password, 1).await.unwrap();
     assert_eq!(total().await, 4, "ended by the limit");
     visited(0).await;
-    store
-        .change_password(ann.id, None, hash("first"), None)
-        .await
-        .unwrap();
+    store.change_password(ann.id, None, hash("first"), None).await.unwrap();
     assert_eq!(total().await, 5);
     visited(0).await;
-    store
-        .set_account_state(ann.id, AccountState::Disabled)
-        .await
-        .unwrap();
-    store
-        .set_account_state(ann.id, AccountState::Active)
-        .await
-        .unwrap();
+    store.set_account_state(ann.id, AccountState::Disabled).await.unwrap();
+    store.set_account_state(ann.id, AccountState::Active).await.unwrap();
     assert_eq!(total().await, 6);
     visited(0).await;
     store.revoke_all_sessions().await.unwrap();
@@ -1038,10 +777,7 @@ async fn a_sweep_removes_exactly_the_dead(world: &World) {
     let now = 30 * 60 + 1;
     assert_eq!(sweep_all(store, 100, at(now)).await, (6, 1));
     for session in &living {
-        let found = store
-            .session(session.account, session.id, at(now))
-            .await
-            .unwrap();
+        let found = store.session(session.account, session.id, at(now)).await.unwrap();
         assert_eq!(found.as_ref(), Some(session));
     }
     assert_eq!(sweep_all(store, 100, at(now)).await, (0, 1));

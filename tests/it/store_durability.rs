@@ -40,6 +40,8 @@ struct State {
     /// How many syncs of the database were asked for, and how many of those are held.
     syncs: usize,
     held: usize,
+    /// How many more syncs may pass although they are held.
+    passes: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,16 +62,21 @@ impl TestDisk {
         self.changed.notify_all();
     }
 
+    /// Lets the sync that is held pass, and waits until the next one is.
+    async fn pass_one(&self) {
+        let before = self.syncs();
+        self.state.lock().unwrap().passes = 1;
+        self.changed.notify_all();
+        until("another sync is asked for", async || self.syncs() > before).await;
+    }
+
     fn syncs(&self) -> usize {
         self.state.lock().unwrap().syncs
     }
 
     /// Waits until a sync is held.
     async fn reached(&self) {
-        until("a sync is asked for", async || {
-            self.state.lock().unwrap().held > 0
-        })
-        .await;
+        until("a sync is asked for", async || self.state.lock().unwrap().held > 0).await;
     }
 }
 
@@ -78,10 +85,9 @@ impl Disk for TestDisk {
         let mut state = self.state.lock().unwrap();
         state.syncs += 1;
         state.held += 1;
-        let mut state = self
-            .changed
-            .wait_while(state, |s| s.mode == Mode::Holds)
-            .unwrap();
+        let held = |s: &mut State| s.mode == Mode::Holds && s.passes == 0;
+        let mut state = self.changed.wait_while(state, held).unwrap();
+        state.passes = state.passes.saturating_sub(1);
         state.held -= 1;
         let mode = state.mode;
         drop(state);
@@ -123,18 +129,9 @@ impl Rig {
     fn with(durability: Durability) -> Self {
         let dir = TempDir::new().unwrap();
         let disk = Arc::new(TestDisk::default());
-        let options = SledOptions {
-            durability,
-            disk: disk.clone(),
-            ..SledOptions::default()
-        };
+        let options = SledOptions { durability, disk: disk.clone(), ..SledOptions::default() };
         let store = Arc::new(SledStore::open(dir.path(), options.clone()).unwrap());
-        Self {
-            dir,
-            disk,
-            options,
-            store,
-        }
+        Self { dir, disk, options, store }
     }
 
     /// Ends the store and opens it anew.
@@ -153,18 +150,11 @@ impl Rig {
 
     fn revoke(&self, session: &Session) -> tokio::task::JoinHandle<Result<bool, StoreError>> {
         let (store, session) = (Arc::clone(&self.store), session.clone());
-        tokio::spawn(async move {
-            store
-                .revoke_session(session.account, session.id, at(1))
-                .await
-        })
+        tokio::spawn(async move { store.revoke_session(session.account, session.id, at(1)).await })
     }
 
     async fn healed(&self) {
-        until("the store has healed", async || {
-            self.store.ping().await.is_ok()
-        })
-        .await;
+        until("the store has healed", async || self.store.ping().await.is_ok()).await;
     }
 }
 
@@ -207,25 +197,12 @@ async fn reopening_keeps_everything() {
     let live = count(&*rig.store, &live, 1).await;
     let gone = log_in(&*rig.store, &ann, 0).await;
     count(&*rig.store, &gone, 1).await;
-    assert!(
-        rig.store
-            .revoke_session(ann.id, gone.id, at(1))
-            .await
-            .unwrap()
-    );
-    rig.store
-        .set_account_state(bob.id, AccountState::Disabled)
-        .await
-        .unwrap();
+    assert!(rig.store.revoke_session(ann.id, gone.id, at(1)).await.unwrap());
+    rig.store.set_account_state(bob.id, AccountState::Disabled).await.unwrap();
     for _ in 0..3 {
         rig.reopen().await;
         assert_eq!(rig.store.account(ann.id).await.unwrap(), Some(ann.clone()));
-        let found = rig
-            .store
-            .account_by_email(&bob.email)
-            .await
-            .unwrap()
-            .unwrap();
+        let found = rig.store.account_by_email(&bob.email).await.unwrap().unwrap();
         assert_eq!(found.state, AccountState::Disabled);
         let found = rig.store.session(ann.id, live.id, at(1)).await.unwrap();
         assert_eq!(found.as_ref(), Some(&live));
@@ -274,10 +251,7 @@ async fn nothing_is_answered_before_it_is_synced() {
     assert_eq!(listed.as_slice(), std::slice::from_ref(&one));
     assert!(!first.is_finished() && !second.is_finished() && !late_visit.is_finished());
     let (_copy, killed) = rig.killed_now();
-    assert!(
-        !alive(&killed, &one, 1).await,
-        "what is synced is what was flushed before"
-    );
+    assert!(!alive(&killed, &one, 1).await, "what is synced is what was flushed before");
 
     rig.disk.set(Mode::Works);
     assert!(timeout(LIMIT, first).await.unwrap().unwrap().unwrap());
@@ -285,6 +259,37 @@ async fn nothing_is_answered_before_it_is_synced() {
     let visited = timeout(LIMIT, late_visit).await.unwrap().unwrap();
     assert_eq!(visited.unwrap(), Visited::Absent);
     assert!(!alive(&*rig.store, &one, 1).await);
+}
+
+/// As above, where the two are worked off in one group.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_answered_from_the_same_commit_before_it_is_synced() {
+    for durability in [Durability::Commit, Durability::Interval(Durability::LONGEST)] {
+        let rig = Rig::with(durability);
+        let ann = join(&*rig.store, "ann").await;
+        let first = log_in(&*rig.store, &ann, 0).await;
+        let one = log_in(&*rig.store, &ann, 0).await;
+        rig.disk.set(Mode::Holds);
+        let earlier = rig.revoke(&first);
+        rig.disk.reached().await;
+        let ends = rig.revoke(&one);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let again = rig.revoke(&one);
+        let late_visit = {
+            let (store, visit) = (Arc::clone(&rig.store), visit(&one, 0, 0, 1));
+            tokio::spawn(async move { store.visit(visit).await })
+        };
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        rig.disk.pass_one().await;
+        assert!(timeout(LIMIT, earlier).await.unwrap().unwrap().unwrap());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!ends.is_finished() && !again.is_finished() && !late_visit.is_finished());
+        rig.disk.set(Mode::Fails);
+        assert!(timeout(LIMIT, ends).await.unwrap().unwrap().is_err());
+        assert!(timeout(LIMIT, again).await.unwrap().unwrap().is_err());
+        assert!(timeout(LIMIT, late_visit).await.unwrap().unwrap().is_err());
+        assert!(alive(&*rig.store, &one, 1).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -299,10 +304,7 @@ async fn one_sync_serves_all_that_wait() {
     let first = rig.revoke(&sessions[0]);
     rig.disk.reached().await;
     let before = rig.disk.syncs();
-    let rest: Vec<_> = sessions[1..]
-        .iter()
-        .map(|session| rig.revoke(session))
-        .collect();
+    let rest: Vec<_> = sessions[1..].iter().map(|session| rig.revoke(session)).collect();
     tokio::time::sleep(Duration::from_millis(50)).await;
     rig.disk.set(Mode::Works);
     assert!(timeout(LIMIT, first).await.unwrap().unwrap().unwrap());
@@ -321,10 +323,7 @@ async fn what_changes_nothing_waits_for_no_sync() {
     assert!(rig.revoke(&one).await.unwrap().unwrap());
     let before = rig.disk.syncs();
     assert!(!rig.revoke(&one).await.unwrap().unwrap());
-    assert_eq!(
-        rig.store.visit(visit(&one, 0, 0, 1)).await.unwrap(),
-        Visited::Absent
-    );
+    assert_eq!(rig.store.visit(visit(&one, 0, 0, 1)).await.unwrap(), Visited::Absent);
     rig.store.ping().await.unwrap();
     assert_eq!(rig.disk.syncs(), before);
 }
@@ -342,15 +341,10 @@ async fn a_hundred_parallel_revokes_end() {
     for session in sessions {
         let store = Arc::clone(&rig.store);
         tasks.spawn(async move {
-            store
-                .revoke_session(session.account, session.id, at(1))
-                .await
-                .unwrap()
+            store.revoke_session(session.account, session.id, at(1)).await.unwrap()
         });
     }
-    let ended = timeout(LIMIT, tasks.join_all())
-        .await
-        .expect("it does not hang");
+    let ended = timeout(LIMIT, tasks.join_all()).await.expect("it does not hang");
     assert_eq!(ended, vec![true; 100]);
 }
 
@@ -366,10 +360,7 @@ async fn a_commit_fails(mode: Mode) {
 
     rig.disk.set(mode);
     let refused = rig.revoke(&one).await.unwrap();
-    assert!(
-        matches!(refused, Err(StoreError::Unavailable(_))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     // Reads go on, with what was recorded; changes are refused at once.
     for _ in 0..3 {
         let found = store.session(ann.id, one.id, at(1)).await.unwrap();
@@ -446,11 +437,7 @@ async fn a_disk_that_fails_again_while_healing_is_waited_for() {
         // The probe works and the way back is cut off in the middle of it.
         rig.disk.set(Mode::Holds);
         rig.disk.reached().await;
-        rig.disk.set(if round % 2 == 0 {
-            Mode::Fails
-        } else {
-            Mode::Panics
-        });
+        rig.disk.set(if round % 2 == 0 { Mode::Fails } else { Mode::Panics });
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(rig.store.ping().await.is_err());
         rig.disk.set(Mode::Works);
@@ -508,11 +495,7 @@ async fn visits_may_be_answered_first_and_nothing_else() {
     for visits in 1..=5 {
         let visited = timeout(LIMIT, count(&*rig.store, &one, 1)).await.unwrap();
         assert_eq!(visited.visits, visits);
-        assert_eq!(
-            rig.store.total_visits(ann.id).await.unwrap(),
-            visits,
-            "seen by readers"
-        );
+        assert_eq!(rig.store.total_visits(ann.id).await.unwrap(), visits, "seen by readers");
     }
     let ended = rig.revoke(&one);
     rig.disk.reached().await;
@@ -553,10 +536,7 @@ async fn visits_answered_first_outlive_a_failed_commit() {
     assert!(rig.revoke(&one).await.unwrap().is_err());
     let found = rig.store.session(ann.id, one.id, at(1)).await.unwrap();
     assert_eq!(found.as_ref(), Some(&one));
-    assert!(
-        rig.store.visit(visit(&one, 1, 1, 1)).await.is_err(),
-        "no longer"
-    );
+    assert!(rig.store.visit(visit(&one, 1, 1, 1)).await.is_err(), "no longer");
     rig.disk.set(Mode::Works);
     rig.healed().await;
     rig.reopen().await;
@@ -571,9 +551,7 @@ async fn a_second_open_is_told_who_has_it() {
     let rig = Rig::new();
     let ann = join(&*rig.store, "ann").await;
     let second = SledStore::open(rig.dir.path(), SledOptions::default());
-    let Err(error) = second else {
-        panic!("it opened twice")
-    };
+    let Err(error) = second else { panic!("it opened twice") };
     assert!(
         matches!(&error, OpenError::Locked { pid: Some(pid), .. } if *pid == std::process::id()),
         "{error:?}"
@@ -603,10 +581,7 @@ async fn a_half_written_snapshot_is_moved_aside() {
     let mut rig = Rig::new();
     let ann = join(&*rig.store, "ann").await;
     rig.store.close().await.unwrap();
-    let planted = rig
-        .dir
-        .path()
-        .join("store/snap.FFFFFFFFFFFFFFFF.generating");
+    let planted = rig.dir.path().join("store/snap.FFFFFFFFFFFFFFFF.generating");
     fs::write(&planted, b"half").unwrap();
     rig.reopen().await;
     assert_eq!(rig.store.account(ann.id).await.unwrap(), Some(ann));
@@ -619,7 +594,7 @@ async fn a_half_written_snapshot_is_moved_aside() {
 fn refused(data_dir: &Path) -> OpenError {
     let before = contents(data_dir);
     let Err(error) = SledStore::open(data_dir, SledOptions::default()) else {
-        panic!("it opened {data_dir:?}")
+        panic!("it opened {}", data_dir.display())
     };
     assert_eq!(contents(data_dir), before, "nothing is written");
     error
@@ -651,23 +626,9 @@ async fn a_directory_that_is_not_ours_is_left_alone() {
 async fn another_format_is_named_and_left_alone() {
     let rig = Rig::new();
     rig.store.close().await.unwrap();
-    fs::write(
-        rig.dir.path().join("store/format"),
-        b"countersign store 99\n",
-    )
-    .unwrap();
+    fs::write(rig.dir.path().join("store/format"), b"countersign store 99\n").unwrap();
     let error = refused(rig.dir.path());
-    assert!(
-        matches!(
-            error,
-            OpenError::Version {
-                found: 99,
-                expected: 1,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, OpenError::Version { found: 99, expected: 1, .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -701,10 +662,7 @@ async fn what_is_refused_shows_no_secret() {
     let rig = Rig::new();
     let ann = join(&*rig.store, "ann").await;
     rig.disk.set(Mode::Fails);
-    let error = rig
-        .store
-        .rehash_password(ann.id, &hash("first"), hash("geheim"))
-        .await;
+    let error = rig.store.rehash_password(ann.id, &hash("first"), hash("geheim")).await;
     let shown = format!("{0:?} {0}", error.unwrap_err());
     assert!(!shown.contains("geheim") && !shown.contains("ann@"));
 }

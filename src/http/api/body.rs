@@ -10,8 +10,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaRequest, Registry},
     types::Type,
 };
-use serde::de::DeserializeOwned;
-use serde_json::error::Category;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::http::{Code, HttpError, limits};
 
@@ -53,10 +52,14 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        Category::Data => Code::InvalidBody.into(),
-        Category::Syntax | Category::Eof | Category::Io => Code::MalformedJson.into(),
-    })
+    // Read to its end first: the second reading stops where the schema is broken, and what follows
+    // decides whether it was JSON at all.
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|_| Code::MalformedJson)?;
+    // serde takes an array for a struct, its elements for the fields in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Code::InvalidBody.into());
+    }
+    serde_json::from_slice(bytes).map_err(|_| Code::InvalidBody.into())
 }
 
 #[cfg(test)]
@@ -77,11 +80,14 @@ mod tests {
     fn not_json_is_400_and_not_fitting_is_422() {
         let code = |text: &str| parse::<Sample>(text.as_bytes()).map_err(|error| error.code);
         assert!(code(r#"{"email":"a"}"#).is_ok());
-        for text in ["", "{", "{'a':1}", "email=a", "{\"email\":\"a\"} x", "\u{feff}{}"] {
+        for text in
+            ["", "{", "[", "{\"x\":1,", "{'a':1}", "email=a", "{\"email\":\"a\"} x", "\u{feff}{}"]
+        {
             assert_eq!(code(text), Err(Code::MalformedJson), "{text}");
         }
         for text in [
             "[]",
+            r#"["a",true]"#,
             "null",
             "{}",
             r#"{"email":1}"#,

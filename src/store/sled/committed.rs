@@ -42,10 +42,7 @@ pub(super) enum NotReadable<F> {
 
 impl Committed {
     pub(super) fn new(database: Db) -> Self {
-        Self(RwLock::new(State {
-            database: Handle::Open(database),
-            shadow: Changes::new(),
-        }))
+        Self(RwLock::new(State { database: Handle::Open(database), shadow: Changes::new() }))
     }
 
     /// Runs a step on one committed moment: no commit becomes visible while it runs.
@@ -66,10 +63,7 @@ impl Committed {
         shadow: &Changes,
         step: impl FnOnce(&dyn Read) -> Result<T>,
     ) -> Result<T> {
-        let view = Layer {
-            base: &Database(database),
-            changes: shadow,
-        };
+        let view = Layer { base: &Database(database), changes: shadow };
         contained(|| Ok(step(&view))).unwrap_or_else(|panic| Err(StoreError::Unavailable(panic)))
     }
 

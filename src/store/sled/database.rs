@@ -53,13 +53,8 @@ impl Database {
         }
         let handle = open_sled(&dir, options.cache_bytes)?;
         let log = File::open(&path).map_err(|error| error.to_string())?;
-        let database = Self {
-            dir,
-            cache_bytes: options.cache_bytes,
-            disk: options.disk,
-            log,
-            suspect: false,
-        };
+        let database =
+            Self { dir, cache_bytes: options.cache_bytes, disk: options.disk, log, suspect: false };
         Ok((database, handle))
     }
 
@@ -80,9 +75,7 @@ impl Database {
     /// database. Asked first, because there is no way back to the old handle.
     pub(super) fn probe(&self) -> Result<(), String> {
         let snapshot = self.log.metadata().map_err(text)?.len() / LOG_PER_SNAPSHOT;
-        self.disk
-            .probe(&self.dir.join(PROBE), PROBE_BYTES + snapshot)
-            .map_err(text)
+        self.disk.probe(&self.dir.join(PROBE), PROBE_BYTES + snapshot).map_err(text)
     }
 
     /// Opens the database again, after all handles to it were [let go](let_go).
@@ -101,10 +94,7 @@ impl Database {
     ///
     /// It takes seconds per gigabyte, and happens only after a sync failed.
     fn write_anew(&mut self) -> io::Result<()> {
-        let log = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(log_path(&self.dir))?;
+        let log = OpenOptions::new().read(true).write(true).open(log_path(&self.dir))?;
         let mut chunk = vec![0; 1 << 20];
         let mut offset = 0;
         loop {
@@ -153,10 +143,7 @@ fn open_sled(dir: &Path, cache_bytes: u64) -> Result<Db, String> {
     loop {
         let opened = contained(|| {
             #[expect(clippy::disallowed_methods, reason = "the one place that opens sled")]
-            let opened = ::sled::Config::new()
-                .path(dir)
-                .cache_capacity(cache_bytes)
-                .open();
+            let opened = ::sled::Config::new().path(dir).cache_capacity(cache_bytes).open();
             // `flush_every_ms` stays on: the flusher thread is what collects garbage.
             opened.map_err(text)
         });
@@ -180,7 +167,10 @@ fn text(error: impl ToString) -> String {
 #[cfg(test)]
 mod tests {
     use std::{
-        sync::Mutex,
+        sync::{
+            Mutex,
+            atomic::{AtomicBool, Ordering},
+        },
         time::{Duration, SystemTime},
     };
 
@@ -188,49 +178,74 @@ mod tests {
 
     use super::*;
 
-    /// Notes when the file it is asked to sync was last written to.
+    /// Notes when the file it is asked to sync was last written to; fails if told to.
     #[derive(Debug, Default)]
-    struct Notes(Mutex<Vec<SystemTime>>);
+    struct Notes {
+        written: Mutex<Vec<SystemTime>>,
+        fails: AtomicBool,
+    }
 
     impl Disk for Notes {
         fn sync(&self, database: &File) -> io::Result<()> {
-            self.0
-                .lock()
-                .unwrap()
-                .push(database.metadata()?.modified()?);
+            let written = database.metadata()?.modified()?;
+            self.written.lock().unwrap().push(written);
+            if self.fails.load(Ordering::SeqCst) {
+                return Err(io::Error::other("the test says so"));
+            }
             database.sync_all()
         }
+    }
+
+    fn open(dir: &TempDir) -> (Arc<Notes>, Database, Db) {
+        let notes = Arc::new(Notes::default());
+        let options = SledOptions { disk: notes.clone(), ..SledOptions::default() };
+        let (database, handle) = Database::open(dir.path().to_owned(), options).unwrap();
+        (notes, database, handle)
+    }
+
+    #[test]
+    fn what_a_killed_process_left_unsynced_is_synced_before_sled_reads_it() {
+        let dir = TempDir::new().unwrap();
+        let (notes, database, handle) = open(&dir);
+        assert!(notes.written.lock().unwrap().is_empty(), "there was nothing");
+        drop(database);
+        let_go(Some(handle));
+        let (notes, _database, handle) = open(&dir);
+        assert_eq!(notes.written.lock().unwrap().len(), 1);
+        let_go(Some(handle));
     }
 
     #[test]
     fn after_a_failed_sync_the_log_is_written_anew_before_sled_reads_it() {
         let dir = TempDir::new().unwrap();
-        let notes = Arc::new(Notes::default());
-        let options = SledOptions {
-            disk: notes.clone(),
-            ..SledOptions::default()
-        };
-        let (mut database, handle) = Database::open(dir.path().to_owned(), options).unwrap();
+        let (notes, mut database, handle) = open(&dir);
         let changes = Changes::from([(vec![1], Some(vec![7; 3_000_000]))]);
         database.record(&handle, &changes).unwrap();
+        let_go(Some(handle));
+        let_go(Some(database.reopen().unwrap()));
+        assert_eq!(notes.written.lock().unwrap().len(), 1, "nothing was amiss");
+
+        let handle = database.reopen().unwrap();
+        notes.fails.store(true, Ordering::SeqCst);
+        database.record(&handle, &changes).unwrap_err();
         let_go(Some(handle));
         let before = std::fs::read(log_path(dir.path())).unwrap();
         let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
         let log = OpenOptions::new().write(true).open(log_path(dir.path()));
         log.unwrap().set_modified(long_ago).unwrap();
-        notes.0.lock().unwrap().clear();
+        notes.written.lock().unwrap().clear();
+        database.reopen().unwrap_err();
+        notes.fails.store(false, Ordering::SeqCst);
 
-        let_go(Some(database.reopen().unwrap()));
-        assert_eq!(*notes.0.lock().unwrap(), [], "nothing was amiss");
-
-        database.suspect = true;
         let handle = database.reopen().unwrap();
-        let synced = notes.0.lock().unwrap()[0];
-        assert!(synced > long_ago, "the file was written to, then synced");
+        let written = notes.written.lock().unwrap().clone();
+        assert_eq!(written.len(), 2, "it failed once, then not");
+        assert!(written.iter().all(|written| *written > long_ago));
         assert_eq!(handle.get([1]).unwrap().unwrap(), vec![7; 3_000_000]);
-        assert!(!database.suspect);
         let_go(Some(handle));
         let after = std::fs::read(log_path(dir.path())).unwrap();
         assert_eq!(after[..before.len()], before, "with what was in it");
+        let_go(Some(database.reopen().unwrap()));
+        assert_eq!(notes.written.lock().unwrap().len(), 2, "once is enough");
     }
 }

@@ -82,11 +82,7 @@ pub struct SledOptions {
 
 impl Default for SledOptions {
     fn default() -> Self {
-        Self {
-            cache_bytes: 64 << 20,
-            durability: Durability::Commit,
-            disk: Arc::new(RealDisk),
-        }
+        Self { cache_bytes: 64 << 20, durability: Durability::Commit, disk: Arc::new(RealDisk) }
     }
 }
 
@@ -145,11 +141,7 @@ impl SledStore {
             Durability::Commit => None,
             Durability::Interval(interval) => Some(interval.min(Durability::LONGEST)),
         };
-        let open::Opened {
-            lock,
-            database,
-            handle,
-        } = open::open(data_dir, options)?;
+        let open::Opened { lock, database, handle } = open::open(data_dir, options)?;
         let shared = Arc::new(Shared {
             committed: Committed::new(handle),
             trouble: Mutex::new(None),
@@ -170,11 +162,7 @@ impl SledStore {
                 dir: data_dir.to_owned(),
                 reason: error.to_string(),
             })?;
-        Ok(Self {
-            queue: Mutex::new(Some(queue)),
-            shared,
-            end,
-        })
+        Ok(Self { queue: Mutex::new(Some(queue)), shared, end })
     }
 
     async fn submit<T: Send + 'static>(
@@ -199,9 +187,9 @@ impl SledStore {
         // A job that is dropped unanswered was not done: see `Job`.
         answer.await.unwrap_or_else(|_| {
             let trouble = self.shared.trouble.lock().clone();
-            Err(StoreError::Unavailable(trouble.unwrap_or_else(|| {
-                "the change could not be worked out".to_owned()
-            })))
+            Err(StoreError::Unavailable(
+                trouble.unwrap_or_else(|| "the change could not be worked out".to_owned()),
+            ))
         })
     }
 }
@@ -273,4 +261,49 @@ fn closed() -> StoreError {
 fn contained<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err("the database panicked; see the message on stderr".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    async fn value(store: &SledStore, key: &'static [u8]) -> Option<Vec<u8>> {
+        store.read(|r| r.get(key)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_or_panics_leaves_nothing() {
+        let dir = TempDir::new().unwrap();
+        let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+        let put = |value: &'static [u8]| {
+            move |w: &mut dyn Write| {
+                w.put(b"mtest".to_vec(), value.to_vec());
+                Ok(())
+            }
+        };
+        store.commit(put(b"first")).await.unwrap();
+        let failed = store.commit(move |w| {
+            put(b"second")(w)?;
+            Err::<(), _>(StoreError::Unavailable("the test says so".to_owned()))
+        });
+        let panicked = store.commit::<()>(move |w| {
+            put(b"third")(w)?;
+            panic!("the test says so")
+        });
+        let worked = store.commit(|w| {
+            w.put(b"mother".to_vec(), Vec::new());
+            w.get(b"mtest")
+        });
+        // Queued together, so that they mostly are one group.
+        let (failed, panicked, worked) = tokio::join!(failed, panicked, worked);
+        assert!(failed.is_err());
+        assert!(matches!(panicked, Err(StoreError::Unavailable(_))));
+        assert_eq!(worked.unwrap(), Some(b"first".to_vec()));
+        assert_eq!(value(&store, b"mtest").await, Some(b"first".to_vec()));
+        assert_eq!(value(&store, b"mother").await, Some(Vec::new()));
+        store.commit(put(b"fourth")).await.unwrap();
+        assert_eq!(value(&store, b"mtest").await, Some(b"fourth".to_vec()));
+    }
 }

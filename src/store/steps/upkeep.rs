@@ -30,10 +30,7 @@ pub(in crate::store) fn find_dead(
 ) -> Result<Found> {
     let epoch = epoch(r)?;
     let start = from.map_or(records::SESSIONS, |cursor| cursor.0.as_slice());
-    let mut found = Found {
-        dead: Vec::new(),
-        next: None,
-    };
+    let mut found = Found { dead: Vec::new(), next: None };
     for (looked_at, entry) in r.scan(records::SESSIONS, start).enumerate() {
         let (key, value) = entry?;
         if looked_at == budget.clamp(1, MAX_BUDGET) {
