@@ -32,23 +32,13 @@ pub struct CookieRules {
 }
 
 impl CookieRules {
-    const SECURE: Self = Self {
-        name: "__Host-session",
-        secure: true,
-    };
-    const PLAIN: Self = Self {
-        name: "session",
-        secure: false,
-    };
+    const SECURE: Self = Self { name: "__Host-session", secure: true };
+    const PLAIN: Self = Self { name: "session", secure: false };
 
     /// The rules for a service at that address.
     #[must_use]
     pub fn of(public_url: &Url) -> Self {
-        if public_url.scheme() == "https" {
-            Self::SECURE
-        } else {
-            Self::PLAIN
-        }
+        if public_url.scheme() == "https" { Self::SECURE } else { Self::PLAIN }
     }
 
     /// The token in the session cookie, if there is one.
@@ -74,10 +64,7 @@ impl CookieRules {
                 }
             }
         }
-        Ok(found.map(|token| Credential {
-            token,
-            transport: Transport::Cookie,
-        }))
+        Ok(found.map(|token| Credential { token, transport: Transport::Cookie }))
     }
 }
 
@@ -96,10 +83,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Credential>, HttpError> {
         // Another scheme is a credential too, and none that signs anybody in.
         _ => String::new(),
     };
-    Ok(Some(Credential {
-        token,
-        transport: Transport::Bearer,
-    }))
+    Ok(Some(Credential { token, transport: Transport::Bearer }))
 }
 
 /// The one credential of an API request.
@@ -112,9 +96,7 @@ fn credential(request: &Request, cookie: CookieRules) -> Result<Option<Credentia
 
 /// The site that a handler belongs to.
 pub(super) fn site(request: &Request) -> Result<&Arc<Site>, HttpError> {
-    request
-        .data::<Arc<Site>>()
-        .ok_or_else(|| Code::Internal.into())
+    request.data::<Arc<Site>>().ok_or_else(|| Code::Internal.into())
 }
 
 /// An operation's argument: the token that was shown, unchecked. For the operations that check it
@@ -189,10 +171,7 @@ macro_rules! extractor {
 }
 
 extractor!(Shown, SCHEMES.to_vec(), true, |request| Self::of(request)?);
-extractor!(Authenticated, SCHEMES.to_vec(), true, |request| Self::of(
-    request
-)
-.await?);
+extractor!(Authenticated, SCHEMES.to_vec(), true, |request| Self::of(request).await?);
 extractor!(Optional, Vec::new(), false, |request| Self(credential(
     request,
     site(request)?.cookie
@@ -232,10 +211,7 @@ fn register_schemes(registry: &mut Registry) {
     );
     registry.create_security_scheme(
         SCHEMES[2],
-        cookie(
-            CookieRules::PLAIN,
-            "The session cookie of a service whose public URL is http://.",
-        ),
+        cookie(CookieRules::PLAIN, "The session cookie of a service whose public URL is http://."),
     );
 }
 
@@ -250,49 +226,26 @@ mod tests {
         for cookie in cookies {
             headers.append(header::COOKIE, HeaderValue::from_static(cookie));
         }
-        let found = CookieRules::SECURE
-            .find(&headers)
-            .map_err(|error| error.code)?;
+        let found = CookieRules::SECURE.find(&headers).map_err(|error| error.code)?;
         Ok(found.map(|credential| credential.token))
     }
 
     #[test]
     fn the_cookie_is_taken_to_the_letter() {
         assert_eq!(found(&[]), Ok(None));
-        assert_eq!(
-            found(&["a=b; __Host-session=x.y.z; c=d"]),
-            Ok(Some("x.y.z".into()))
-        );
+        assert_eq!(found(&["a=b; __Host-session=x.y.z; c=d"]), Ok(Some("x.y.z".into())));
         assert_eq!(found(&["a=b", "__Host-session=x"]), Ok(Some("x".into())));
-        assert_eq!(
-            found(&["__Host-session=%2E"]),
-            Ok(Some("%2E".into())),
-            "not decoded"
-        );
-        assert_eq!(
-            found(&["__Host-session=\"x\""]),
-            Ok(Some("\"x\"".into())),
-            "not unquoted"
-        );
-        assert_eq!(
-            found(&["__host-session=x"]),
-            Ok(None),
-            "another case is another cookie"
-        );
+        assert_eq!(found(&["__Host-session=%2E"]), Ok(Some("%2E".into())), "not decoded");
+        assert_eq!(found(&["__Host-session=\"x\""]), Ok(Some("\"x\"".into())), "not unquoted");
+        assert_eq!(found(&["__host-session=x"]), Ok(None), "another case is another cookie");
         assert_eq!(found(&["session=x"]), Ok(None));
         assert_eq!(found(&["__Host-session="]), Ok(Some(String::new())));
     }
 
     #[test]
     fn two_session_cookies_are_one_too_many() {
-        assert_eq!(
-            found(&["__Host-session=a; __Host-session=a"]),
-            Err(Code::DuplicateCookie)
-        );
-        assert_eq!(
-            found(&["__Host-session=a", "__Host-session=b"]),
-            Err(Code::DuplicateCookie)
-        );
+        assert_eq!(found(&["__Host-session=a; __Host-session=a"]), Err(Code::DuplicateCookie));
+        assert_eq!(found(&["__Host-session=a", "__Host-session=b"]), Err(Code::DuplicateCookie));
     }
 
     #[test]

@@ -70,10 +70,7 @@ fn is_foreign(request: &Request, public_url: &Url) -> bool {
     if origins.next().is_some() {
         return true;
     }
-    let origin = origin
-        .to_str()
-        .ok()
-        .and_then(|origin| Url::parse(origin).ok());
+    let origin = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok());
     !origin.is_some_and(|origin| is_own(&origin, request, public_url))
 }
 
@@ -103,39 +100,24 @@ mod tests {
     }
 
     fn foreign(headers: &[(&str, &str)]) -> bool {
-        is_foreign(
-            &request(headers),
-            &Url::parse("https://app.example").unwrap(),
-        )
+        is_foreign(&request(headers), &Url::parse("https://app.example").unwrap())
     }
 
     #[test]
     fn fetch_metadata_decides_first() {
         for own in ["same-origin", "none"] {
-            assert!(!foreign(&[
-                ("sec-fetch-site", own),
-                ("origin", "https://evil.example")
-            ]));
+            assert!(!foreign(&[("sec-fetch-site", own), ("origin", "https://evil.example")]));
         }
         for other in ["same-site", "cross-site", "Same-Origin", ""] {
-            assert!(foreign(&[
-                ("sec-fetch-site", other),
-                ("origin", "https://app.example")
-            ]));
+            assert!(foreign(&[("sec-fetch-site", other), ("origin", "https://app.example")]));
         }
-        assert!(foreign(&[
-            ("sec-fetch-site", "same-origin"),
-            ("sec-fetch-site", "cross-site")
-        ]));
+        assert!(foreign(&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")]));
     }
 
     #[test]
     fn without_it_the_origin_decides() {
         assert!(!foreign(&[("origin", "https://app.example")]));
-        assert!(!foreign(&[
-            ("origin", "https://10.0.0.7:8443"),
-            ("host", "10.0.0.7:8443")
-        ]));
+        assert!(!foreign(&[("origin", "https://10.0.0.7:8443"), ("host", "10.0.0.7:8443")]));
         for other in [
             "null",
             "https://evil.example",
@@ -144,19 +126,10 @@ mod tests {
             "https://app.example.evil.example",
             "",
         ] {
-            assert!(
-                foreign(&[("origin", other), ("host", "app.example")]),
-                "{other}"
-            );
+            assert!(foreign(&[("origin", other), ("host", "app.example")]), "{other}");
         }
-        assert!(
-            foreign(&[("origin", "http://app.example"), ("host", "app.example")]),
-            "scheme"
-        );
-        assert!(foreign(&[
-            ("origin", "https://app.example"),
-            ("origin", "https://app.example")
-        ]));
+        assert!(foreign(&[("origin", "http://app.example"), ("host", "app.example")]), "scheme");
+        assert!(foreign(&[("origin", "https://app.example"), ("origin", "https://app.example")]));
     }
 
     #[test]
@@ -172,10 +145,7 @@ mod tests {
         assert!(deliberate(&[("sec-fetch-site", "none")]), "typed");
         assert!(deliberate(&[("sec-fetch-site", "same-origin")]));
         assert!(!deliberate(&[("sec-fetch-site", "cross-site")]));
-        assert!(!deliberate(&[
-            ("sec-fetch-site", "none"),
-            ("sec-purpose", "prefetch;prerender")
-        ]));
+        assert!(!deliberate(&[("sec-fetch-site", "none"), ("sec-purpose", "prefetch;prerender")]));
         assert!(deliberate(&[("referer", "http://192.168.0.7:3000/admin")]));
         assert!(!deliberate(&[("referer", "http://evil.example/")]));
         assert!(!deliberate(&[("referer", "not a url")]));

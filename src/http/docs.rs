@@ -10,17 +10,13 @@ use super::api::{openapi_json, openapi_yaml};
 /// `/openapi.json`.
 #[handler]
 pub(super) fn json() -> Response {
-    Response::builder()
-        .content_type("application/json")
-        .body(openapi_json())
+    Response::builder().content_type("application/json").body(openapi_json())
 }
 
 /// `/openapi.yaml`.
 #[handler]
 pub(super) fn yaml() -> Response {
-    Response::builder()
-        .content_type("application/yaml")
-        .body(openapi_yaml())
+    Response::builder().content_type("application/yaml").body(openapi_yaml())
 }
 
 /// `/docs`. Its page has its scripts and styles inside, so its policy allows exactly those, by
@@ -32,22 +28,17 @@ pub(super) fn swagger_ui<T: OpenApi + 'static, W: Webhook + 'static>(
         .expect("base64 and ASCII words make a header value");
     service.swagger_ui().map(move |answer| {
         let policy = policy.clone();
-        async move {
-            answer
-                .with_header("content-security-policy", policy)
-                .into_response()
-        }
+        async move { answer.with_header("content-security-policy", policy).into_response() }
     })
 }
 
 fn policy(html: &str) -> String {
     let sources = |element| {
-        inline(html, element)
-            .map(|text| format!(" 'sha256-{}'", STANDARD.encode(Sha256::digest(text))))
-            .collect::<String>()
+        let hash = |text| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+        inline(html, element).map(hash).collect::<Vec<_>>().join(" ")
     };
     format!(
-        "default-src 'none'; script-src{}; style-src{}; img-src 'self' data:; \
+        "default-src 'none'; script-src {}; style-src {}; img-src 'self' data:; \
          connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         sources("script"),
         sources("style"),

@@ -17,16 +17,10 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' 
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 const ALWAYS: [(HeaderName, HeaderValue); 6] = [
-    (
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     // Our own pages must send it to ourselves: without Fetch Metadata it decides about logout links.
-    (
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("same-origin"),
-    ),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (
         HeaderName::from_static("cross-origin-opener-policy"),
         HeaderValue::from_static("same-origin"),
@@ -50,10 +44,7 @@ pub(super) async fn secure<E: Endpoint>(next: Arc<E>, request: Request) -> poem:
         headers.insert(name, value);
     }
     let unless_set = [
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(PAGE_POLICY),
-        ),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY)),
         // Everything that is not public and the same for all: never kept (ASVS 14.3.2).
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use poem::{Endpoint, Request, RequestBody, http::header};
+use poem::{
+    Endpoint, Request, RequestBody,
+    http::{HeaderValue, header},
+};
 
 use super::{Code, HttpError};
 
@@ -29,21 +32,12 @@ pub(super) async fn refuse_oversized<E: Endpoint>(
 
 fn check(request: &Request) -> Result<(), HttpError> {
     let headers = request.headers();
-    let cookies: usize = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .map(|value| value.len())
-        .sum();
-    let all: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
+    let cookies: usize = headers.get_all(header::COOKIE).iter().map(HeaderValue::len).sum();
+    let all: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if cookies > MAX_COOKIES_BYTES || all > MAX_HEADERS_BYTES {
         return Err(Code::HeadersTooLarge.into());
     }
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     match announced.map(str::parse::<usize>) {
         Some(Ok(bytes)) if bytes > MAX_BODY_BYTES => Err(Code::BodyTooLarge.into()),
         Some(Err(_)) => Err(Code::BadRequest.into()),
@@ -63,8 +57,6 @@ pub(super) async fn read(body: &mut RequestBody) -> Result<Vec<u8>, HttpError> {
 
 /// Whether the body says that it is of this media type, parameters aside.
 pub(super) fn is_of_type(request: &Request, essence: &str) -> bool {
-    let said = request
-        .content_type()
-        .and_then(|text| text.split(';').next());
+    let said = request.content_type().and_then(|text| text.split(';').next());
     said.is_some_and(|said| said.trim().eq_ignore_ascii_case(essence))
 }

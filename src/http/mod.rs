@@ -53,10 +53,7 @@ pub(crate) struct Site {
 }
 
 /// The public service.
-pub fn app(
-    sessions: Sessions,
-    settings: Settings,
-) -> impl Endpoint<Output = Response> + Send + Sync + 'static {
+pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Response> + 'static {
     let site = Arc::new(Site {
         sessions,
         cookie: CookieRules::of(&settings.public_url),
@@ -66,20 +63,12 @@ pub fn app(
     Route::new()
         // Pages
         .at("/", get(pages::home::show))
-        .at(
-            "/login",
-            get(pages::log_in::show).post(pages::log_in::submit),
-        )
-        .at(
-            "/signup",
-            get(pages::sign_up::show).post(pages::sign_up::submit),
-        )
+        .at("/login", get(pages::log_in::show).post(pages::log_in::submit))
+        .at("/signup", get(pages::sign_up::show).post(pages::sign_up::submit))
         .at("/admin", get(pages::admin::show).head(pages::admin::head))
         .at(
             "/logout",
-            get(pages::log_out::follow)
-                .head(pages::log_out::head)
-                .post(pages::log_out::submit),
+            get(pages::log_out::follow).head(pages::log_out::head).post(pages::log_out::submit),
         )
         .at(pages::style::PATH.as_str(), get(pages::style::show))
         // JSON API and its description

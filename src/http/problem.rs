@@ -142,11 +142,7 @@ impl HttpError {
     }
 
     fn caused_by(code: Code, cause: &dyn fmt::Display) -> Self {
-        Self {
-            code,
-            detail: None,
-            cause: Some(cause.to_string().into()),
-        }
+        Self { code, detail: None, cause: Some(cause.to_string().into()) }
     }
 
     fn explained(code: Code, detail: &dyn fmt::Display) -> Self {
@@ -154,11 +150,7 @@ impl HttpError {
         if let Some(first) = detail.get_mut(0..1) {
             first.make_ascii_uppercase();
         }
-        Self {
-            code,
-            detail: Some(detail + "."),
-            cause: None,
-        }
+        Self { code, detail: Some(detail + "."), cause: None }
     }
 
     /// As problem+json.
@@ -180,9 +172,7 @@ impl HttpError {
             .content_type("application/problem+json")
             .body(self.problem().to_json_string());
         if self.code.status() == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert("retry-after", poem::http::HeaderValue::from_static("1"));
+            response.headers_mut().insert("retry-after", poem::http::HeaderValue::from_static("1"));
         }
         // RFC 9110 section 11.6.1: a 401 names a scheme.
         if self.code.status() == StatusCode::UNAUTHORIZED {
@@ -195,11 +185,7 @@ impl HttpError {
 
 impl From<Code> for HttpError {
     fn from(code: Code) -> Self {
-        Self {
-            code,
-            detail: None,
-            cause: None,
-        }
+        Self { code, detail: None, cause: None }
     }
 }
 
@@ -263,11 +249,7 @@ pub(super) fn answer(error: &HttpError, wants_page: bool) -> Response {
     if let Some(cause) = &error.cause {
         tracing::error!(event = "request_failed", code = %error.code, %cause, "request failed");
     }
-    if wants_page {
-        pages::error(error)
-    } else {
-        error.json_response()
-    }
+    if wants_page { pages::error(error) } else { error.json_response() }
 }
 
 /// Our own error, or what one of poem's means: its own texts can repeat what the client sent.
@@ -309,9 +291,6 @@ mod tests {
     fn a_password_rule_is_explained_with_its_number() {
         let error = Error::PasswordRefused(Refused::TooShort { min: 15 });
         let told = HttpError::from(error).problem();
-        assert_eq!(
-            told.detail,
-            "The password must have at least 15 characters."
-        );
+        assert_eq!(told.detail, "The password must have at least 15 characters.");
     }
 }

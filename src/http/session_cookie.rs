@@ -79,9 +79,7 @@ pub(super) async fn apply<E: Endpoint>(
 fn session_cookie(rules: CookieRules, issued: &Issued) -> Cookie<'static> {
     let mut cookie = plain(rules, issued.token.clone());
     if issued.session.remember {
-        let left = issued
-            .token_expires_at
-            .duration_since(issued.session.last_seen_at);
+        let left = issued.token_expires_at.duration_since(issued.session.last_seen_at);
         cookie.set_max_age(Duration::seconds(left.as_secs()));
     }
     cookie

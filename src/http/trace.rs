@@ -19,9 +19,7 @@ pub(super) async fn observe<E: Endpoint>(next: Arc<E>, request: Request) -> poem
         "request", %id, %method, path = request.uri().path(), peer = %request.remote_addr()
     );
     let started = Instant::now();
-    let answered = AssertUnwindSafe(next.call(request))
-        .catch_unwind()
-        .instrument(span.clone());
+    let answered = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone());
     let mut response = match answered.await {
         Ok(Ok(answer)) => answer.into_response(),
         Ok(Err(error)) => {

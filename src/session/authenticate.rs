@@ -21,9 +21,7 @@ pub struct Credential {
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credential")
-            .field("transport", &self.transport)
-            .finish_non_exhaustive()
+        f.debug_struct("Credential").field("transport", &self.transport).finish_non_exhaustive()
     }
 }
 
@@ -76,16 +74,8 @@ impl Sessions {
             && session.is_copied(&claims.presented(), replay.grace)
         {
             let revoked = replay.policy == ReplayPolicy::Revoke
-                && self
-                    .store
-                    .revoke_copied_session(session.account, session.id, now)
-                    .await?;
-            Event::CopyFound {
-                account: session.account,
-                session: session.id,
-                revoked,
-            }
-            .record();
+                && self.store.revoke_copied_session(session.account, session.id, now).await?;
+            Event::CopyFound { account: session.account, session: session.id, revoked }.record();
             return Err(refuse(Refusal::Copied));
         }
         Ok(SignedIn { session, claims })
@@ -101,23 +91,14 @@ impl Sessions {
         let now = self.clock.now();
         let lifetimes = self.policy.lifetimes;
         let idle = lifetimes.idle(who.session.remember);
-        if !is_due(
-            &who.claims,
-            idle,
-            lifetimes.token_end(&who.session, now),
-            now,
-        ) {
+        if !is_due(&who.claims, idle, lifetimes.token_end(&who.session, now), now) {
             return Ok(None);
         }
         let Session { account, id, .. } = who.session;
         let Some(mut session) = self.store.renew_session(account, id, now, idle).await? else {
             return Ok(None);
         };
-        Event::Renewed {
-            account,
-            session: id,
-        }
-        .record();
+        Event::Renewed { account, session: id }.record();
         let counted = session.visits;
         // The chain is kept: the new token says the number of the one it replaces.
         session.visits = who.claims.visits;
@@ -132,10 +113,7 @@ impl Sessions {
     /// # Errors
     /// [`Error::Store`].
     pub async fn is_alive(&self, session: &Session) -> Result<bool> {
-        let found = self
-            .store
-            .session(session.account, session.id, self.clock.now())
-            .await?;
+        let found = self.store.session(session.account, session.id, self.clock.now()).await?;
         Ok(found.is_some())
     }
 }

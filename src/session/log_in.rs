@@ -95,12 +95,7 @@ impl Sessions {
             Created::Added { session, ended } => {
                 if !ended.is_empty() {
                     let ended = ended.len() as u64;
-                    Event::Revoked {
-                        account: account.id,
-                        ended,
-                        reason: "limit",
-                    }
-                    .record();
+                    Event::Revoked { account: account.id, ended, reason: "limit" }.record();
                 }
                 session
             }
@@ -109,11 +104,7 @@ impl Sessions {
         if let Some(old) = &how.replaces {
             self.end_replaced(old).await?;
         }
-        Event::LoggedIn {
-            account: account.id,
-            session: session.id,
-        }
-        .record();
+        Event::LoggedIn { account: account.id, session: session.id }.record();
         self.issue(session, account.email.clone(), 0, now)
     }
 
@@ -122,17 +113,8 @@ impl Sessions {
         let Ok(claims) = self.verify(old) else {
             return Ok(());
         };
-        if self
-            .store
-            .revoke_session(claims.sub, claims.sid, self.clock.now())
-            .await?
-        {
-            Event::Revoked {
-                account: claims.sub,
-                ended: 1,
-                reason: "replaced",
-            }
-            .record();
+        if self.store.revoke_session(claims.sub, claims.sid, self.clock.now()).await? {
+            Event::Revoked { account: claims.sub, ended: 1, reason: "replaced" }.record();
         }
         Ok(())
     }
@@ -157,20 +139,11 @@ impl Sessions {
             expires_at: token_expires_at,
             authenticated_at: session.created_at,
         })?;
-        Ok(Issued {
-            session,
-            email,
-            token,
-            token_expires_at,
-        })
+        Ok(Issued { session, email, token, token_expires_at })
     }
 }
 
 fn refused(account: Option<&Account>, reason: &'static str) -> Error {
-    Event::LogInRefused {
-        account: account.map(|account| account.id),
-        reason,
-    }
-    .record();
+    Event::LogInRefused { account: account.map(|account| account.id), reason }.record();
     Error::WrongCredentials
 }

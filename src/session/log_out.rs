@@ -13,18 +13,10 @@ impl Sessions {
     /// [`super::Error::Store`] when the end could not be recorded: the session is still alive.
     pub async fn log_out(&self, credential: &Credential) -> Result<()> {
         let claims = self.verify(credential)?;
-        if !self
-            .store
-            .revoke_session(claims.sub, claims.sid, self.clock.now())
-            .await?
-        {
+        if !self.store.revoke_session(claims.sub, claims.sid, self.clock.now()).await? {
             return Err(refuse(Refusal::Absent));
         }
-        Event::LoggedOut {
-            account: claims.sub,
-            session: claims.sid,
-        }
-        .record();
+        Event::LoggedOut { account: claims.sub, session: claims.sid }.record();
         Ok(())
     }
 }

@@ -18,10 +18,7 @@ impl Sessions {
     /// # Errors
     /// [`Error::Store`].
     pub async fn own_sessions(&self, who: &SignedIn) -> Result<Vec<Session>> {
-        Ok(self
-            .store
-            .sessions(who.session.account, self.clock.now())
-            .await?)
+        Ok(self.store.sessions(who.session.account, self.clock.now()).await?)
     }
 
     /// Ends one of the account's sessions, which may be the current one.
@@ -31,19 +28,10 @@ impl Sessions {
     /// account's; [`Error::Store`].
     pub async fn end_session(&self, who: &SignedIn, id: SessionId) -> Result<()> {
         let account = who.session.account;
-        if !self
-            .store
-            .revoke_session(account, id, self.clock.now())
-            .await?
-        {
+        if !self.store.revoke_session(account, id, self.clock.now()).await? {
             return Err(Error::NoSuchSession);
         }
-        Event::Revoked {
-            account,
-            ended: 1,
-            reason: "owner",
-        }
-        .record();
+        Event::Revoked { account, ended: 1, reason: "owner" }.record();
         Ok(())
     }
 
@@ -54,16 +42,8 @@ impl Sessions {
     pub async fn end_other_sessions(&self, who: &SignedIn) -> Result<u64> {
         let account = who.session.account;
         let kept = Some(who.session.id);
-        let ended = self
-            .store
-            .revoke_sessions(account, kept, self.clock.now())
-            .await?;
-        Event::Revoked {
-            account,
-            ended,
-            reason: "owner",
-        }
-        .record();
+        let ended = self.store.revoke_sessions(account, kept, self.clock.now()).await?;
+        Event::Revoked { account, ended, reason: "owner" }.record();
         Ok(ended)
     }
 

@@ -148,47 +148,30 @@ impl Sessions {
         match command {
             Command::AddAccount { email, password } => {
                 let account = self.add_account(email, password).await?;
-                Ok(Reply::Added {
-                    account: account.into(),
-                })
+                Ok(Reply::Added { account: account.into() })
             }
             Command::ListAccounts { after } => {
-                let accounts = self
-                    .store
-                    .accounts(after.as_ref(), ACCOUNTS_PER_PAGE)
-                    .await?;
-                Ok(Reply::Accounts {
-                    accounts: accounts.into_iter().map(Into::into).collect(),
-                })
+                let accounts = self.store.accounts(after.as_ref(), ACCOUNTS_PER_PAGE).await?;
+                Ok(Reply::Accounts { accounts: accounts.into_iter().map(Into::into).collect() })
             }
             Command::SetPassword { email, password } => {
                 self.policy.passwords.check(&password)?;
                 let account = self.account_of(&email).await?;
                 let hash = self.hasher.hash(password).await?;
-                match self
-                    .store
-                    .change_password(account.id, None, hash, None)
-                    .await?
-                {
+                match self.store.change_password(account.id, None, hash, None).await? {
                     PasswordChange::Changed { ended } => {
-                        Event::PasswordChanged {
-                            account: account.id,
-                            by: "operator",
-                            ended,
-                        }
-                        .record();
+                        Event::PasswordChanged { account: account.id, by: "operator", ended }
+                            .record();
                         Ok(Reply::Ended { ended })
                     }
                     PasswordChange::AccountChanged => Err(Error::NoSuchAccount),
                 }
             }
             Command::DisableAccount { email } => {
-                self.set_state(&email, AccountState::Disabled, "disabled")
-                    .await
+                self.set_state(&email, AccountState::Disabled, "disabled").await
             }
             Command::EnableAccount { email } => {
-                self.set_state(&email, AccountState::Active, "enabled")
-                    .await
+                self.set_state(&email, AccountState::Active, "enabled").await
             }
             Command::RemoveAccount { email } => {
                 let account = self.account_of(&email).await?;
@@ -198,39 +181,20 @@ impl Sessions {
             Command::ListSessions { email } => {
                 let account = self.account_of(&email).await?;
                 let sessions = self.store.sessions(account.id, self.clock.now()).await?;
-                Ok(Reply::Sessions {
-                    sessions: sessions.into_iter().map(Into::into).collect(),
-                })
+                Ok(Reply::Sessions { sessions: sessions.into_iter().map(Into::into).collect() })
             }
             Command::RevokeSession { email, session } => {
                 let account = self.account_of(&email).await?;
-                if !self
-                    .store
-                    .revoke_session(account.id, session, self.clock.now())
-                    .await?
-                {
+                if !self.store.revoke_session(account.id, session, self.clock.now()).await? {
                     return Err(Error::NoSuchSession);
                 }
-                Event::Revoked {
-                    account: account.id,
-                    ended: 1,
-                    reason: "operator",
-                }
-                .record();
+                Event::Revoked { account: account.id, ended: 1, reason: "operator" }.record();
                 Ok(Reply::Ended { ended: 1 })
             }
             Command::RevokeSessions { email } => {
                 let account = self.account_of(&email).await?;
-                let ended = self
-                    .store
-                    .revoke_sessions(account.id, None, self.clock.now())
-                    .await?;
-                Event::Revoked {
-                    account: account.id,
-                    ended,
-                    reason: "operator",
-                }
-                .record();
+                let ended = self.store.revoke_sessions(account.id, None, self.clock.now()).await?;
+                Event::Revoked { account: account.id, ended, reason: "operator" }.record();
                 Ok(Reply::Ended { ended })
             }
             Command::RevokeAll => {
@@ -242,10 +206,7 @@ impl Sessions {
     }
 
     async fn account_of(&self, email: &Email) -> Result<Account> {
-        self.store
-            .account_by_email(email)
-            .await?
-            .ok_or(Error::NoSuchAccount)
+        self.store.account_by_email(email).await?.ok_or(Error::NoSuchAccount)
     }
 
     async fn set_state(
@@ -261,31 +222,15 @@ impl Sessions {
 
     fn changed(account: &Account, state: &'static str, ended: Option<u64>) -> Result<Reply> {
         let ended = ended.ok_or(Error::NoSuchAccount)?;
-        Event::AccountState {
-            account: account.id,
-            state,
-            ended,
-        }
-        .record();
+        Event::AccountState { account: account.id, state, ended }.record();
         Ok(Reply::Ended { ended })
     }
 }
 
 impl From<Account> for AccountLine {
     fn from(account: Account) -> Self {
-        let Account {
-            id,
-            email,
-            state,
-            created_at,
-            ..
-        } = account;
-        Self {
-            id,
-            email,
-            state,
-            created_at,
-        }
+        let Account { id, email, state, created_at, .. } = account;
+        Self { id, email, state, created_at }
     }
 }
 

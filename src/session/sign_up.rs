@@ -36,10 +36,7 @@ impl Sessions {
         if !self.store.create_account(account.clone()).await? {
             return Err(Error::EmailTaken);
         }
-        Event::SignedUp {
-            account: account.id,
-        }
-        .record();
+        Event::SignedUp { account: account.id }.record();
         Ok(account)
     }
 }

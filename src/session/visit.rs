@@ -35,12 +35,8 @@ impl Sessions {
             Visited::Absent => Err(refuse(Refusal::Absent)),
             Visited::Copied => {
                 let revoked = self.policy.replay.policy == ReplayPolicy::Revoke;
-                Event::CopyFound {
-                    account: token.account,
-                    session: token.session,
-                    revoked,
-                }
-                .record();
+                Event::CopyFound { account: token.account, session: token.session, revoked }
+                    .record();
                 Err(refuse(Refusal::Copied))
             }
         }

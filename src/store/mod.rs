@@ -14,11 +14,19 @@
 //! - **An error changed nothing.** What returned `Err` is not there later, not even half.
 //! - **It heals.** After `Unavailable`, the same store value works again once the cause is gone.
 
+mod backend;
 pub mod error;
+pub mod memory;
+mod records;
+pub mod sled;
+mod steps;
+mod view;
 
+pub use self::sled::{Durability, SledOptions, SledStore};
 use async_trait::async_trait;
 pub use error::{OpenError, StoreError};
 use jiff::SignedDuration;
+pub use memory::MemoryStore;
 
 use crate::model::{
     Account, AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay, Session,
@@ -205,7 +213,12 @@ pub enum Visited {
 }
 
 /// What became of a new session.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, and never long")]
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per login, moved twice: a box would cost more words than it saves bytes"
+)]
 pub enum Created {
     /// It was added; as it is now, and the sessions that ended to make room for it.
     Added {

@@ -10,6 +10,7 @@ use super::{
     ApiTags,
     body::Body,
     failure::{ANY, BODY, Failed, HASHING, NEW_PASSWORD, SIGNED_IN, WRITE, failures},
+    text::{Secret, Text},
     view::AccountView,
 };
 use crate::{
@@ -25,17 +26,14 @@ pub(in crate::http) struct Api;
 #[serde(deny_unknown_fields)]
 struct NewPassword {
     /// The password until now.
-    current: String,
+    current: Text<Secret>,
     /// The password from now on. By default 15 to 128 characters.
-    new: String,
+    new: Text<Secret>,
 }
 
 impl Example for NewPassword {
     fn example() -> Self {
-        Self {
-            current: "correct horse battery".into(),
-            new: "staple after staple".into(),
-        }
+        Self { current: Text::of("correct horse battery"), new: Text::of("staple after staple") }
     }
 }
 
@@ -66,11 +64,7 @@ impl Api {
     /// Change the password.
     ///
     /// All other sessions of the account end.
-    #[oai(
-        path = "/account/password",
-        method = "put",
-        operation_id = "changePassword"
-    )]
+    #[oai(path = "/account/password", method = "put", operation_id = "changePassword")]
     async fn change_password(
         &self,
         site: Data<&Arc<Site>>,
@@ -78,7 +72,8 @@ impl Api {
         body: Body<NewPassword>,
     ) -> Result<PasswordChanged, Failed<ChangePasswordFailures>> {
         let NewPassword { current, new } = body.0;
-        let (current, new) = (Password::new(current), Password::new(new));
+        let (current, new) =
+            (Password::new(current.into_string()), Password::new(new.into_string()));
         site.sessions.change_password(&who.0, current, new).await?;
         Ok(PasswordChanged::Done)
     }

@@ -10,6 +10,7 @@ use super::{
     ApiTags,
     body::Body,
     failure::{ANY, BODY, Failed, HASHING, NEW_PASSWORD, WRITE, failures},
+    text::{EmailAddress, Secret, Text},
     view::AccountView,
 };
 use crate::{
@@ -27,17 +28,14 @@ pub(in crate::http) struct Api;
 struct NewAccount {
     /// The e-mail address. Upper and lower case are one.
     #[oai(validator(max_length = 254))]
-    email: String,
+    email: Text<EmailAddress>,
     /// The password, exactly as it will be typed. By default 15 to 128 characters.
-    password: String,
+    password: Text<Secret>,
 }
 
 impl Example for NewAccount {
     fn example() -> Self {
-        Self {
-            email: "ann@example.com".into(),
-            password: "correct horse battery".into(),
-        }
+        Self { email: Text::of("ann@example.com"), password: Text::of("correct horse battery") }
     }
 }
 
@@ -66,11 +64,8 @@ impl Api {
         body: Body<NewAccount>,
     ) -> Result<CreatedAccount, Failed<CreateAccountFailures>> {
         let NewAccount { email, password } = body.0;
-        let email = Email::parse(&email).map_err(Error::from)?;
-        let account = site
-            .sessions
-            .sign_up(email, Password::new(password))
-            .await?;
+        let email = Email::parse(email.as_str()).map_err(Error::from)?;
+        let account = site.sessions.sign_up(email, Password::new(password.into_string())).await?;
         let summary = AccountSummary { account, visits: 0 };
         Ok(CreatedAccount::Created(Json(summary.into())))
     }

@@ -34,10 +34,7 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
     fn request_meta() -> Option<MetaRequest> {
         Some(MetaRequest {
             description: None,
-            content: vec![MetaMediaType {
-                content_type: MEDIA_TYPE,
-                schema: T::schema_ref(),
-            }],
+            content: vec![MetaMediaType { content_type: MEDIA_TYPE, schema: T::schema_ref() }],
             required: true,
         })
     }
@@ -80,14 +77,7 @@ mod tests {
     fn not_json_is_400_and_not_fitting_is_422() {
         let code = |text: &str| parse::<Sample>(text.as_bytes()).map_err(|error| error.code);
         assert!(code(r#"{"email":"a"}"#).is_ok());
-        for text in [
-            "",
-            "{",
-            "{'a':1}",
-            "email=a",
-            "{\"email\":\"a\"} x",
-            "\u{feff}{}",
-        ] {
+        for text in ["", "{", "{'a':1}", "email=a", "{\"email\":\"a\"} x", "\u{feff}{}"] {
             assert_eq!(code(text), Err(Code::MalformedJson), "{text}");
         }
         for text in [
@@ -102,10 +92,7 @@ mod tests {
         ] {
             assert_eq!(code(text), Err(Code::InvalidBody), "{text}");
         }
-        assert_eq!(
-            parse::<Sample>(b"\xff\xfe{").map_err(|e| e.code),
-            Err(Code::MalformedJson)
-        );
+        assert_eq!(parse::<Sample>(b"\xff\xfe{").map_err(|e| e.code), Err(Code::MalformedJson));
         let deep = "[".repeat(100_000);
         assert_eq!(code(&deep), Err(Code::MalformedJson), "no stack is blown");
     }

@@ -35,29 +35,19 @@ macro_rules! failures {
 pub(super) use failures;
 
 /// What every operation can answer.
-pub(super) const ANY: [Code; 4] = [
-    Code::BadRequest,
-    Code::HeadersTooLarge,
-    Code::Internal,
-    Code::StoreUnavailable,
-];
+pub(super) const ANY: [Code; 4] =
+    [Code::BadRequest, Code::HeadersTooLarge, Code::Internal, Code::StoreUnavailable];
 
 /// What every operation that changes something can answer beside.
 pub(super) const WRITE: [Code; 2] = [Code::CrossSite, Code::BodyTooLarge];
 
 /// What every operation with a body can answer beside.
-pub(super) const BODY: [Code; 3] = [
-    Code::MalformedJson,
-    Code::UnsupportedMediaType,
-    Code::InvalidBody,
-];
+pub(super) const BODY: [Code; 3] =
+    [Code::MalformedJson, Code::UnsupportedMediaType, Code::InvalidBody];
 
 /// What every operation that needs a session can answer beside.
-pub(super) const SIGNED_IN: [Code; 3] = [
-    Code::NotSignedIn,
-    Code::AmbiguousCredentials,
-    Code::DuplicateCookie,
-];
+pub(super) const SIGNED_IN: [Code; 3] =
+    [Code::NotSignedIn, Code::AmbiguousCredentials, Code::DuplicateCookie];
 
 /// What every operation that checks or makes a password can answer beside.
 pub(super) const HASHING: [Code; 1] = [Code::Busy];
@@ -96,9 +86,7 @@ impl<F: Failures> ApiResponse for Failed<F> {
     fn meta() -> MetaResponses {
         let mut by_status: BTreeMap<u16, String> = BTreeMap::new();
         for code in F::CODES.iter().copied().flatten() {
-            let text = by_status
-                .entry(HttpError::from(*code).status().as_u16())
-                .or_default();
+            let text = by_status.entry(HttpError::from(*code).status().as_u16()).or_default();
             let separator = if text.is_empty() { "" } else { "\n" };
             // Writing to a string cannot fail.
             let _ = write!(text, "{separator}- `{code}`: {}", code.detail());
@@ -115,9 +103,7 @@ impl<F: Failures> ApiResponse for Failed<F> {
             }],
             headers: vec![],
         };
-        MetaResponses {
-            responses: by_status.into_iter().map(response).collect(),
-        }
+        MetaResponses { responses: by_status.into_iter().map(response).collect() }
     }
 
     fn register(registry: &mut Registry) {

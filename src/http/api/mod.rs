@@ -10,6 +10,7 @@ mod body;
 mod failure;
 mod session;
 mod sessions;
+mod text;
 mod view;
 
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
@@ -36,9 +37,9 @@ pub(super) fn service() -> OpenApiService<Apis, ()> {
         "Countersign",
         env!("CARGO_PKG_VERSION"),
     )
-    .summary("Log people in, count their visits, and take any of it back at once.")
     .description(
-        "A session travels as a signed token: in a cookie (for browsers) or, after a log-in with \
+        "Log people in, count their visits, and take any of it back at once.\n\n\
+         A session travels as a signed token: in a cookie (for browsers) or, after a log-in with \
          `transport: bearer`, in the `Authorization` header (for programs without a cookie jar). \
          Send one of the two. Errors are `application/problem+json` (RFC 9457) with a stable \
          `code`. Times are RFC 3339, in UTC.",

@@ -10,6 +10,7 @@ use super::{
     ApiTags,
     body::Body,
     failure::{ANY, BODY, Failed, HASHING, SIGNED_IN, WRITE, failures},
+    text::{EmailAddress, Secret, Text},
     view::{SessionView, SessionWithToken},
 };
 use crate::{
@@ -43,9 +44,9 @@ enum TokenTransport {
 struct Credentials {
     /// The e-mail address.
     #[oai(validator(max_length = 254))]
-    email: String,
+    email: Text<EmailAddress>,
     /// The password.
-    password: String,
+    password: Text<Secret>,
     /// Whether to stay logged in when the browser is closed.
     #[oai(default)]
     #[serde(default)]
@@ -59,8 +60,8 @@ struct Credentials {
 impl Example for Credentials {
     fn example() -> Self {
         Self {
-            email: "ann@example.com".into(),
-            password: "correct horse battery".into(),
+            email: Text::of("ann@example.com"),
+            password: Text::of("correct horse battery"),
             remember: false,
             transport: TokenTransport::Cookie,
         }
@@ -111,19 +112,14 @@ impl Api {
                 TokenTransport::Cookie => Transport::Cookie,
                 TokenTransport::Bearer => Transport::Bearer,
             },
-            user_agent: request
-                .header(header::USER_AGENT)
-                .unwrap_or_default()
-                .to_owned(),
+            user_agent: request.header(header::USER_AGENT).unwrap_or_default().to_owned(),
             replaces: shown.0,
         };
         // What cannot be an address belongs to nobody: the same answer as for an unknown one.
-        let email = Email::parse(&body.0.email)
+        let email = Email::parse(body.0.email.as_str())
             .map_err(|_: InvalidEmail| HttpError::from(Code::WrongCredentials))?;
-        let issued = site
-            .sessions
-            .log_in(&email, Password::new(body.0.password), how)
-            .await?;
+        let issued =
+            site.sessions.log_in(&email, Password::new(body.0.password.into_string()), how).await?;
         Ok(LoggedIn::Created(Json(hand_out(issued, slot.0))))
     }
 
@@ -133,11 +129,7 @@ impl Api {
     #[oai(path = "/session", method = "get", operation_id = "getSession")]
     async fn get(&self, who: Authenticated) -> Result<Json<SessionView>, Failed<SessionFailures>> {
         let who = who.0;
-        Ok(Json(SessionView::of(
-            &who.session,
-            who.email(),
-            who.session.id,
-        )))
+        Ok(Json(SessionView::of(&who.session, who.email(), who.session.id)))
     }
 
     /// Count a visit.

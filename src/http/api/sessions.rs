@@ -8,6 +8,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json, typ
 use super::{
     ApiTags,
     failure::{ANY, Failed, SIGNED_IN, WRITE, failures},
+    text::{Text, Uuid},
     view::SessionView,
 };
 use crate::{
@@ -61,22 +62,18 @@ impl Api {
     }
 
     /// End one session of the account.
-    #[oai(
-        path = "/sessions/:sid",
-        method = "delete",
-        operation_id = "endSession"
-    )]
+    #[oai(path = "/sessions/:sid", method = "delete", operation_id = "endSession")]
     async fn end(
         &self,
         site: Data<&Arc<Site>>,
         slot: Data<&CookieSlot>,
         who: Authenticated,
         /// The session's `sid`.
-        sid: Path<String>,
+        sid: Path<Text<Uuid>>,
     ) -> Result<EndedOne, Failed<EndFailures>> {
         let who = who.0;
         // What is no id names no session.
-        let id: SessionId = sid.0.parse().map_err(|_| Error::NoSuchSession)?;
+        let id: SessionId = sid.0.as_str().parse().map_err(|_| Error::NoSuchSession)?;
         site.sessions.end_session(&who, id).await?;
         if id == who.session.id && who.session.transport == Transport::Cookie {
             slot.clear();
@@ -87,11 +84,7 @@ impl Api {
     /// End all other sessions of the account.
     ///
     /// The current one goes on.
-    #[oai(
-        path = "/sessions",
-        method = "delete",
-        operation_id = "endOtherSessions"
-    )]
+    #[oai(path = "/sessions", method = "delete", operation_id = "endOtherSessions")]
     async fn end_others(
         &self,
         site: Data<&Arc<Site>>,

@@ -2,8 +2,9 @@
 
 use poem_openapi::{Object, types::Example};
 
+use super::text::{DateTime, EmailAddress, Text, Uuid};
 use crate::{
-    model::{Email, Session, SessionId, Timestamp},
+    model::{Email, Session, SessionId},
     session::{AccountSummary, Issued},
 };
 
@@ -12,20 +13,19 @@ use crate::{
 #[oai(rename = "Session", example)]
 pub(super) struct SessionView {
     /// Names the session. Not a secret.
-    #[oai(validator(pattern = "^[0-9a-f-]{36}$"))]
-    pub(super) sid: String,
+    pub(super) sid: Text<Uuid>,
     /// The account's e-mail address.
-    pub(super) email: String,
+    pub(super) email: Text<EmailAddress>,
     /// Visits counted.
     pub(super) visits: u64,
     /// When the log-in was.
-    pub(super) created_at: String,
+    pub(super) created_at: Text<DateTime>,
     /// When it was last used in a way that is recorded: log-in, visit or renewal.
-    pub(super) last_seen_at: String,
+    pub(super) last_seen_at: Text<DateTime>,
     /// When it ends whatever happens.
-    pub(super) expires_at: String,
+    pub(super) expires_at: Text<DateTime>,
     /// When it ends unless it is used.
-    pub(super) idle_expires_at: String,
+    pub(super) idle_expires_at: Text<DateTime>,
     /// Whether it is the session of this request.
     pub(super) current: bool,
     /// What the device called itself at log-in.
@@ -50,12 +50,11 @@ pub(super) struct SessionWithToken {
 #[oai(rename = "Account", example)]
 pub(super) struct AccountView {
     /// Names the account for ever.
-    #[oai(validator(pattern = "^[0-9a-f-]{36}$"))]
-    pub(super) id: String,
+    pub(super) id: Text<Uuid>,
     /// The e-mail address, normalised.
-    pub(super) email: String,
+    pub(super) email: Text<EmailAddress>,
     /// When it was made.
-    pub(super) created_at: String,
+    pub(super) created_at: Text<DateTime>,
     /// Visits over all its sessions, ended ones included.
     pub(super) visits: u64,
 }
@@ -63,13 +62,13 @@ pub(super) struct AccountView {
 impl SessionView {
     pub(super) fn of(session: &Session, email: &Email, current: SessionId) -> Self {
         Self {
-            sid: session.id.to_string(),
-            email: email.to_string(),
+            sid: Text::of(session.id.to_string()),
+            email: Text::of(email.as_str()),
             visits: session.visits,
-            created_at: time(session.created_at),
-            last_seen_at: time(session.last_seen_at),
-            expires_at: time(session.expires_at),
-            idle_expires_at: time(session.idle_expires_at),
+            created_at: Text::of(session.created_at.to_string()),
+            last_seen_at: Text::of(session.last_seen_at.to_string()),
+            expires_at: Text::of(session.expires_at.to_string()),
+            idle_expires_at: Text::of(session.idle_expires_at.to_string()),
             current: session.id == current,
             user_agent: session.user_agent.clone(),
         }
@@ -86,28 +85,24 @@ impl SessionWithToken {
 impl From<AccountSummary> for AccountView {
     fn from(summary: AccountSummary) -> Self {
         Self {
-            id: summary.account.id.to_string(),
-            email: summary.account.email.to_string(),
-            created_at: time(summary.account.created_at),
+            id: Text::of(summary.account.id.to_string()),
+            email: Text::of(summary.account.email.as_str()),
+            created_at: Text::of(summary.account.created_at.to_string()),
             visits: summary.visits,
         }
     }
 }
 
-fn time(at: Timestamp) -> String {
-    at.to_string()
-}
-
 impl Example for SessionView {
     fn example() -> Self {
         Self {
-            sid: "019ab2f0-5c1e-7d3a-9b7e-2f6c1a4d8e90".into(),
-            email: "ann@example.com".into(),
+            sid: Text::of("019ab2f0-5c1e-7d3a-9b7e-2f6c1a4d8e90"),
+            email: Text::of("ann@example.com"),
             visits: 3,
-            created_at: "2026-11-23T09:00:00Z".into(),
-            last_seen_at: "2026-11-23T09:12:30Z".into(),
-            expires_at: "2026-11-23T21:00:00Z".into(),
-            idle_expires_at: "2026-11-23T09:42:30Z".into(),
+            created_at: Text::of("2026-11-23T09:00:00Z"),
+            last_seen_at: Text::of("2026-11-23T09:12:30Z"),
+            expires_at: Text::of("2026-11-23T21:00:00Z"),
+            idle_expires_at: Text::of("2026-11-23T09:42:30Z"),
             current: true,
             user_agent: "curl/8.10.1".into(),
         }
@@ -116,19 +111,16 @@ impl Example for SessionView {
 
 impl Example for SessionWithToken {
     fn example() -> Self {
-        Self {
-            session: SessionView::example(),
-            token: None,
-        }
+        Self { session: SessionView::example(), token: None }
     }
 }
 
 impl Example for AccountView {
     fn example() -> Self {
         Self {
-            id: "019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4".into(),
-            email: "ann@example.com".into(),
-            created_at: "2026-11-20T08:30:00Z".into(),
+            id: Text::of("019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4"),
+            email: Text::of("ann@example.com"),
+            created_at: Text::of("2026-11-20T08:30:00Z"),
             visits: 42,
         }
     }

@@ -69,10 +69,7 @@ pub(in crate::http) async fn show(
         Err(error) => return Err(error.into()),
     };
     // The list below is for who is signed in, which only a token proves: the one just signed.
-    let next = Credential {
-        token: issued.token.clone(),
-        transport: Transport::Cookie,
-    };
+    let next = Credential { token: issued.token.clone(), transport: Transport::Cookie };
     let who = match site.sessions.authenticate(&next).await {
         Ok(who) => who,
         Err(Error::NotSignedIn(_)) => return signed_out(request),
@@ -101,31 +98,16 @@ async fn uncounted(request: &Request, site: &Site) -> Result<Response, HttpError
 
 fn signed_out(request: &Request) -> Result<Response, HttpError> {
     let signed_out = Code::NotSignedIn.into();
-    if accepts_page(request.headers()) {
-        Ok(error(&signed_out))
-    } else {
-        Err(signed_out)
-    }
+    if accepts_page(request.headers()) { Ok(error(&signed_out)) } else { Err(signed_out) }
 }
 
 async fn view(site: &Site, who: &SignedIn, visits: u64) -> Result<Response, HttpError> {
     let mut sessions = site.sessions.own_sessions(who).await?;
     sessions.sort_by_key(|session| {
-        (
-            session.id != who.session.id,
-            -session.last_seen_at.as_millisecond(),
-        )
+        (session.id != who.session.id, -session.last_seen_at.as_millisecond())
     });
-    let rows = sessions
-        .into_iter()
-        .map(|session| row(session, who))
-        .collect();
-    Ok(rendered(
-        who.email().as_str(),
-        visits,
-        who.session.copied_at,
-        rows,
-    ))
+    let rows = sessions.into_iter().map(|session| row(session, who)).collect();
+    Ok(rendered(who.email().as_str(), visits, who.session.copied_at, rows))
 }
 
 fn row(session: Session, who: &SignedIn) -> Row {
@@ -205,9 +187,7 @@ mod tests {
     }
 
     fn count(html: &str, selector: &str) -> usize {
-        Html::parse_document(html)
-            .select(&Selector::parse(selector).unwrap())
-            .count()
+        Html::parse_document(html).select(&Selector::parse(selector).unwrap()).count()
     }
 
     #[tokio::test]

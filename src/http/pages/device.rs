@@ -30,9 +30,7 @@ const SYSTEMS: [(&str, &str); 7] = [
 pub(super) fn name(user_agent: &str) -> String {
     let find = |names: &[(&str, &'static str)]| {
         let mut names = names.iter();
-        names
-            .find(|(word, _)| user_agent.contains(word))
-            .map(|(_, name)| *name)
+        names.find(|(word, _)| user_agent.contains(word)).map(|(_, name)| *name)
     };
     if user_agent.is_empty() {
         return "Unknown device".into();
@@ -74,10 +72,7 @@ mod tests {
                 "Safari on iPhone",
             ),
             ("Mozilla/5.0 Chrome/1", "Chrome"),
-            (
-                "Mozilla/5.0 (something else)",
-                "Mozilla/5.0 (something else)",
-            ),
+            ("Mozilla/5.0 (something else)", "Mozilla/5.0 (something else)"),
             ("curl/8.14.1", "curl/8.14.1"),
             ("", "Unknown device"),
         ] {

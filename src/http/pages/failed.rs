@@ -26,18 +26,9 @@ pub(in crate::http) fn error(error: &HttpError) -> Response {
     } else {
         error.detail()
     };
-    let mut response = page(
-        status,
-        &Failed {
-            status,
-            sentence,
-            signed_out,
-        },
-    );
+    let mut response = page(status, &Failed { status, sentence, signed_out });
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }
@@ -64,18 +55,14 @@ pub(super) fn accepts_page(headers: &HeaderMap) -> bool {
 fn takes(headers: &HeaderMap, ranges: &[&str]) -> Option<bool> {
     let mut said = headers.get_all(header::ACCEPT).iter().peekable();
     said.peek()?;
-    Some(
-        said.filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|range| {
-                let mut parts = range.split(';').map(str::trim);
-                let name = parts.next().unwrap_or_default();
-                ranges
-                    .iter()
-                    .any(|wanted| name.eq_ignore_ascii_case(wanted))
-                    && !parts.any(is_weight_zero)
-            }),
-    )
+    Some(said.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(
+        |range| {
+            let mut parts = range.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default();
+            ranges.iter().any(|wanted| name.eq_ignore_ascii_case(wanted))
+                && !parts.any(is_weight_zero)
+        },
+    ))
 }
 
 fn is_weight_zero(parameter: &str) -> bool {
@@ -103,22 +90,14 @@ mod tests {
     #[test]
     fn a_browser_gets_a_page_and_a_program_does_not() {
         let wants = |path, accept| wants_page(&asked(path, accept));
-        for accept in [
-            CHROME,
-            "text/html",
-            "application/json, Text/HTML; q=0.1",
-            "text/html;charset=utf-8",
-        ] {
+        for accept in
+            [CHROME, "text/html", "application/json, Text/HTML; q=0.1", "text/html;charset=utf-8"]
+        {
             assert!(wants("/admin", Some(accept)), "{accept}");
         }
-        for accept in [
-            "*/*",
-            "application/json",
-            "text/htmlx",
-            "text/html;q=0",
-            "text/html; Q=0.000",
-            "",
-        ] {
+        for accept in
+            ["*/*", "application/json", "text/htmlx", "text/html;q=0", "text/html; Q=0.000", ""]
+        {
             assert!(!wants("/admin", Some(accept)), "{accept}");
         }
         assert!(!wants("/admin", None));
@@ -126,13 +105,9 @@ mod tests {
 
     #[test]
     fn addresses_of_programs_have_no_pages() {
-        for path in [
-            "/api/v1/session",
-            "/.well-known/jwks.json",
-            "/openapi.yaml",
-            "/healthz",
-            "/readyz",
-        ] {
+        for path in
+            ["/api/v1/session", "/.well-known/jwks.json", "/openapi.yaml", "/healthz", "/readyz"]
+        {
             assert!(!wants_page(&asked(path, Some(CHROME))), "{path}");
         }
         for path in ["/", "/nowhere", "/docs", "/apiary"] {

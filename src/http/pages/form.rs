@@ -92,11 +92,8 @@ impl Form {
 }
 
 fn decoded(text: &[u8]) -> Result<String, HttpError> {
-    let spaced: Zeroizing<Vec<u8>> = Zeroizing::new(
-        text.iter()
-            .map(|byte| if *byte == b'+' { b' ' } else { *byte })
-            .collect(),
-    );
+    let spaced: Zeroizing<Vec<u8>> =
+        Zeroizing::new(text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect());
     let bytes = percent_decode(&spaced).collect();
     String::from_utf8(bytes).map_err(|_| Code::MalformedForm.into())
 }

@@ -39,11 +39,7 @@ pub(in crate::http) async fn submit(
     match (outcome, form) {
         (Ok(issued), _) => {
             slot.set(issued);
-            Ok(if scripted {
-                text(StatusCode::OK, "done")
-            } else {
-                see_other("/admin")
-            })
+            Ok(if scripted { text(StatusCode::OK, "done") } else { see_other("/admin") })
         }
         (Err(error), _) if scripted => Ok(in_plain_text(&error)),
         (Err(error), Ok(form)) if error.code == Code::WrongCredentials => {

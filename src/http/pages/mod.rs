@@ -38,10 +38,9 @@ use crate::session::{Error, SignedIn};
 /// A page.
 fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
-        Ok(html) => Response::builder()
-            .status(status)
-            .content_type("text/html; charset=utf-8")
-            .body(html),
+        Ok(html) => {
+            Response::builder().status(status).content_type("text/html; charset=utf-8").body(html)
+        }
         // Not the error page: it is a template, too.
         Err(error) => {
             tracing::error!(event = "request_failed", %error, "a template was not filled in");
@@ -61,10 +60,7 @@ fn text(status: StatusCode, sentence: &str) -> Response {
 /// Sends the browser on to another page, which it gets with GET whatever was posted here
 /// (RFC 9110 section 15.4.4). The address is relative: no header of the request decides it.
 fn see_other(location: &'static str) -> Response {
-    Response::builder()
-        .status(StatusCode::SEE_OTHER)
-        .header(header::LOCATION, location)
-        .finish()
+    Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, location).finish()
 }
 
 /// Who is signed in with the session cookie. Counts nothing and renews nothing.

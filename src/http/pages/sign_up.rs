@@ -70,10 +70,7 @@ async fn sign_up(site: &Site, request: &Request, form: &Form) -> Result<Issued, 
     let how = form.log_in(request, site.cookie.find(request.headers())?);
     let email = Email::parse(&form.email).map_err(Error::from)?;
     let password = form.password.clone();
-    Ok(site
-        .sessions
-        .sign_up_and_log_in(email, password, how)
-        .await?)
+    Ok(site.sessions.sign_up_and_log_in(email, password, how).await?)
 }
 
 enum Field {
@@ -92,30 +89,19 @@ fn field(code: Code) -> Option<Field> {
 
 /// The form; after a refusal with the e-mail that was typed, never the password.
 fn form(rules: PasswordRules, email: &str, refused: Option<&HttpError>) -> Response {
-    let mut sign_up = SignUp {
-        email,
-        email_error: None,
-        password_error: None,
-        min_chars: rules.min_chars,
-    };
+    let mut sign_up =
+        SignUp { email, email_error: None, password_error: None, min_chars: rules.min_chars };
     match refused.and_then(|error| field(error.code)) {
         Some(Field::Email) => sign_up.email_error = refused.map(HttpError::detail),
         Some(Field::Password) => sign_up.password_error = refused.map(HttpError::detail),
         None => {}
     }
-    page(
-        refused.map_or(StatusCode::OK, |error| error.code.status()),
-        &sign_up,
-    )
+    page(refused.map_or(StatusCode::OK, |error| error.code.status()), &sign_up)
 }
 
 fn closed(request: &Request) -> Result<Response, HttpError> {
     let closed = Code::RegistrationClosed.into();
-    if accepts_page(request.headers()) {
-        Ok(error(&closed))
-    } else {
-        Err(closed)
-    }
+    if accepts_page(request.headers()) { Ok(error(&closed)) } else { Err(closed) }
 }
 
 #[cfg(test)]
@@ -125,10 +111,7 @@ mod tests {
     use super::*;
     use crate::session::password::Refused;
 
-    const RULES: PasswordRules = PasswordRules {
-        min_chars: 15,
-        max_chars: 128,
-    };
+    const RULES: PasswordRules = PasswordRules { min_chars: 15, max_chars: 128 };
 
     async fn shown(email: &str, error: Error) -> (StatusCode, Html) {
         let page = form(RULES, email, Some(&error.into()));
@@ -145,10 +128,9 @@ mod tests {
     #[tokio::test]
     async fn an_error_stands_at_its_field_and_is_announced() {
         let short = Error::PasswordRefused(Refused::TooShort { min: 15 });
-        for (error, status, at, other) in [
-            (Error::EmailTaken, 409, "email", "password"),
-            (short, 422, "password", "email"),
-        ] {
+        for (error, status, at, other) in
+            [(Error::EmailTaken, 409, "email", "password"), (short, 422, "password", "email")]
+        {
             let told = HttpError::from(error);
             let (told, sentence) = (told.code, told.detail().to_owned());
             let page = form(RULES, "ann@example.com", Some(&told.into()));
@@ -173,10 +155,7 @@ mod tests {
         let (_, html) = shown("\"><b>", short).await;
         assert_eq!(attr(&html, "password", "minlength"), Some("15"));
         assert_eq!(attr(&html, "password", "maxlength"), None);
-        assert_eq!(
-            attr(&html, "password", "autocomplete"),
-            Some("new-password")
-        );
+        assert_eq!(attr(&html, "password", "autocomplete"), Some("new-password"));
         let text: String = html.root_element().text().collect();
         assert!(text.contains("The password must have at least 15 characters."));
         assert_eq!(attr(&html, "email", "value"), Some("\"><b>"));

@@ -1,0 +1,193 @@
+//! [`Store`] for every backend that can run a step: the one list of operations and their steps.
+//!
+//! A backend that holds ordered keys implements [`Backend`] and has the whole contract. One that
+//! does not (a server with functions of its own) implements [`Store`] itself.
+
+use std::future::Future;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use super::{
+    Created, PasswordChange, Result, Store, SweepCursor, Swept, Visit, Visited,
+    steps::{accounts, sessions, upkeep, visits},
+    view::{Read, Write},
+};
+use crate::model::{
+    Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp,
+};
+
+/// Ordered keys, read as they were recorded, and changed by one step at a time.
+pub(super) trait Backend: Send + Sync + 'static {
+    /// Runs a step that only reads. It sees one recorded moment, and nothing that is under way.
+    fn read<T: Send>(
+        &self,
+        step: impl FnOnce(&dyn Read) -> Result<T> + Send,
+    ) -> impl Future<Output = Result<T>> + Send;
+
+    /// Runs a step that changes, after all earlier ones, and answers when its changes and those
+    /// it has seen are recorded. If the step fails or they cannot be recorded, nothing changed.
+    fn commit<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&mut dyn Write) -> Result<T> + Send + 'static,
+    ) -> impl Future<Output = Result<T>> + Send;
+
+    /// [`commit`](Self::commit) for a visit, which the operator may have chosen to be answered
+    /// before it is recorded.
+    fn commit_visit(
+        &self,
+        step: impl FnOnce(&mut dyn Write) -> Result<Visited> + Send + 'static,
+    ) -> impl Future<Output = Result<Visited>> + Send {
+        self.commit(step)
+    }
+
+    /// [`Store::ping`].
+    fn ping(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// [`Store::close`].
+    fn close(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+#[async_trait]
+impl<B: Backend> Store for B {
+    async fn create_account(&self, account: Account) -> Result<bool> {
+        self.commit(|w| accounts::create(w, account)).await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Account>> {
+        self.read(|r| accounts::find(r, id)).await
+    }
+
+    async fn account_by_email(&self, email: &Email) -> Result<Option<Account>> {
+        self.read(|r| accounts::find_by_email(r, email)).await
+    }
+
+    async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>> {
+        self.read(|r| accounts::page(r, after, limit)).await
+    }
+
+    async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<Option<u64>> {
+        self.commit(move |w| accounts::set_state(w, id, state)).await
+    }
+
+    async fn remove_account(&self, id: AccountId) -> Result<Option<u64>> {
+        self.commit(move |w| accounts::remove(w, id)).await
+    }
+
+    async fn change_password(
+        &self,
+        id: AccountId,
+        checked: Option<&PasswordHash>,
+        new: PasswordHash,
+        keep: Option<SessionId>,
+    ) -> Result<PasswordChange> {
+        let checked = checked.cloned();
+        self.commit(move |w| accounts::change_password(w, id, checked.as_ref(), new, keep)).await
+    }
+
+    async fn rehash_password(
+        &self,
+        id: AccountId,
+        checked: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool> {
+        let checked = checked.clone();
+        self.commit(move |w| accounts::rehash(w, id, &checked, new)).await
+    }
+
+    async fn total_visits(&self, id: AccountId) -> Result<u64> {
+        self.read(|r| accounts::total_visits(r, id)).await
+    }
+
+    async fn create_session(
+        &self,
+        session: Session,
+        checked: &PasswordHash,
+        max_per_account: usize,
+    ) -> Result<Created> {
+        let checked = checked.clone();
+        self.commit(move |w| sessions::create(w, session, &checked, max_per_account)).await
+    }
+
+    async fn session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>> {
+        self.read(|r| sessions::find(r, account, id, now)).await
+    }
+
+    async fn sessions(&self, account: AccountId, now: Timestamp) -> Result<Vec<Session>> {
+        self.read(|r| sessions::list(r, account, now)).await
+    }
+
+    async fn visit(&self, visit: Visit) -> Result<Visited> {
+        self.commit_visit(move |w| visits::visit(w, &visit)).await
+    }
+
+    async fn renew_session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+        idle: SignedDuration,
+    ) -> Result<Option<Session>> {
+        self.commit(move |w| sessions::renew(w, account, id, now, idle)).await
+    }
+
+    async fn revoke_session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.commit(move |w| sessions::revoke(w, account, id, now)).await
+    }
+
+    async fn revoke_copied_session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.commit(move |w| sessions::revoke_copied(w, account, id, now)).await
+    }
+
+    async fn revoke_sessions(
+        &self,
+        account: AccountId,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<u64> {
+        self.commit(move |w| sessions::revoke_all_of(w, account, keep, now)).await
+    }
+
+    async fn revoke_all_sessions(&self) -> Result<()> {
+        self.commit(|w| sessions::revoke_all(w)).await
+    }
+
+    async fn sweep(
+        &self,
+        from: Option<SweepCursor>,
+        budget: usize,
+        now: Timestamp,
+    ) -> Result<Swept> {
+        let upkeep::Found { dead, next } =
+            self.read(|r| upkeep::find_dead(r, from.as_ref(), budget, now)).await?;
+        let removed = if dead.is_empty() {
+            0
+        } else {
+            self.commit(move |w| upkeep::remove_dead(w, &dead, now)).await?
+        };
+        Ok(Swept { removed, next })
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Backend::ping(self).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        Backend::close(self).await
+    }
+}

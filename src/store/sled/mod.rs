@@ -1,0 +1,264 @@
+//! The embedded store: one sled database, one thread that writes to it.
+//!
+//! sled returns from every write while the data is only in the process's memory, so a change is
+//! done here in three steps (see [`writer`]): a handler puts its step into a queue and waits; the
+//! writer takes all that is waiting, runs the steps one after the other, makes one batch of them,
+//! flushes and syncs once; then it answers all. Every change is thereby serial, with no locks and
+//! no races, and one disk sync serves as many requests as came while the last one ran.
+//!
+//! Readers do not queue. They see what is [`committed`]: a change that is under way is hidden from
+//! them until it is on the disk. When a commit fails, it stays hidden, changes are answered
+//! "unavailable" at once, and the writer [recovers](recovery) by itself when the disk does.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `open` | the lock, the format, what must be cleared away before sled may look |
+//! | `database` | the disk: a batch made durable, the database opened and let go |
+//! | `committed` | what readers see |
+//! | `job` | a step in the queue |
+//! | `writer` | the thread: groups, commits, answers |
+//! | `recovery` | from a failed commit back to a working store |
+//!
+//! Metrics: `countersign_store_commit_seconds` (histogram: batch, flush and sync),
+//! `countersign_store_commit_changes` (histogram: answers that waited for one commit),
+//! `countersign_store_healthy` (gauge: 1, or 0 from a failed commit until it has healed).
+
+mod committed;
+mod database;
+mod disk;
+mod job;
+mod open;
+mod recovery;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, TrySendError},
+    },
+    time::{Duration, Instant},
+};
+
+pub use disk::{Disk, RealDisk};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use self::{
+    committed::{Committed, NotReadable},
+    job::{Change, Job},
+};
+use super::{
+    OpenError, Result, StoreError, Visited,
+    backend::Backend,
+    steps::upkeep,
+    view::{Read, Write},
+};
+
+/// How many changes may wait for the writer. More are refused: by then the disk is seconds behind,
+/// and waiting would only cost memory.
+const QUEUE: usize = 16_384;
+
+/// How long a reader waits while the database is being reopened.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it looks meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// How long a commit is proof that the disk can be written to.
+const PROOF: Duration = Duration::from_secs(5);
+
+/// How to keep the store.
+#[derive(Clone, Debug)]
+pub struct SledOptions {
+    /// How many bytes of records sled keeps in memory. Its own default, 1 GiB, is too much for a
+    /// small server.
+    pub cache_bytes: u64,
+    /// When a change is answered.
+    pub durability: Durability,
+    /// How files are synced: [`RealDisk`], unless a test wants a disk that fails.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Default for SledOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 64 << 20, durability: Durability::Commit, disk: Arc::new(RealDisk) }
+    }
+}
+
+/// When a change is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is on the disk.
+    #[default]
+    Commit,
+    /// As `Commit`, but a counted visit is answered at once, and recorded after at most this long
+    /// (and never later than [`Durability::LONGEST`]).
+    ///
+    /// What `kill -9` or a power failure takes away then: the visits counted, and the idle ends
+    /// moved, in that time. A token that carries a later number raises the counter again when it
+    /// is shown. Nothing else is ever lost: a logout, a login, or a session that ends because its
+    /// token is a copy is answered when it is on the disk, together with the visits before it.
+    Interval(Duration),
+}
+
+impl Durability {
+    /// The longest that a visit stays unrecorded.
+    pub const LONGEST: Duration = Duration::from_millis(500);
+}
+
+/// A [`Store`](super::Store) in a directory of this machine.
+///
+/// Dropping it records what was accepted and lets go, but in the background:
+/// [`close`](super::Store::close) waits for that.
+pub struct SledStore {
+    /// To the writer; `None` once the store is closed. The writer ends when it has worked off
+    /// what was sent before.
+    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    shared: Arc<Shared>,
+    /// How the writer ended; `None` while it runs.
+    end: watch::Receiver<Option<Result<()>>>,
+}
+
+/// What the writer and the handlers share.
+struct Shared {
+    committed: Committed,
+    /// Why changes are refused, while they are.
+    trouble: Mutex<Option<String>>,
+    last_commit: Mutex<Instant>,
+}
+
+impl SledStore {
+    /// Opens the store under `data_dir`, or makes a new one.
+    ///
+    /// The directory then holds `lock`, with the number of the process that has it, and `store/`.
+    ///
+    /// # Errors
+    /// [`OpenError`]: in use, not ours, of another version, or the file system refused. In the
+    /// first three cases nothing was written.
+    pub fn open(data_dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
+        let interval = match options.durability {
+            Durability::Commit => None,
+            Durability::Interval(interval) => Some(interval.min(Durability::LONGEST)),
+        };
+        let open::Opened { lock, database, handle } = open::open(data_dir, options)?;
+        let shared = Arc::new(Shared {
+            committed: Committed::new(handle),
+            trouble: Mutex::new(None),
+            last_commit: Mutex::new(Instant::now()),
+        });
+        let (queue, jobs) = std::sync::mpsc::sync_channel(QUEUE);
+        let (ended, end) = watch::channel(None);
+        let writer = writer::Writer::new(jobs, Arc::clone(&shared), database, interval);
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || {
+                let outcome = writer.run();
+                // Only now may another process have it.
+                drop(lock);
+                ended.send_replace(Some(outcome));
+            })
+            .map_err(|error| OpenError::Io {
+                dir: data_dir.to_owned(),
+                reason: error.to_string(),
+            })?;
+        Ok(Self { queue: Mutex::new(Some(queue)), shared, end })
+    }
+
+    async fn submit<T: Send + 'static>(
+        &self,
+        answer_first: fn(&T) -> bool,
+        step: impl FnOnce(&mut dyn Write) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        // Refused at once, without waiting behind a disk that does not answer.
+        if let Some(trouble) = self.shared.trouble.lock().as_ref() {
+            return Err(StoreError::Unavailable(trouble.clone()));
+        }
+        let (change, answer) = Change::queued(step, answer_first);
+        match self.queue.lock().as_ref() {
+            None => return Err(closed()),
+            Some(queue) => queue.try_send(change).map_err(|error| match error {
+                TrySendError::Full(_) => {
+                    StoreError::Unavailable("too many changes are waiting".to_owned())
+                }
+                TrySendError::Disconnected(_) => closed(),
+            })?,
+        }
+        // A job that is dropped unanswered was not done: see `Job`.
+        answer.await.unwrap_or_else(|_| {
+            let trouble = self.shared.trouble.lock().clone();
+            Err(StoreError::Unavailable(
+                trouble.unwrap_or_else(|| "the change could not be worked out".to_owned()),
+            ))
+        })
+    }
+}
+
+impl Backend for SledStore {
+    async fn read<T: Send>(
+        &self,
+        mut step: impl FnOnce(&dyn Read) -> Result<T> + Send,
+    ) -> Result<T> {
+        let asked = Instant::now();
+        loop {
+            match self.shared.committed.read(step) {
+                Ok(answer) => return answer,
+                Err(NotReadable::Closed) => return Err(closed()),
+                Err(NotReadable::Away(unused)) => step = unused,
+            }
+            if asked.elapsed() >= PATIENCE {
+                return Err(StoreError::Unavailable("it is being reopened".to_owned()));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn commit<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&mut dyn Write) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.submit(|_| false, step).await
+    }
+
+    async fn commit_visit(
+        &self,
+        step: impl FnOnce(&mut dyn Write) -> Result<Visited> + Send + 'static,
+    ) -> Result<Visited> {
+        let counted = |visited: &Visited| matches!(visited, Visited::Counted(_));
+        self.submit(counted, step).await
+    }
+
+    /// A commit of the last seconds is proof enough; otherwise a change that means nothing is
+    /// recorded, so that an idle store on a full disk is found out too.
+    async fn ping(&self) -> Result<()> {
+        let proven = self.shared.last_commit.lock().elapsed() < PROOF;
+        self.commit(move |w| {
+            if !proven {
+                upkeep::touch(w);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn close(&self) -> Result<()> {
+        drop(self.queue.lock().take());
+        let mut end = self.end.clone();
+        let ended = end.wait_for(Option::is_some).await.map(|end| end.clone());
+        match ended {
+            Ok(Some(outcome)) => outcome,
+            // The thread is gone without a word: it panicked outside all that is contained.
+            _ => Err(StoreError::Unavailable("the writer ended early".to_owned())),
+        }
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("it is shut down".to_owned())
+}
+
+/// Runs `work`, and makes a panic of it an error: sled panics on some I/O errors, also in `Drop`.
+fn contained<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err("the database panicked; see the message on stderr".to_owned()))
+}

@@ -1,0 +1,225 @@
+//! The one thread that changes the database: it takes all that waits, records it, answers it.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{
+    Shared, contained,
+    database::{self, Database},
+    job::Job,
+};
+use crate::store::{
+    Result, StoreError,
+    records::{Key, Value},
+    view::{Changes, Layer, Overlay, Read, Scan},
+};
+
+/// The most changes in one commit. While a batch is made, sled holds on to the part of its log
+/// buffer where it began: a batch must stay far smaller than the cache.
+const MAX_GROUP: usize = 1_024;
+
+pub(super) struct Writer {
+    jobs: Receiver<Box<dyn Job>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) database: Database,
+    /// How long visits that were answered first may stay unrecorded.
+    interval: Option<Duration>,
+    /// Those visits: answered, shown to readers, not in the database yet.
+    unrecorded: Changes,
+    /// When the oldest of them has to be recorded.
+    due: Option<Instant>,
+}
+
+/// The store is closed, and nothing is left to do.
+struct Closed;
+
+/// What became of the steps of a group.
+#[derive(Default)]
+struct Outcome {
+    /// What may be answered before it is recorded, and those who wait for no more than that.
+    first: Changes,
+    answered: Vec<Box<dyn Job>>,
+    /// What to record before the rest is answered, and what is there until then.
+    changes: Changes,
+    images: Changes,
+    waiting: Vec<Box<dyn Job>>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        jobs: Receiver<Box<dyn Job>>,
+        shared: Arc<Shared>,
+        database: Database,
+        interval: Option<Duration>,
+    ) -> Self {
+        Self { jobs, shared, database, interval, unrecorded: Changes::new(), due: None }
+    }
+
+    /// Works until the store is closed and everything sent before is done.
+    ///
+    /// # Errors
+    /// When it ends broken: what was answered "unavailable" may then be in the files.
+    pub(super) fn run(mut self) -> Result<()> {
+        metrics::gauge!("countersign_store_healthy").set(1.0);
+        let mut broken = None;
+        while let Ok(group) = self.next_group(broken.or(self.due)) {
+            let Some(next_try) = broken else {
+                let worked = self.work(group);
+                broken = worked.err().map(|reason| self.break_down(&reason));
+                continue;
+            };
+            // These came before the trouble was known to whoever sent them.
+            drop(group);
+            if next_try <= Instant::now() {
+                broken = self.try_to_heal();
+            }
+        }
+        self.end(broken.is_some())
+    }
+
+    /// Waits for work, at most until `wake`, and takes all that is there.
+    fn next_group(&self, wake: Option<Instant>) -> Result<Vec<Box<dyn Job>>, Closed> {
+        let first = match wake {
+            None => self.jobs.recv().map_err(|_| Closed)?,
+            Some(at) => {
+                let wait = at.saturating_duration_since(Instant::now());
+                match self.jobs.recv_timeout(wait) {
+                    Ok(job) => job,
+                    Err(RecvTimeoutError::Timeout) => return Ok(Vec::new()),
+                    Err(RecvTimeoutError::Disconnected) => return Err(Closed),
+                }
+            }
+        };
+        let mut group = vec![first];
+        group.extend(self.jobs.try_iter().take(MAX_GROUP - 1));
+        Ok(group)
+    }
+
+    /// Runs a group, records what it changed, answers it.
+    fn work(&mut self, group: Vec<Box<dyn Job>>) -> Result<(), String> {
+        let committed = &self.shared.committed;
+        let outcome = match committed.read(|base| self.run_steps(base, group)) {
+            Ok(outcome) => outcome.map_err(|error| error.to_string())?,
+            Err(_) => return Err("the database is not open".to_owned()),
+        };
+        if !outcome.first.is_empty() {
+            committed.show(&outcome.first);
+            self.unrecorded.extend(outcome.first);
+            let interval = self.interval.unwrap_or_default();
+            self.due.get_or_insert_with(|| Instant::now() + interval);
+        }
+        answer_all(outcome.answered, &Ok(()));
+
+        let due = self.due.is_some_and(|due| due <= Instant::now());
+        if outcome.changes.is_empty() && !due {
+            return Ok(());
+        }
+        committed.keep_showing(outcome.images);
+        metrics::histogram!("countersign_store_commit_changes")
+            .record(u32::try_from(outcome.waiting.len()).unwrap_or(u32::MAX));
+        let recorded = self.record(outcome.changes);
+        let answer = recorded.clone().map_err(StoreError::Unavailable);
+        answer_all(outcome.waiting, &answer);
+        recorded
+    }
+
+    /// Runs the steps one after the other, each on what the ones before it left.
+    fn run_steps(&self, base: &dyn Read, group: Vec<Box<dyn Job>>) -> Result<Outcome> {
+        let base = Remembered::new(base);
+        let mut outcome = Outcome::default();
+        for mut job in group {
+            let first = Layer { base: &base, changes: &outcome.first };
+            let now = Layer { base: &first, changes: &outcome.changes };
+            let mut step = Overlay::new(&now);
+            let Ok(keep) = contained(|| Ok(job.run(&mut step))) else {
+                // A step that panics is dropped unanswered: nothing of it is kept.
+                continue;
+            };
+            let changes = if keep { step.into_changes() } else { Changes::new() };
+            // Whoever saw nothing but what is recorded, and changed nothing, need not wait; nor
+            // need a visit that may be answered first, if nothing before it has to wait.
+            let may_be_first = self.interval.is_some() && job.answer_first();
+            if outcome.changes.is_empty() && (changes.is_empty() || may_be_first) {
+                outcome.first.extend(changes);
+                outcome.answered.push(job);
+            } else {
+                outcome.changes.extend(changes);
+                outcome.waiting.push(job);
+            }
+        }
+        for key in outcome.changes.keys() {
+            if !outcome.first.contains_key(key) {
+                outcome.images.insert(key.clone(), base.get(key)?);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Records what was answered already and `changes`, in one commit, and shows it to readers.
+    fn record(&mut self, changes: Changes) -> Result<(), String> {
+        let started = Instant::now();
+        let committed = &self.shared.committed;
+        let handle = committed.database().ok_or("the database is not open")?;
+        let mut batch = std::mem::take(&mut self.unrecorded);
+        batch.extend(changes);
+        self.due = None;
+        self.database.record(&handle, &batch)?;
+        committed.show_database();
+        *self.shared.last_commit.lock() = Instant::now();
+        metrics::histogram!("countersign_store_commit_seconds").record(started.elapsed());
+        Ok(())
+    }
+
+    /// Records what was answered already and closes the database.
+    fn end(mut self, broken: bool) -> Result<()> {
+        let recorded = if broken {
+            contained(|| self.heal())
+        } else if self.unrecorded.is_empty() {
+            Ok(())
+        } else {
+            self.record(Changes::new())
+        };
+        database::let_go(self.shared.committed.close());
+        recorded.map_err(StoreError::Unavailable)
+    }
+}
+
+fn answer_all(jobs: Vec<Box<dyn Job>>, recorded: &Result<()>) {
+    for job in jobs {
+        job.answer(recorded.clone());
+    }
+}
+
+/// Remembers single records, so that a group reads each from the database once.
+struct Remembered<'a> {
+    base: &'a dyn Read,
+    seen: RefCell<BTreeMap<Key, Option<Value>>>,
+}
+
+impl<'a> Remembered<'a> {
+    fn new(base: &'a dyn Read) -> Self {
+        Self { base, seen: RefCell::default() }
+    }
+}
+
+impl Read for Remembered<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        if let Some(value) = self.seen.borrow().get(key) {
+            return Ok(value.clone());
+        }
+        let value = self.base.get(key)?;
+        self.seen.borrow_mut().insert(key.to_vec(), value.clone());
+        Ok(value)
+    }
+
+    fn scan<'a>(&'a self, prefix: &'a [u8], start: &[u8]) -> Scan<'a> {
+        self.base.scan(prefix, start)
+    }
+}

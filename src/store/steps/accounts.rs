@@ -1,0 +1,144 @@
+//! Accounts: made, found, changed, removed.
+
+use super::{end, epoch, load_account, load_sessions_of, save_account};
+use crate::{
+    model::{Account, AccountId, AccountState, Email, PasswordHash, SessionId},
+    store::{
+        PasswordChange, Result,
+        records::{self, AccountRecord, SessionRecord},
+        view::{Read, Write},
+    },
+};
+
+pub(in crate::store) fn create(w: &mut dyn Write, account: Account) -> Result<bool> {
+    let email_key = records::email_key(&account.email);
+    // An id is taken only if the caller reuses one; then, too, nobody else's account is replaced.
+    if w.get(&email_key)?.is_some() || load_account(w, account.id)?.is_some() {
+        return Ok(false);
+    }
+    w.put(email_key, records::encode_account_id(account.id));
+    save_account(w, &AccountRecord { account, ended_visits: 0 })?;
+    Ok(true)
+}
+
+pub(in crate::store) fn find(r: &dyn Read, id: AccountId) -> Result<Option<Account>> {
+    Ok(load_account(r, id)?.map(|record| record.account))
+}
+
+pub(in crate::store) fn find_by_email(r: &dyn Read, email: &Email) -> Result<Option<Account>> {
+    match r.get(&records::email_key(email))? {
+        Some(id) => find(r, records::decode_account_id(&id)?),
+        None => Ok(None),
+    }
+}
+
+pub(in crate::store) fn page(
+    r: &dyn Read,
+    after: Option<&Email>,
+    limit: usize,
+) -> Result<Vec<Account>> {
+    // No e-mail has a zero byte, so the key with one added is the first key after it.
+    let start = after.map_or_else(Vec::new, |email| {
+        let mut key = records::email_key(email);
+        key.push(0);
+        key
+    });
+    let mut accounts = Vec::new();
+    for entry in r.scan(records::EMAILS, &start).take(limit) {
+        let id = records::decode_account_id(&entry?.1)?;
+        let record = load_account(r, id)?
+            .ok_or_else(|| records::damaged("e-mail", "the account it names is not there"))?;
+        accounts.push(record.account);
+    }
+    Ok(accounts)
+}
+
+pub(in crate::store) fn set_state(
+    w: &mut dyn Write,
+    id: AccountId,
+    state: AccountState,
+) -> Result<Option<u64>> {
+    let Some(mut record) = load_account(w, id)? else {
+        return Ok(None);
+    };
+    record.account.state = state;
+    let ended = match state {
+        AccountState::Active => 0,
+        AccountState::Disabled => end_all(w, &mut record, None)?,
+    };
+    save_account(w, &record)?;
+    Ok(Some(ended))
+}
+
+pub(in crate::store) fn remove(w: &mut dyn Write, id: AccountId) -> Result<Option<u64>> {
+    let Some(mut record) = load_account(w, id)? else {
+        return Ok(None);
+    };
+    let ended = end_all(w, &mut record, None)?;
+    w.remove(records::email_key(&record.account.email));
+    w.remove(records::account_key(id));
+    Ok(Some(ended))
+}
+
+pub(in crate::store) fn change_password(
+    w: &mut dyn Write,
+    id: AccountId,
+    checked: Option<&PasswordHash>,
+    new: PasswordHash,
+    keep: Option<SessionId>,
+) -> Result<PasswordChange> {
+    let Some(mut record) = load_account(w, id)? else {
+        return Ok(PasswordChange::AccountChanged);
+    };
+    if checked.is_some_and(|checked| !record.admits(checked)) {
+        return Ok(PasswordChange::AccountChanged);
+    }
+    record.account.password = new;
+    let ended = end_all(w, &mut record, keep)?;
+    save_account(w, &record)?;
+    Ok(PasswordChange::Changed { ended })
+}
+
+pub(in crate::store) fn rehash(
+    w: &mut dyn Write,
+    id: AccountId,
+    checked: &PasswordHash,
+    new: PasswordHash,
+) -> Result<bool> {
+    let Some(mut record) = load_account(w, id)? else {
+        return Ok(false);
+    };
+    if record.account.password != *checked {
+        return Ok(false);
+    }
+    record.account.password = new;
+    save_account(w, &record)?;
+    Ok(true)
+}
+
+pub(in crate::store) fn total_visits(r: &dyn Read, id: AccountId) -> Result<u64> {
+    let Some(record) = load_account(r, id)? else {
+        return Ok(0);
+    };
+    let sessions = load_sessions_of(r, id)?;
+    let visits = sessions.iter().map(|record| record.session.visits);
+    Ok(visits.fold(record.ended_visits, u64::saturating_add))
+}
+
+impl AccountRecord {
+    /// Whether a person who proved to know the password of hash `checked` may come in now.
+    pub(super) fn admits(&self, checked: &PasswordHash) -> bool {
+        self.account.state == AccountState::Active && self.account.password == *checked
+    }
+}
+
+/// Ends all sessions of an account except `keep`. Returns how many of them were in force: without
+/// a moment, those that expired but were not swept yet cannot be told apart and count too.
+fn end_all(w: &mut dyn Write, record: &mut AccountRecord, keep: Option<SessionId>) -> Result<u64> {
+    let epoch = epoch(w)?;
+    let mut sessions = load_sessions_of(w, record.account.id)?;
+    sessions.retain(|record| Some(record.session.id) != keep);
+    end(w, record, &sessions);
+    let in_force = |record: &&SessionRecord| record.epoch == epoch;
+    Ok(sessions.iter().filter(in_force).count() as u64)
+}

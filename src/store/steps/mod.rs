@@ -1,0 +1,75 @@
+//! The business rules of the store, each written once, over [`Read`] and [`Write`].
+//!
+//! A step runs alone: nothing else changes the store while it does. So it may read, decide and
+//! write in plain sequence. What it returns is answered when what it wrote is recorded; when it
+//! returns an error, nothing it wrote is kept. To add an operation, write its step here, under
+//! the file of its subject, and one line in [`backend`](super::backend).
+
+pub(super) mod accounts;
+pub(super) mod sessions;
+pub(super) mod upkeep;
+pub(super) mod visits;
+
+use super::{
+    Result,
+    records::{self, AccountRecord, SessionRecord},
+    view::{Read, Write},
+};
+use crate::model::{AccountId, SessionId, Timestamp};
+
+fn load_account(r: &dyn Read, id: AccountId) -> Result<Option<AccountRecord>> {
+    r.get(&records::account_key(id))?.map(|value| AccountRecord::decode(id, &value)).transpose()
+}
+
+fn save_account(w: &mut dyn Write, record: &AccountRecord) -> Result<()> {
+    w.put(records::account_key(record.account.id), record.encode()?);
+    Ok(())
+}
+
+fn save_session(w: &mut dyn Write, record: &SessionRecord) -> Result<()> {
+    let session = &record.session;
+    let key = records::session_key(session.account, session.id);
+    w.put(key, record.encode()?);
+    Ok(())
+}
+
+fn epoch(r: &dyn Read) -> Result<u64> {
+    match r.get(records::EPOCH)? {
+        Some(value) => records::decode_epoch(&value),
+        None => Ok(0),
+    }
+}
+
+fn is_alive(record: &SessionRecord, epoch: u64, now: Timestamp) -> bool {
+    record.epoch == epoch && !record.session.is_over(now)
+}
+
+fn load_living_session(
+    r: &dyn Read,
+    account: AccountId,
+    id: SessionId,
+    now: Timestamp,
+) -> Result<Option<SessionRecord>> {
+    let key = records::session_key(account, id);
+    let Some(value) = r.get(&key)? else {
+        return Ok(None);
+    };
+    let record = SessionRecord::decode(&key, &value)?;
+    Ok(is_alive(&record, epoch(r)?, now).then_some(record))
+}
+
+/// All session records of an account, dead ones included.
+fn load_sessions_of(r: &dyn Read, account: AccountId) -> Result<Vec<SessionRecord>> {
+    let prefix = records::sessions_key(account);
+    r.scan(&prefix, &prefix)
+        .map(|entry| entry.and_then(|(key, value)| SessionRecord::decode(&key, &value)))
+        .collect()
+}
+
+/// Removes session records and keeps their visits in `account`, which the caller saves.
+fn end(w: &mut dyn Write, account: &mut AccountRecord, ended: &[SessionRecord]) {
+    for SessionRecord { session, .. } in ended {
+        w.remove(records::session_key(session.account, session.id));
+        account.ended_visits = account.ended_visits.saturating_add(session.visits);
+    }
+}

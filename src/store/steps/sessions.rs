@@ -1,0 +1,168 @@
+//! Sessions: begun, looked up, renewed, ended.
+
+use jiff::SignedDuration;
+
+use super::{
+    end, epoch, is_alive, load_account, load_living_session, load_sessions_of, save_account,
+    save_session,
+};
+use crate::{
+    model::{AccountId, PasswordHash, Session, SessionId, Timestamp, clock::later},
+    store::{
+        Created, Result,
+        records::{self, SessionRecord},
+        view::{Read, Write},
+    },
+};
+
+pub(in crate::store) fn create(
+    w: &mut dyn Write,
+    mut session: Session,
+    checked: &PasswordHash,
+    max_per_account: usize,
+) -> Result<Created> {
+    let Some(mut account) = load_account(w, session.account)? else {
+        return Ok(Created::AccountChanged);
+    };
+    if !account.admits(checked) {
+        return Ok(Created::AccountChanged);
+    }
+    let mut others = load_sessions_of(w, session.account)?;
+    if others.iter().any(|other| other.session.id == session.id) {
+        // Ids are 74 random bits beside the time. Should one ever come twice, no session is
+        // replaced by another.
+        return Err(records::damaged("session", "its id is taken"));
+    }
+    let epoch = epoch(w)?;
+    others.retain(|other| is_alive(other, epoch, session.created_at));
+    others.sort_by_key(|other| age(&other.session));
+    others.truncate((others.len() + 1).saturating_sub(max_per_account));
+    let moved = account.account.copied_at.take();
+    session.copied_at = moved.or(session.copied_at);
+    end(w, &mut account, &others);
+    if moved.is_some() || !others.is_empty() {
+        save_account(w, &account)?;
+    }
+    save_session(w, &SessionRecord { session: session.clone(), epoch })?;
+    Ok(Created::Added { session, ended: others.iter().map(|other| other.session.id).collect() })
+}
+
+pub(in crate::store) fn find(
+    r: &dyn Read,
+    account: AccountId,
+    id: SessionId,
+    now: Timestamp,
+) -> Result<Option<Session>> {
+    Ok(load_living_session(r, account, id, now)?.map(|record| record.session))
+}
+
+pub(in crate::store) fn list(
+    r: &dyn Read,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Vec<Session>> {
+    let mut sessions: Vec<_> =
+        load_living(r, account, now)?.into_iter().map(|record| record.session).collect();
+    sessions.sort_by_key(age);
+    Ok(sessions)
+}
+
+pub(in crate::store) fn renew(
+    w: &mut dyn Write,
+    account: AccountId,
+    id: SessionId,
+    now: Timestamp,
+    idle: SignedDuration,
+) -> Result<Option<Session>> {
+    let Some(mut record) = load_living_session(w, account, id, now)? else {
+        return Ok(None);
+    };
+    record.session.use_at(now, idle);
+    save_session(w, &record)?;
+    Ok(Some(record.session))
+}
+
+pub(in crate::store) fn revoke(
+    w: &mut dyn Write,
+    account: AccountId,
+    id: SessionId,
+    now: Timestamp,
+) -> Result<bool> {
+    match load_living_session(w, account, id, now)? {
+        Some(record) => end_in_account(w, account, &[record], None).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+pub(in crate::store) fn revoke_copied(
+    w: &mut dyn Write,
+    account: AccountId,
+    id: SessionId,
+    now: Timestamp,
+) -> Result<bool> {
+    match load_living_session(w, account, id, now)? {
+        Some(record) => end_in_account(w, account, &[record], Some(now)).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+pub(in crate::store) fn revoke_all_of(
+    w: &mut dyn Write,
+    account: AccountId,
+    keep: Option<SessionId>,
+    now: Timestamp,
+) -> Result<u64> {
+    let mut living = load_living(w, account, now)?;
+    living.retain(|record| Some(record.session.id) != keep);
+    end_in_account(w, account, &living, None)?;
+    Ok(living.len() as u64)
+}
+
+pub(in crate::store) fn revoke_all(w: &mut dyn Write) -> Result<()> {
+    let next =
+        epoch(w)?.checked_add(1).ok_or_else(|| records::damaged("epoch", "it cannot move on"))?;
+    w.put(records::EPOCH.to_vec(), records::encode_epoch(next));
+    Ok(())
+}
+
+/// Removes sessions of one account, keeps their visits there, and notes when a copy was found.
+pub(super) fn end_in_account(
+    w: &mut dyn Write,
+    account: AccountId,
+    ended: &[SessionRecord],
+    copied_at: Option<Timestamp>,
+) -> Result<()> {
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let Some(mut record) = load_account(w, account)? else {
+        for SessionRecord { session, .. } in ended {
+            w.remove(records::session_key(session.account, session.id));
+        }
+        return Ok(());
+    };
+    record.account.copied_at = copied_at.or(record.account.copied_at);
+    end(w, &mut record, ended);
+    save_account(w, &record)
+}
+
+impl Session {
+    /// Notes a use at `now`: the idle end moves on, never back and never past the absolute end.
+    pub(super) fn use_at(&mut self, now: Timestamp, idle: SignedDuration) {
+        let idle_end = later(now, idle).min(self.expires_at);
+        self.idle_expires_at = self.idle_expires_at.max(idle_end);
+        self.last_seen_at = now;
+    }
+}
+
+fn load_living(r: &dyn Read, account: AccountId, now: Timestamp) -> Result<Vec<SessionRecord>> {
+    let epoch = epoch(r)?;
+    let mut sessions = load_sessions_of(r, account)?;
+    sessions.retain(|record| is_alive(record, epoch, now));
+    Ok(sessions)
+}
+
+/// Sorts sessions, oldest first.
+fn age(session: &Session) -> (Timestamp, SessionId) {
+    (session.created_at, session.id)
+}

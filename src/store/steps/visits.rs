@@ -1,0 +1,34 @@
+//! The visit: where a page view is counted, and a copied token found.
+
+use super::{load_living_session, save_session, sessions::end_in_account};
+use crate::{
+    model::session::{LastPresented, ReplayPolicy},
+    store::{Result, Visit, Visited, view::Write},
+};
+
+pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visited> {
+    let Visit { token, now, .. } = *visit;
+    // Nothing is written for a session that is not alive: a late answer revives nothing.
+    let Some(mut record) = load_living_session(w, token.account, token.session, now)? else {
+        return Ok(Visited::Absent);
+    };
+    if record.session.transport != visit.transport {
+        return Ok(Visited::Absent);
+    }
+    if record.session.is_copied(&token, visit.replay.grace) {
+        match visit.replay.policy {
+            ReplayPolicy::Revoke => {
+                end_in_account(w, token.account, &[record], Some(now))?;
+                return Ok(Visited::Copied);
+            }
+            ReplayPolicy::Refuse => return Ok(Visited::Copied),
+            ReplayPolicy::Ignore => {}
+        }
+    }
+    let session = &mut record.session;
+    session.visits = session.visits.max(token.visits).saturating_add(1);
+    session.last = LastPresented { number: token.visits, at: now };
+    session.use_at(now, visit.lifetimes.idle(session.remember));
+    save_session(w, &record)?;
+    Ok(Visited::Counted(record.session))
+}

@@ -1,0 +1,140 @@
+//! Accounts, sessions and tokens for tests of stores, with as few words as possible.
+
+use std::sync::Arc;
+
+use countersign::{
+    model::{
+        Account, AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay,
+        Session, SessionId, Timestamp, Transport,
+        clock::{from_millis, later},
+        session::{LastPresented, ReplayPolicy},
+    },
+    store::{Created, MemoryStore, SledOptions, SledStore, Store, Visit, Visited},
+};
+use jiff::SignedDuration;
+use tempfile::TempDir;
+
+/// The idle time of all sessions here.
+pub(crate) const IDLE: SignedDuration = SignedDuration::from_mins(30);
+/// Their absolute lifetime.
+pub(crate) const ABSOLUTE: SignedDuration = SignedDuration::from_hours(12);
+/// How long requests may be under way at the same time.
+pub(crate) const GRACE: SignedDuration = SignedDuration::from_secs(60);
+/// More sessions than any test makes.
+pub(crate) const PLENTY: usize = 1_000;
+
+/// Seconds after the moment at which every test begins.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    from_millis(1_790_000_000_000 + seconds * 1_000)
+}
+
+pub(crate) fn hash(text: &str) -> PasswordHash {
+    PasswordHash::new(text.to_owned())
+}
+
+pub(crate) fn email(name: &str) -> Email {
+    Email::parse(&format!("{name}@example.com")).unwrap()
+}
+
+/// An account with the password hash `first`.
+pub(crate) fn account(name: &str) -> Account {
+    Account {
+        id: AccountId::new(at(0)),
+        email: email(name),
+        password: hash("first"),
+        state: AccountState::Active,
+        created_at: at(0),
+        copied_at: None,
+    }
+}
+
+/// A session of `account` begun at `seconds`.
+pub(crate) fn session(account: AccountId, seconds: i64) -> Session {
+    let now = at(seconds);
+    Session {
+        account,
+        id: SessionId::new(now),
+        created_at: now,
+        expires_at: later(now, ABSOLUTE),
+        idle_expires_at: later(now, IDLE),
+        last_seen_at: now,
+        visits: 0,
+        last: LastPresented { number: 0, at: now },
+        remember: false,
+        transport: Transport::Cookie,
+        user_agent: "curl/8".to_owned(),
+        copied_at: None,
+    }
+}
+
+/// A visit at `seconds` with the token of number `visits` that was signed at `issued`.
+pub(crate) fn visit(session: &Session, visits: u64, issued: i64, seconds: i64) -> Visit {
+    Visit {
+        token: Presented {
+            account: session.account,
+            session: session.id,
+            visits,
+            prev: visits.saturating_sub(1),
+            issued_at: at(issued),
+        },
+        transport: session.transport,
+        now: at(seconds),
+        lifetimes: Lifetimes {
+            idle: IDLE,
+            absolute: ABSOLUTE,
+            remember_idle: IDLE,
+            remember_absolute: ABSOLUTE,
+        },
+        replay: Replay { grace: GRACE, policy: ReplayPolicy::Revoke },
+    }
+}
+
+/// A store and what is needed to keep it.
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn Store>,
+    _dir: Option<TempDir>,
+}
+
+impl World {
+    pub(crate) fn memory() -> Self {
+        Self { store: Arc::new(MemoryStore::new()), _dir: None }
+    }
+
+    pub(crate) fn sled() -> Self {
+        let dir = TempDir::new().unwrap();
+        let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+        Self { store: Arc::new(store), _dir: Some(dir) }
+    }
+}
+
+/// Adds an account and returns it.
+pub(crate) async fn join(store: &dyn Store, name: &str) -> Account {
+    let account = account(name);
+    assert!(store.create_account(account.clone()).await.unwrap());
+    account
+}
+
+/// Adds a session begun at `seconds` and returns it.
+pub(crate) async fn log_in(store: &dyn Store, account: &Account, seconds: i64) -> Session {
+    let session = session(account.id, seconds);
+    match store.create_session(session, &account.password, PLENTY).await.unwrap() {
+        Created::Added { session, .. } => session,
+        Created::AccountChanged => panic!("the account should let its owner in"),
+    }
+}
+
+/// Counts a visit of a token that is always up to date; returns the session after it.
+pub(crate) async fn count(store: &dyn Store, session: &Session, seconds: i64) -> Session {
+    let live = store.session(session.account, session.id, at(seconds)).await;
+    let visits = live.unwrap().expect("a living session").visits;
+    match store.visit(visit(session, visits, seconds, seconds)).await.unwrap() {
+        Visited::Counted(session) => session,
+        other => panic!("not counted: {other:?}"),
+    }
+}
+
+/// Whether the session is alive at `seconds`.
+pub(crate) async fn alive(store: &dyn Store, session: &Session, seconds: i64) -> bool {
+    let found = store.session(session.account, session.id, at(seconds)).await;
+    found.unwrap().is_some()
+}
