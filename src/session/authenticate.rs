@@ -126,3 +126,145 @@ pub(super) fn refuse(refusal: Refusal) -> Error {
     Event::TokenRefused { refusal }.record();
     Error::NotSignedIn(refusal)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{
+        LogIn, Policy,
+        testing::{Fixture, PASSWORD, address, password, policy, shown},
+    };
+    use crate::model::Replay;
+
+    fn refusal<T>(result: Result<T>) -> Option<Refusal> {
+        match result {
+            Err(Error::NotSignedIn(refusal)) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_good_the_way_its_session_travels() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        let bearer = Credential { transport: Transport::Bearer, ..shown(&issued) };
+        let refused = refusal(fixture.sessions.authenticate(&bearer).await);
+        assert_eq!(refused, Some(Refusal::Transport));
+        assert_eq!(refusal(fixture.sessions.visit(&bearer).await), Some(Refusal::Absent));
+        let who = fixture.sessions.authenticate(&shown(&issued)).await.unwrap();
+        assert_eq!(who.session.visits, 0, "the wrong way counted nothing");
+    }
+
+    #[tokio::test]
+    async fn a_wiped_store_revives_nobody() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        fixture.store.remove_account(issued.session.account).await.unwrap();
+        let refused = refusal(fixture.sessions.authenticate(&shown(&issued)).await);
+        assert_eq!(refused, Some(Refusal::Absent));
+    }
+
+    #[tokio::test]
+    async fn a_check_renews_only_when_more_than_half_of_the_idle_time_is_gone() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        let renewed = async || {
+            let who = fixture.sessions.authenticate(&shown(&issued)).await.unwrap();
+            fixture.sessions.renew_if_due(&who).await.unwrap()
+        };
+        fixture.later(15);
+        assert!(renewed().await.is_none(), "exactly half");
+        fixture.later(1);
+        let newer = renewed().await.expect("more than half");
+        fixture.later(20);
+        assert!(fixture.sessions.authenticate(&shown(&newer)).await.is_ok());
+        let old = fixture.sessions.authenticate(&shown(&issued)).await;
+        assert!(matches!(refusal(old), Some(Refusal::Token(_))), "past its own end");
+    }
+
+    #[tokio::test]
+    async fn a_renewal_keeps_the_place_in_the_chain() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        let first = fixture.sessions.visit(&shown(&issued)).await.unwrap();
+        let second = fixture.sessions.visit(&shown(&first)).await.unwrap();
+        fixture.later(20);
+        let who = fixture.sessions.authenticate(&shown(&second)).await.unwrap();
+        let renewed = fixture.sessions.renew_if_due(&who).await.unwrap().unwrap();
+        assert_eq!(renewed.session.visits, 2);
+        let claims = fixture.sessions.verify(&shown(&renewed)).unwrap();
+        assert_eq!((claims.visits, claims.prev), (2, 1));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_renewed_beyond_the_absolute_end() {
+        let fixture = Fixture::new();
+        let mut latest = fixture.signed_up("ann@example.com").await;
+        let end = latest.session.expires_at;
+        for _ in 0..(12 * 60 / 20) {
+            fixture.later(20);
+            let Ok(who) = fixture.sessions.authenticate(&shown(&latest)).await else { break };
+            if let Some(renewed) = fixture.sessions.renew_if_due(&who).await.unwrap() {
+                assert!(renewed.token_expires_at <= end);
+                latest = renewed;
+            }
+        }
+        assert_eq!(latest.token_expires_at, end, "the last one ends with the session");
+        assert!(fixture.sessions.authenticate(&shown(&latest)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn two_holders_who_take_turns_end_the_session_and_the_person_is_told() {
+        let fixture = Fixture::new();
+        let login = fixture.signed_up("ann@example.com").await;
+        let stolen = login.clone();
+        let owner = fixture.sessions.visit(&shown(&login)).await.unwrap();
+        fixture.later(2);
+        let owner = fixture.sessions.visit(&shown(&owner)).await.unwrap();
+        let copied = refusal(fixture.sessions.authenticate(&shown(&stolen)).await);
+        assert_eq!(copied, Some(Refusal::Copied));
+        let ended = refusal(fixture.sessions.visit(&shown(&owner)).await);
+        assert_eq!(ended, Some(Refusal::Absent), "neither can be told from the other");
+        let told = fixture.logged_in("ann@example.com").await;
+        assert!(told.session.copied_at.is_some());
+        let again = fixture.logged_in("ann@example.com").await;
+        assert_eq!(again.session.copied_at, None, "once");
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_refused_alone_or_let_be_as_the_policy_says() {
+        for (policy_word, copy_passes) in
+            [(ReplayPolicy::Refuse, false), (ReplayPolicy::Ignore, true)]
+        {
+            let replay = Replay { policy: policy_word, ..policy().replay };
+            let fixture = Fixture::with(Policy { replay, ..policy() });
+            let login = fixture.signed_up("ann@example.com").await;
+            let owner = fixture.sessions.visit(&shown(&login)).await.unwrap();
+            fixture.later(2);
+            let owner = fixture.sessions.visit(&shown(&owner)).await.unwrap();
+            for _ in 0..2 {
+                let copy = fixture.sessions.authenticate(&shown(&login)).await;
+                assert_eq!(copy.is_ok(), copy_passes);
+            }
+            assert_eq!(fixture.sessions.visit(&shown(&login)).await.is_ok(), copy_passes);
+            assert!(fixture.sessions.authenticate(&shown(&owner)).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn programs_may_share_a_bearer_token() {
+        let fixture = Fixture::new();
+        fixture.signed_up("ann@example.com").await;
+        let how = LogIn { transport: Transport::Bearer, ..LogIn::default() };
+        let ann = address("ann@example.com");
+        let login = fixture.sessions.log_in(&ann, password(PASSWORD), how).await.unwrap();
+        let first = Credential { token: login.token, transport: Transport::Bearer };
+        let mut latest = first.clone();
+        for _ in 0..3 {
+            fixture.later(2);
+            let issued = fixture.sessions.visit(&latest).await.unwrap();
+            latest = Credential { token: issued.token, transport: Transport::Bearer };
+        }
+        assert!(fixture.sessions.visit(&first).await.is_ok());
+    }
+}

@@ -263,3 +263,69 @@ mod typed {
         String::deserialize(from).map(Password::new)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::testing::{Fixture, PASSWORD, address, password, shown};
+
+    #[tokio::test]
+    async fn disabling_ends_all_sessions_and_enabling_revives_none() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        let email = address("ann@example.com");
+        let disable = Command::DisableAccount { email: email.clone() };
+        assert_eq!(fixture.sessions.operate(disable).await.unwrap(), Reply::Ended { ended: 1 });
+        assert!(fixture.sessions.authenticate(&shown(&issued)).await.is_err());
+        let enable = Command::EnableAccount { email };
+        assert_eq!(fixture.sessions.operate(enable).await.unwrap(), Reply::Ended { ended: 0 });
+        assert!(fixture.sessions.authenticate(&shown(&issued)).await.is_err());
+        fixture.logged_in("ann@example.com").await;
+    }
+
+    #[tokio::test]
+    async fn all_sessions_of_all_accounts_end_at_once() {
+        let fixture = Fixture::new();
+        let ann = fixture.signed_up("ann@example.com").await;
+        let bob = fixture.signed_up("bob@example.com").await;
+        assert_eq!(fixture.sessions.operate(Command::RevokeAll).await.unwrap(), Reply::AllEnded);
+        for ended in [&ann, &bob] {
+            assert!(fixture.sessions.authenticate(&shown(ended)).await.is_err());
+        }
+        let new = fixture.logged_in("ann@example.com").await;
+        assert!(fixture.sessions.authenticate(&shown(&new)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn commands_about_nobody_say_so() {
+        let fixture = Fixture::new();
+        let email = address("nobody@example.com");
+        let session = SessionId::new(Timestamp::UNIX_EPOCH);
+        for command in [
+            Command::DisableAccount { email: email.clone() },
+            Command::RemoveAccount { email: email.clone() },
+            Command::ListSessions { email: email.clone() },
+            Command::RevokeSession { email: email.clone(), session },
+            Command::SetPassword { email: email.clone(), password: password(PASSWORD) },
+        ] {
+            let refused = fixture.sessions.operate(command).await;
+            assert!(matches!(refused, Err(Error::NoSuchAccount)));
+        }
+    }
+
+    #[test]
+    fn a_command_travels_whole_and_refuses_what_it_does_not_know() {
+        let command = Command::AddAccount {
+            email: address("ann@example.com"),
+            password: password(PASSWORD),
+        };
+        assert!(!format!("{command:?}").contains(PASSWORD), "not in a log");
+        let text = serde_json::to_string(&command).unwrap();
+        let Ok(Command::AddAccount { password, .. }) = serde_json::from_str(&text) else {
+            panic!("{text}");
+        };
+        assert_eq!(password.expose(), PASSWORD);
+        let unknown = r#"{"command":"list_accounts","after":null,"extra":1}"#;
+        assert!(serde_json::from_str::<Command>(unknown).is_err());
+    }
+}
