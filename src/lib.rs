@@ -25,8 +25,11 @@
 //! - What a store must do stands in [`store::Store`].
 //! - Every route stands in [`http::app`].
 
+pub mod cli;
+pub mod config;
 pub mod http;
 pub mod model;
 pub mod session;
 pub mod store;
+pub mod telemetry;
 pub mod token;

@@ -21,6 +21,7 @@ impl KeySet {
     #[must_use]
     pub fn jwks(&self) -> JwkSet {
         JwkSet { keys: self.iter().filter_map(|key| key.public.clone()).collect() }
+<<<<<<< HEAD
     }
 }
 
@@ -65,5 +66,7 @@ mod tests {
                 }
             }
         }
+=======
+>>>>>>> pages
     }
 }
