@@ -1,6 +1,6 @@
 //! What is asked of the person at the terminal.
 
-use std::io::{self, BufRead, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, BufRead, IsTerminal as _, Write as _};
 
 use zeroize::Zeroizing;
 

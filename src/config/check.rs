@@ -121,7 +121,7 @@ fn at_least(key: &'static str, value: usize, least: usize) -> Result<(), ConfigE
     Ok(())
 }
 
-fn between<T: PartialOrd + std::fmt::Display>(
+fn between<T: Copy + PartialOrd + std::fmt::Display>(
     key: &'static str,
     value: T,
     least: T,

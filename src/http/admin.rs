@@ -63,7 +63,7 @@ pub fn app(
     sessions: Sessions,
     token: OperatorToken,
     metrics: impl Fn() -> String + Send + Sync + 'static,
-) -> impl Endpoint<Output = Response> + Send + Sync + 'static {
+) -> impl Endpoint<Output = Response> + 'static {
     let admin = Arc::new(Admin { sessions, token, metrics: Box::new(metrics) });
     Route::new()
         .at("/operate", post(operate))

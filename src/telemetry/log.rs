@@ -46,7 +46,11 @@ pub fn install(format: Format, filter: &str) -> Result<(), LogError> {
     // The default hook writes several lines, which no reader of JSON lines could follow.
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        let reason = panic.payload_as_str().unwrap_or("not a text");
+        let payload = panic.payload();
+        let reason = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         error!(event = "panic", place, reason, "a bug: please report it");
     }));
     Ok(())

@@ -42,6 +42,17 @@ const ALL: &[(Kind, &str, &str)] = &[
     (Histogram, "countersign_http_request_seconds", "Time from a request to its answer"),
     (Gauge, "countersign_password_hashes_running", "Password hashes running now"),
     (Counter, "countersign_sessions_swept_total", "Dead sessions removed from the store"),
+    (
+        Histogram,
+        "countersign_store_commit_seconds",
+        "Time of one commit of the store: batch, flush and sync",
+    ),
+    (
+        Histogram,
+        "countersign_store_commit_changes",
+        "Changes that one commit of the store recorded",
+    ),
+    (Gauge, "countersign_store_healthy", "1, or 0 from a failed commit until the store has healed"),
 ];
 
 /// The metrics of this process. Clones are the same.

@@ -21,7 +21,7 @@ use std::{
 };
 
 use clap::Args;
-use tracing::warn;
+use tracing::{debug, warn};
 
 pub(super) use self::open::{KEYS_DIR, open_sessions};
 pub use self::{
@@ -48,8 +48,12 @@ pub(super) struct Serve {
     /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<Address>,
-    /// Where browsers find the service [default: http://localhost:3000]
-    #[arg(long, value_name = "URL")]
+    /// Where browsers find the service
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Where browsers find the service [default: http://localhost:3000]"
+    )]
     public_url: Option<PublicUrl>,
     /// Where accounts and sessions are kept [default: sled, in the data directory]
     #[arg(long, value_name = "URL")]
@@ -77,7 +81,10 @@ impl Serve {
             warn!(event = "configuration", "{warning}");
         }
         let server = start(&config, Arc::new(SystemClock), |store| store).await?;
-        announce(&config, &server)?;
+        // A program that reads the first line and closes its end of the pipe has seen what it needs.
+        if let Err(error) = announce(&config, &server) {
+            debug!(event = "started", %error, "nobody reads standard output");
+        }
         Ok(server.run(stop).await?)
     }
 }

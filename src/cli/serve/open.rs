@@ -4,7 +4,7 @@
 use std::{
     fs, io,
     net::SocketAddr,
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -22,9 +22,6 @@ use crate::{
 
 /// Where the signing keys are in the data directory.
 pub(in crate::cli) const KEYS_DIR: &str = "keys";
-
-/// Where the store is in the data directory.
-const STORE_DIR: &str = "store";
 
 /// Why a server, or a command without one, could not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +86,6 @@ pub(in crate::cli) fn open_sessions(
     make_private(data_dir).map_err(unusable)?;
     // First of all: it takes the lock, and nothing else may be touched before.
     let store = wrap_store(open_store(config)?);
-    close_to_others(&data_dir.join(STORE_DIR)).map_err(unusable)?;
 
     let lifetimes = config.session.lifetimes();
     let keys = KeySet::open(
@@ -132,14 +128,4 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
 /// Makes the directory, for its owner alone. One that is there stays as it is: it may be anything.
 fn make_private(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-/// Password hashes are in there: nobody else looks inside, whatever the umask was.
-fn close_to_others(dir: &Path) -> io::Result<()> {
-    let mut permissions = fs::metadata(dir)?.permissions();
-    if permissions.mode() & 0o077 != 0 {
-        permissions.set_mode(0o700);
-        fs::set_permissions(dir, permissions)?;
-    }
-    Ok(())
 }

@@ -2,10 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use poem::{
-    Endpoint,
-    listener::{Acceptor as _, TcpAcceptor},
-};
+use poem::{Endpoint, listener::TcpAcceptor};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
@@ -133,8 +130,8 @@ impl Server {
         ));
         let upkeep = tokio::spawn(keep_metrics(self.metrics, stopped.clone()));
         let (public, admin, ()) = tokio::join!(
-            serve(&self.config, self.public, public, stopped.clone()),
-            serve(&self.config, self.admin, admin, stopped),
+            serve("public", &self.config, self.public, public, stopped.clone()),
+            serve("admin", &self.config, self.admin, admin, stopped),
             async {
                 shutdown.await;
                 info!(event = "stopping", "finishing what runs");
@@ -157,6 +154,7 @@ impl Server {
 }
 
 async fn serve(
+    name: &str,
     config: &Config,
     listener: TcpListener,
     app: impl Endpoint + 'static,
@@ -164,6 +162,7 @@ async fn serve(
 ) -> io::Result<()> {
     let acceptor = TcpAcceptor::from_tokio(listener)?;
     poem::Server::new_with_acceptor(acceptor)
+        .name(name)
         .idle_timeout(config.server.idle_timeout.unsigned())
         .run_with_graceful_shutdown(
             app,
@@ -226,4 +225,68 @@ fn listen(
 
 fn url(address: SocketAddr) -> String {
     format!("http://{address}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::{
+        config::Address,
+        model::clock::{ManualClock, from_millis},
+    };
+
+    fn config(data_dir: &std::path::Path) -> Config {
+        let mut config = Config {
+            listen: Address::loopback(0),
+            data_dir: data_dir.to_owned(),
+            ..Config::default()
+        };
+        config.password.memory_kib = 64;
+        config.password.passes = 1;
+        config.check().unwrap();
+        config
+    }
+
+    #[tokio::test]
+    async fn two_servers_run_in_one_process_and_let_go_of_everything_in_the_end() {
+        let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let kept: Mutex<Vec<Arc<dyn Store>>> = Mutex::default();
+        let mut running = Vec::new();
+        for dir in &dirs {
+            let clock = Arc::new(ManualClock::new(from_millis(1_700_000_000_000)));
+            let keep = |store: Arc<dyn Store>| {
+                kept.lock().unwrap().push(Arc::clone(&store));
+                store
+            };
+            let server = start(&config(dir.path()), clock, keep).await.unwrap();
+            let urls = (server.url(), server.admin_url());
+            let (stop, stopped) = oneshot::channel::<()>();
+            let task = tokio::spawn(server.run(async move { drop(stopped.await) }));
+            running.push((urls, stop, task));
+        }
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        for ((url, admin), ..) in &running {
+            for address in [format!("{url}/readyz"), format!("{admin}/metrics")] {
+                assert_eq!(client.get(address).send().await.unwrap().status(), 200);
+            }
+        }
+        assert_ne!(running[0].0, running[1].0);
+        for (_, stop, task) in running {
+            stop.send(()).unwrap();
+            task.await.unwrap().unwrap();
+        }
+        for store in kept.into_inner().unwrap() {
+            assert!(store.ping().await.is_err(), "the store behind `wrap_store` is closed");
+        }
+        for dir in &dirs {
+            assert!(!AdminFile::path(dir.path()).exists());
+            // And the lock is free again.
+            let clock = Arc::new(ManualClock::new(from_millis(1_700_000_000_000)));
+            start(&config(dir.path()), clock, |store| store).await.unwrap();
+        }
+    }
 }

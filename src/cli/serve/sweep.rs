@@ -63,3 +63,88 @@ async fn round(store: &dyn Store, clock: &dyn Clock) -> Result<u64> {
         sleep(PAUSE).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::{
+        model::{
+            Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Transport,
+            clock::{ManualClock, from_millis, later},
+            session::LastPresented,
+        },
+        store::MemoryStore,
+    };
+
+    const LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+    /// A store with one account of so many sessions, begun at the clock's time.
+    async fn store_with(sessions: usize, clock: &ManualClock) -> (Arc<MemoryStore>, AccountId) {
+        let store = Arc::new(MemoryStore::new());
+        let now = clock.now();
+        let account = AccountId::new(now);
+        let password = PasswordHash::new("a hash".into());
+        let added = store
+            .create_account(Account {
+                id: account,
+                email: Email::parse("ann@example.com").unwrap(),
+                password: password.clone(),
+                state: AccountState::Active,
+                created_at: now,
+                copied_at: None,
+            })
+            .await;
+        assert!(added.unwrap());
+        for _ in 0..sessions {
+            let session = Session {
+                account,
+                id: SessionId::new(now),
+                created_at: now,
+                expires_at: later(now, LIFE),
+                idle_expires_at: later(now, LIFE),
+                last_seen_at: now,
+                visits: 0,
+                last: LastPresented { number: 0, at: now },
+                remember: false,
+                transport: Transport::Cookie,
+                user_agent: String::new(),
+                copied_at: None,
+            };
+            let created = store.create_session(session, &password, usize::MAX).await;
+            created.unwrap();
+        }
+        (store, account)
+    }
+
+    #[tokio::test]
+    async fn a_round_goes_through_all_and_takes_the_dead_alone() {
+        let clock = ManualClock::new(from_millis(1_700_000_000_000));
+        let (store, account) = store_with(BUDGET + 10, &clock).await;
+        assert_eq!(round(&*store, &clock).await.unwrap(), 0);
+        let alive = store.sessions(account, clock.now()).await.unwrap().len();
+        assert_eq!(alive, BUDGET + 10);
+
+        let born = clock.now();
+        clock.advance(LIFE);
+        let removed = round(&*store, &clock).await.unwrap();
+        assert_eq!(removed, BUDGET as u64 + 10, "more than one step's worth");
+        assert_eq!(store.sessions(account, born).await.unwrap(), [], "they are gone");
+    }
+
+    #[tokio::test]
+    async fn a_failing_store_does_not_end_the_rounds_and_a_stop_does() {
+        let clock = ManualClock::new(from_millis(1_700_000_000_000));
+        let (store, _) = store_with(1, &clock).await;
+        store.close().await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let rounds = tokio::spawn(run(store, Arc::new(clock), Duration::from_millis(1), stopped));
+        for _ in 0..3 {
+            sleep(Duration::from_millis(1)).await;
+            assert!(!rounds.is_finished());
+        }
+        stop.send_replace(true);
+        rounds.await.unwrap();
+    }
+}
