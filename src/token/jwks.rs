@@ -21,7 +21,6 @@ impl KeySet {
     #[must_use]
     pub fn jwks(&self) -> JwkSet {
         JwkSet { keys: self.iter().filter_map(|key| key.public.clone()).collect() }
-<<<<<<< HEAD
     }
 }
 
@@ -66,7 +65,5 @@ mod tests {
                 }
             }
         }
-=======
->>>>>>> pages
     }
 }

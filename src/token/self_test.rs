@@ -71,7 +71,6 @@ impl Tokens {
     }
 }
 
-<<<<<<< HEAD
 /// An opinion is good if it believes the token and not the forgery: there are builds of crypto
 /// libraries, made for fuzzing, that believe every signature.
 fn judge(
@@ -87,11 +86,6 @@ fn judge(
         return Err("a forgery is believed");
     }
     Ok(())
-=======
-/// The same claims for somebody else.
-fn forged(claims: &Claims) -> Claims {
-    Claims { visits: claims.visits + 1, ..claims.clone() }
->>>>>>> pages
 }
 
 /// The header and payload of one token with the signature of another.

@@ -187,15 +187,11 @@ mod tests {
 
     impl Disk for Notes {
         fn sync(&self, database: &File) -> io::Result<()> {
-<<<<<<< HEAD
             let written = database.metadata()?.modified()?;
             self.written.lock().unwrap().push(written);
             if self.fails.load(Ordering::SeqCst) {
                 return Err(io::Error::other("the test says so"));
             }
-=======
-            self.0.lock().unwrap().push(database.metadata()?.modified()?);
->>>>>>> pages
             database.sync_all()
         }
     }
@@ -222,13 +218,7 @@ mod tests {
     #[test]
     fn after_a_failed_sync_the_log_is_written_anew_before_sled_reads_it() {
         let dir = TempDir::new().unwrap();
-<<<<<<< HEAD
         let (notes, mut database, handle) = open(&dir);
-=======
-        let notes = Arc::new(Notes::default());
-        let options = SledOptions { disk: notes.clone(), ..SledOptions::default() };
-        let (mut database, handle) = Database::open(dir.path().to_owned(), options).unwrap();
->>>>>>> pages
         let changes = Changes::from([(vec![1], Some(vec![7; 3_000_000]))]);
         database.record(&handle, &changes).unwrap();
         let_go(Some(handle));
