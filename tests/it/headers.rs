@@ -36,7 +36,7 @@ fn assert_secure(answer: &Answer, what: &str) {
 }
 
 fn is_public(id: &str) -> bool {
-    ["/style.css", "/.well-known/jwks.json"].contains(&id)
+    ["/.well-known/jwks.json"].contains(&id)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,6 +57,15 @@ async fn every_answer_has_the_security_headers() {
             }
         }
     }
+    let home = stranger.get("/").await.expect_page(200);
+    let link = scraper::Selector::parse("link[rel=stylesheet]").unwrap();
+    let html = scraper::Html::parse_document(home.text());
+    let style = html.select(&link).next().expect("a style sheet").value().attr("href");
+    let style = style.unwrap().to_owned();
+    drop(html);
+    let style = stranger.get(&style).await.expect(200);
+    assert_secure(&style, "the style sheet");
+    assert!(style.header("cache-control").contains("max-age"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,8 @@ mod csrf;
 mod failures;
 mod headers;
 mod layers;
+mod logs;
+mod metrics;
 mod openapi;
 mod pages;
 mod races;

@@ -6,14 +6,8 @@ use serde_json::json;
 use crate::support::{Control, PASSWORD, TestApp, User, store::Outage};
 use countersign::session::Registration;
 
-async fn fields<'a>(email: &'a str, password: &'a str) -> [(&'static str, String); 2] {
-    [("email", email.to_owned()), ("password", password.to_owned())]
-}
-
 async fn submit(who: &User, path: &str, email: &str, password: &str) -> crate::support::Answer {
-    let fields = fields(email, password).await;
-    let fields: Vec<_> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
-    who.post(path, &fields).await
+    who.post(path, &[("email", email), ("password", password)]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,8 +97,8 @@ async fn pages_read_the_cookie_alone() {
     let asked = stranger.request(Method::GET, "/admin");
     let bearer = format!("Bearer {}", ann.token());
     asked.header("authorization", &bearer).send().await.expect(401);
-    let asked = stranger.get(&format!("/admin?token={}", ann.token()));
-    asked.await.expect(401);
+    let query = format!("/admin?token={}", ann.token());
+    stranger.get(&query).await.expect(401);
     assert_eq!(ann.open_admin().await, 1, "the cookie opens it, and none of these counted");
 }
 
@@ -238,7 +232,11 @@ async fn an_error_is_a_page_for_people_and_a_problem_for_programs() {
     let html = app.browser().request(Method::GET, "/api/v1/session");
     html.header("accept", "text/html").send().await.expect_problem(401, "not_signed_in");
     app.browser().request(Method::DELETE, "/admin").send().await.expect_page(405);
-    app.program().request(Method::DELETE, "/admin").send().await.expect_problem(405, "method_not_allowed");
+    app.program()
+        .request(Method::DELETE, "/admin")
+        .send()
+        .await
+        .expect_problem(405, "method_not_allowed");
     app.browser().get("/admin").await.expect_page(401);
 }
 
