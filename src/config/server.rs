@@ -10,7 +10,8 @@ use super::{Address, Period};
 pub struct ServerSection {
     /// How long requests under way may take after SIGTERM. Then they are cut off.
     pub shutdown_timeout: Period,
-    /// How long a connection may be silent before it is closed.
+    /// How long a connection may be silent, between requests or in the middle of one, before it is
+    /// closed.
     pub idle_timeout: Period,
 }
 

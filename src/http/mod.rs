@@ -71,6 +71,7 @@ pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Res
             get(pages::log_out::follow).head(pages::log_out::head).post(pages::log_out::submit),
         )
         .at(pages::style::PATH.as_str(), get(pages::style::show))
+        .at("/favicon.ico", get(pages::style::icon))
         // JSON API and its description
         .at("/openapi.json", get(docs::json))
         .at("/openapi.yaml", get(docs::yaml))

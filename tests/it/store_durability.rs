@@ -40,6 +40,8 @@ struct State {
     /// How many syncs of the database were asked for, and how many of those are held.
     syncs: usize,
     held: usize,
+    /// How many more syncs may pass although they are held.
+    passes: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +62,14 @@ impl TestDisk {
         self.changed.notify_all();
     }
 
+    /// Lets the sync that is held pass, and waits until the next one is.
+    async fn pass_one(&self) {
+        let before = self.syncs();
+        self.state.lock().unwrap().passes = 1;
+        self.changed.notify_all();
+        until("another sync is asked for", async || self.syncs() > before).await;
+    }
+
     fn syncs(&self) -> usize {
         self.state.lock().unwrap().syncs
     }
@@ -75,7 +85,9 @@ impl Disk for TestDisk {
         let mut state = self.state.lock().unwrap();
         state.syncs += 1;
         state.held += 1;
-        let mut state = self.changed.wait_while(state, |s| s.mode == Mode::Holds).unwrap();
+        let held = |s: &mut State| s.mode == Mode::Holds && s.passes == 0;
+        let mut state = self.changed.wait_while(state, held).unwrap();
+        state.passes = state.passes.saturating_sub(1);
         state.held -= 1;
         let mode = state.mode;
         drop(state);
@@ -247,6 +259,42 @@ async fn nothing_is_answered_before_it_is_synced() {
     let visited = timeout(LIMIT, late_visit).await.unwrap().unwrap();
     assert_eq!(visited.unwrap(), Visited::Absent);
     assert!(!alive(&*rig.store, &one, 1).await);
+}
+
+/// As above, where the two are worked off in one group.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_answered_from_the_same_commit_before_it_is_synced() {
+    for durability in [Durability::Commit, Durability::Interval(Durability::LONGEST)] {
+        let rig = Rig::with(durability);
+        let ann = join(&*rig.store, "ann").await;
+        let first = log_in(&*rig.store, &ann, 0).await;
+        let one = log_in(&*rig.store, &ann, 0).await;
+        let other = log_in(&*rig.store, &ann, 0).await;
+        rig.disk.set(Mode::Holds);
+        let earlier = rig.revoke(&first);
+        rig.disk.reached().await;
+        let ends = rig.revoke(&one);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let again = rig.revoke(&one);
+        let visits = [&one, &other].map(|session| {
+            let (store, visit) = (Arc::clone(&rig.store), visit(session, 0, 0, 1));
+            tokio::spawn(async move { store.visit(visit).await })
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        rig.disk.pass_one().await;
+        assert!(timeout(LIMIT, earlier).await.unwrap().unwrap().unwrap());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!ends.is_finished() && !again.is_finished());
+        assert!(visits.iter().all(|visit| !visit.is_finished()));
+        rig.disk.set(Mode::Fails);
+        assert!(timeout(LIMIT, ends).await.unwrap().unwrap().is_err());
+        assert!(timeout(LIMIT, again).await.unwrap().unwrap().is_err());
+        for visit in visits {
+            assert!(timeout(LIMIT, visit).await.unwrap().unwrap().is_err());
+        }
+        assert!(alive(&*rig.store, &one, 1).await);
+        assert_eq!(rig.store.total_visits(ann.id).await.unwrap(), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -551,7 +599,7 @@ async fn a_half_written_snapshot_is_moved_aside() {
 fn refused(data_dir: &Path) -> OpenError {
     let before = contents(data_dir);
     let Err(error) = SledStore::open(data_dir, SledOptions::default()) else {
-        panic!("it opened {data_dir:?}")
+        panic!("it opened {}", data_dir.display())
     };
     assert_eq!(contents(data_dir), before, "nothing is written");
     error

@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `open` | from a data directory to [`Sessions`]: store, keys, passwords; shared with `operator` |
 //! | `server` | addresses, routes, and the order of stopping |
+//! | `accept` | connections, and how long one may be silent |
 //! | `sweep` | the removal of dead sessions, beside everything else |
 //! | `signals` | when to stop |
 //!
 //! Tests call [`start`] with a clock of their own and a store that fails on demand.
 
+mod accept;
 mod open;
 mod server;
 mod signals;

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use poem::{Endpoint, listener::TcpAcceptor};
+use poem::Endpoint;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
@@ -11,6 +11,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
+    accept::Connections,
     open::{Opened, StartError, open_sessions},
     sweep,
 };
@@ -160,10 +161,9 @@ async fn serve(
     app: impl Endpoint + 'static,
     stopped: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let acceptor = TcpAcceptor::from_tokio(listener)?;
-    poem::Server::new_with_acceptor(acceptor)
+    let connections = Connections::new(listener, config.server.idle_timeout.unsigned())?;
+    poem::Server::new_with_acceptor(connections)
         .name(name)
-        .idle_timeout(config.server.idle_timeout.unsigned())
         .run_with_graceful_shutdown(
             app,
             until(stopped),

@@ -1,7 +1,7 @@
-//! The style sheet, inside the binary.
+//! The style sheet and the icon, inside the binary.
 //!
-//! Its path names its content, so browsers may keep it for ever and never show a new page in old
-//! clothes.
+//! The path of the style sheet names its content, so browsers may keep it for ever and never show
+//! a new page in old clothes.
 
 use std::{fmt::Write as _, sync::LazyLock};
 
@@ -29,6 +29,16 @@ pub(in crate::http) fn show() -> Response {
         .content_type("text/css; charset=utf-8")
         .header(header::CACHE_CONTROL, "public, max-age=31536000, immutable")
         .body(SHEET)
+}
+
+/// `/favicon.ico`, which browsers ask for by themselves, also under `/docs`. An SVG: what its
+/// media type says counts, not its path.
+#[handler]
+pub(in crate::http) fn icon() -> Response {
+    Response::builder()
+        .content_type("image/svg+xml")
+        .header(header::CACHE_CONTROL, "public, max-age=86400")
+        .body(include_str!("icon.svg"))
 }
 
 #[cfg(test)]
