@@ -75,7 +75,7 @@ pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Res
         // JSON API and its description
         .at("/openapi.json", get(docs::json))
         .at("/openapi.yaml", get(docs::yaml))
-        .nest("/docs", docs::swagger_ui(&api))
+        .at("/docs", docs::swagger_ui(&api))
         .nest(api::PREFIX, api)
         // For machines
         .at("/.well-known/jwks.json", get(well_known::jwks))

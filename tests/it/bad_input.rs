@@ -9,7 +9,17 @@ use crate::support::{Answer, PASSWORD, TestApp, raw, routes, routes::Body};
 const MARKER: &str = "zq9Marker7x";
 
 const CODES: [(u16, &[&str]); 8] = [
-    (400, &["malformed_json", "malformed_form", "bad_request", "headers_too_large", "duplicate_cookie", "ambiguous_credentials"]),
+    (
+        400,
+        &[
+            "malformed_json",
+            "malformed_form",
+            "bad_request",
+            "headers_too_large",
+            "duplicate_cookie",
+            "ambiguous_credentials",
+        ],
+    ),
     (401, &["not_signed_in", "wrong_credentials"]),
     (403, &["wrong_password"]),
     (404, &["not_found", "no_such_session"]),
@@ -22,8 +32,9 @@ const CODES: [(u16, &[&str]); 8] = [
 #[track_caller]
 fn assert_refused(answer: &Answer, what: &str) {
     let found = CODES.iter().find(|(status, _)| *status == answer.status);
-    let (_, codes) = found.unwrap_or_else(|| panic!("{what}: {} {}", answer.status, answer.text_lossy()));
-    assert!(!answer.mentions(MARKER), "{what} is repeated: {answer:?}");
+    let (_, codes) =
+        found.unwrap_or_else(|| panic!("{what}: {} {}", answer.status, answer.beginning()));
+    assert!(!answer.mentions(MARKER), "{what} is repeated: {}", answer.beginning());
     assert_eq!(answer.set_cookies(), Vec::<String>::new(), "{what}");
     assert_eq!(answer.header("content-type"), "application/problem+json", "{what}");
     let code = answer.json()["code"].as_str().unwrap().to_owned();
@@ -49,13 +60,12 @@ async fn bodies_that_are_not_json_are_400_and_those_that_do_not_fit_422() {
         b"{".to_vec(),
         format!("{{\"email\": \"{MARKER}\"").into_bytes(),
         format!("{{'email': '{MARKER}'}}").into_bytes(),
-        format!("{MARKER}").into_bytes(),
+        MARKER.as_bytes().to_vec(),
         format!("email={MARKER}&password={MARKER}").into_bytes(),
         format!("{{\"email\":\"{MARKER}\"}} {MARKER}").into_bytes(),
         format!("\u{feff}{{\"email\":\"{MARKER}\"}}").into_bytes(),
         format!("{{\"{MARKER}\": NaN}}").into_bytes(),
         [b"{\"email\":\"\xff\xfe".as_slice(), MARKER.as_bytes(), b"\"}"].concat(),
-        [b"{\"email\":\"\\ud800".as_slice(), MARKER.as_bytes(), b"\"}"].concat(),
         format!("{{\"email\":\"a\n{MARKER}\"}}").into_bytes(),
         format!("{{\"email\":\"{MARKER}\"}}").encode_utf16().flat_map(u16::to_le_bytes).collect(),
         deep.into_bytes(),
@@ -71,12 +81,15 @@ async fn bodies_that_are_not_json_are_400_and_those_that_do_not_fit_422() {
             let what = format!("{} with {shown}", route.id);
             assert_code(&send(body.clone()).await, 400, "malformed_json", &what);
         }
-        let mut misfits = vec![
-            json!(null), json!([]), json!(MARKER), json!(1), json!({}), json!([MARKER]),
-        ];
+        let mut misfits =
+            vec![json!(null), json!([]), json!(MARKER), json!(1), json!({}), json!([MARKER])];
         for name in good.as_object().unwrap().keys() {
             for wrong in [
-                json!(null), json!(17), json!([MARKER]), json!({"a": MARKER}), json!(1.5),
+                json!(null),
+                json!(17),
+                json!([MARKER]),
+                json!({"a": MARKER}),
+                json!(1.5),
                 json!([MARKER, MARKER]),
             ] {
                 let mut body = good.clone();
@@ -93,7 +106,9 @@ async fn bodies_that_are_not_json_are_400_and_those_that_do_not_fit_422() {
                 misfits.push(body);
             }
         }
-        for name in ["role", "is_admin", "id", "visits", "user_id", MARKER, "Email", "password_hash"] {
+        for name in
+            ["role", "is_admin", "id", "visits", "user_id", MARKER, "Email", "password_hash"]
+        {
             let mut body = good.clone();
             body[name] = MARKER.into();
             misfits.push(body);
@@ -107,6 +122,9 @@ async fn bodies_that_are_not_json_are_400_and_those_that_do_not_fit_422() {
             let answer = send(twice.into_bytes()).await;
             assert_code(&answer, 422, "invalid_body", &format!("{}: {name} twice", route.id));
         }
+        let surrogate = format!("{{\"email\":\"\\ud800{MARKER}\",\"password\":\"x\"}}");
+        let answer = send(surrogate.into_bytes()).await;
+        assert_code(&answer, 422, "invalid_body", &format!("{}: half a character", route.id));
         let answer = send(deep_value.clone().into_bytes()).await;
         assert_refused(&answer, "a deep value");
     }
@@ -121,10 +139,22 @@ async fn what_is_no_address_or_no_password_is_422() {
     let long = format!("{MARKER}{}@example.com", "a".repeat(250));
     let longest_domain = format!("{MARKER}@{}", vec!["d".repeat(60); 5].join("."));
     for email in [
-        long.as_str(), &longest_domain, MARKER, "zq9Marker7x@", "@zq9Marker7x", "zq9Marker7x @example.com",
-        "zq9Marker7x\0@example.com", "zq9Marker7x\r\nBcc: x@example.com", "zq9Marker7x\u{202e}@example.com",
-        "zq9Marker7x@exa mple.com", "zq9Marker7x@a@example.com", "\"zq9Marker7x\"@example.com",
-        "zq9Marker7x\u{1b}[31m@example.com", "<zq9Marker7x@example.com>", "zq9Marker7x@127.0.0.1", "",
+        long.as_str(),
+        &longest_domain,
+        MARKER,
+        "zq9Marker7x@",
+        "@zq9Marker7x",
+        "zq9Marker7x @example.com",
+        "zq9Marker7x\0@example.com",
+        "zq9Marker7x\r\nBcc: x@example.com",
+        "zq9Marker7x\u{202e}@example.com",
+        "zq9Marker7x@exa mple.com",
+        "zq9Marker7x@a@example.com",
+        "\"zq9Marker7x\"@example.com",
+        "zq9Marker7x\u{1b}[31m@example.com",
+        "<zq9Marker7x@example.com>",
+        "zq9Marker7x@127.0.0.1",
+        "",
     ] {
         let body = json!({"email": email, "password": PASSWORD});
         let answer = ann.api(Method::POST, "/accounts").json(&body).send().await;
@@ -169,8 +199,14 @@ async fn a_body_of_another_kind_is_415() {
             Body::Form(_) => ("email=a&password=b".into(), "application/x-www-form-urlencoded"),
         };
         for kind in [
-            "text/plain", "application/xml", "multipart/form-data; boundary=x", "application/jsonp",
-            "application/json", "application/x-www-form-urlencoded", "text/html", MARKER,
+            "text/plain",
+            "application/xml",
+            "multipart/form-data; boundary=x",
+            "application/jsonp",
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "text/html",
+            MARKER,
         ] {
             if kind == fitting {
                 continue;
@@ -212,7 +248,12 @@ async fn forms_that_cannot_be_read_are_refused() {
             let draft = draft.body("application/x-www-form-urlencoded", body.to_vec());
             let answer = draft.send().await;
             let what = format!("{path} with {}", String::from_utf8_lossy(body));
-            assert!([400, 401, 422].contains(&answer.status), "{what}: {} {}", answer.status, answer.text_lossy());
+            assert!(
+                [400, 401, 422].contains(&answer.status),
+                "{what}: {} {}",
+                answer.status,
+                answer.beginning()
+            );
             assert_eq!(answer.set_cookies().len(), 0, "{what}");
         }
     }
@@ -242,7 +283,9 @@ async fn too_much_is_413_whether_it_says_so_or_not() {
         let head = format!(
             "{} {} HTTP/1.1\r\nhost: localhost:3000\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
              content-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n",
-            route.method, route.path, ann.token()
+            route.method,
+            route.path,
+            ann.token()
         );
         let mut bytes = head.into_bytes();
         for chunk in megabyte.as_bytes().chunks(8_192) {
@@ -266,7 +309,9 @@ async fn large_headers_are_refused_and_several_cookies_tolerated() {
     let ann = app.anonymous();
     ann.join("ann@example.com").await;
     let token = ann.token();
-    let ask = |cookie: &str| app.anonymous().request(Method::GET, "/api/v1/session").header("cookie", cookie).send();
+    let ask = |cookie: &str| {
+        app.anonymous().request(Method::GET, "/api/v1/session").header("cookie", cookie).send()
+    };
     let large = format!("other={MARKER}{}; session={token}", "x".repeat(100_000));
     let answer = ask(&large).await;
     assert!([400, 431].contains(&answer.status), "{}", answer.status);
@@ -288,9 +333,24 @@ async fn unknown_places_and_methods_are_404_and_405() {
     ann.join("ann@example.com").await;
     let before = app.snapshot().await;
     for path in [
-        "/zq9Marker7x", "/api", "/api/v1", "/api/v2/session", "/api/v1/zq9Marker7x", "/admin/zq9Marker7x",
-        "/metrics", "/.env", "/.git/config", "/wp-login.php", "/login/..%2fadmin", "/%00", "/%ff%fe",
-        "/api/v1/session/visits/1", "//admin", "/ADMIN", "/healthz/zq9Marker7x",
+        "/zq9Marker7x",
+        "/api",
+        "/api/v1",
+        "/api/v2/session",
+        "/api/v1/zq9Marker7x",
+        "/admin/zq9Marker7x",
+        "/metrics",
+        "/.env",
+        "/.git/config",
+        "/wp-login.php",
+        "/login/..%2fadmin",
+        "/%00",
+        "/%ff%fe",
+        "/api/v1/session/visits/1",
+        "//admin",
+        "/ADMIN",
+        "/docs/oauth-receiver.html",
+        "/healthz/zq9Marker7x",
     ] {
         let answer = ann.get(path).await;
         assert_code(&answer, 404, "not_found", path);
@@ -303,7 +363,8 @@ async fn unknown_places_and_methods_are_404_and_405() {
         }
     }
     for (method, path) in [
-        (Method::GET, "/login"),
+        (Method::PUT, "/login"),
+        (Method::POST, "/docs"),
         (Method::PUT, "/api/v1/session"),
         (Method::GET, "/api/v1/session/visits"),
         (Method::GET, "/api/v1/accounts"),

@@ -45,7 +45,10 @@ async fn a_logout_repeats_every_attribute_of_the_log_in() {
         ];
         for answer in &answers {
             let (set, value, attributes) = set_cookie(answer);
-            assert_eq!((set.as_str(), attributes.as_slice()), (name, &flags.to_vec().iter().map(ToString::to_string).collect::<Vec<_>>()[..]));
+            assert_eq!(
+                (set.as_str(), attributes.as_slice()),
+                (name, &flags.to_vec().iter().map(ToString::to_string).collect::<Vec<_>>()[..])
+            );
             assert_eq!(value.split('.').count(), 3);
             assert!(!answer.text().contains(&value), "nowhere but in the cookie");
         }
@@ -84,7 +87,8 @@ async fn under_https_no_other_cookie_is_read() {
     let ann = app.browser();
     ann.join("ann@example.com").await;
     let token = ann.token();
-    for name in ["session", "__host-session", "__HOST-SESSION", "__Secure-session", "Host-session"] {
+    for name in ["session", "__host-session", "__HOST-SESSION", "__Secure-session", "Host-session"]
+    {
         let asked = app.anonymous().request(Method::GET, "/api/v1/session");
         let asked = asked.header("cookie", &format!("{name}={token}"));
         asked.send().await.expect(401);
@@ -119,7 +123,7 @@ async fn remember_keeps_the_cookie_when_the_browser_is_closed() {
     let fourteen_days = format!("Max-Age={}", 14 * 24 * 3600);
     assert!(set_cookie(&answer).2.contains(&fourteen_days));
     for browser in [&once, &always] {
-        browser.jar(|jar| jar.close_browser());
+        browser.jar(crate::support::Jar::close_browser);
     }
     assert_eq!(once.cookie(), None);
     assert_eq!(always.visit().await, 1);
@@ -146,10 +150,7 @@ async fn the_longest_address_still_fits_into_a_cookie() {
     assert_eq!(email.len(), 254);
     let ann = app.browser();
     ann.sign_up(&email).await.expect(201);
-    let answer = ann
-        .try_log_in(&email, PASSWORD, json!({"remember": true}))
-        .await
-        .expect(201);
+    let answer = ann.try_log_in(&email, PASSWORD, json!({"remember": true})).await.expect(201);
     for answer in [answer, ann.try_visit().await.expect(200)] {
         let (name, value, _) = set_cookie(&answer);
         assert!(name.len() + value.len() <= 4096, "{}", value.len());

@@ -68,7 +68,7 @@ impl Told {
                     self.in_flight.fetch_sub(1, Ordering::SeqCst);
                     self.answered.fetch_add(1, Ordering::SeqCst);
                 }
-                Ok(answer) => panic!("{} {}", answer.status, answer.text_lossy()),
+                Ok(answer) => panic!("{} {}", answer.status, answer.beginning()),
                 Err(_) => return,
             }
         }
@@ -83,10 +83,8 @@ impl Told {
     /// Asks the server that came back. Gives whether the session is alive.
     async fn holds(self) -> bool {
         let answer = self.who.check().await;
-        let (answered, in_flight) = (
-            self.answered.load(Ordering::SeqCst),
-            self.in_flight.load(Ordering::SeqCst),
-        );
+        let (answered, in_flight) =
+            (self.answered.load(Ordering::SeqCst), self.in_flight.load(Ordering::SeqCst));
         if self.logged_out.load(Ordering::SeqCst) {
             assert_eq!(answer.status, 401, "an answered logout does not hold");
             return false;
@@ -124,11 +122,8 @@ async fn what_was_answered_survives_kill_9() {
         for _ in 0..CLIENTS {
             clients.push(Told::new(&server).await);
         }
-        let tasks: Vec<_> = clients
-            .iter()
-            .cloned()
-            .map(|client| tokio::spawn(client.go(dice.roll(40))))
-            .collect();
+        let tasks: Vec<_> =
+            clients.iter().cloned().map(|client| tokio::spawn(client.go(dice.roll(40)))).collect();
         tokio::time::sleep(Duration::from_millis(dice.roll(120))).await;
         server.kill_hard();
         for task in tasks {

@@ -39,7 +39,7 @@ async fn what_cannot_be_recorded_is_answered_503_and_nobody_loses_a_cookie() {
     for outage in [Outage::Writes, Outage::All] {
         app.control.outage(outage);
         for (what, answer) in writes(&ann).await {
-            assert_eq!(answer.status, 503, "{what} with {outage:?}: {}", answer.text_lossy());
+            assert_eq!(answer.status, 503, "{what} with {outage:?}: {}", answer.beginning());
             let answer = answer.expect_no_cookie();
             let answer = answer.expect_problem(503, "store_unavailable");
             assert_eq!(answer.header("retry-after"), "1");

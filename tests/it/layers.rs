@@ -79,9 +79,7 @@ fn code(text: &str) -> String {
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '/' if chars.peek() == Some(&'/') => {
-                while chars.next_if(|c| *c != '\n').is_some() {}
-            }
+            '/' if chars.peek() == Some(&'/') => while chars.next_if(|c| *c != '\n').is_some() {},
             '"' => {
                 while let Some(c) = chars.next() {
                     match c {
@@ -147,14 +145,15 @@ fn first_words(code: &str, root: &str) -> BTreeSet<String> {
 }
 
 fn head(path: &str) -> String {
-    path.trim_start()
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
+    path.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 fn uses_crate(code: &str, name: &str) -> bool {
     let path = format!("{name}::");
+    if code.contains(&format!("{name}::{{self")) {
+        // A module of ours of that name was brought in: the crate is `::name`.
+        return code.contains(&format!(" ::{path}"));
+    }
     let as_path = code.match_indices(&path).any(|(at, _)| {
         let before = &code[..at];
         let absolute = before.ends_with("::") && !before.ends_with(|c: char| c.is_alphanumeric());

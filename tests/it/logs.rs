@@ -13,7 +13,8 @@ use crate::support::{Answer, PASSWORD, Process};
 fn lines(server: &Process) -> Vec<Value> {
     let output = server.output();
     let is_announced = |line: &&str| {
-        line.starts_with("listening on ") || ["  home", "  API", "  metr"].iter().any(|s| line.starts_with(s))
+        line.starts_with("listening on ")
+            || ["  home", "  API", "  metr"].iter().any(|s| line.starts_with(s))
     };
     output
         .lines()
@@ -36,8 +37,14 @@ async fn each_event_is_one_line_that_says_when_who_and_where() {
     let mut told: Vec<(&str, Answer)> = Vec::new();
     told.push(("sign_up", ann.sign_up("ann@example.com").await.expect(201)));
     told.push(("log_in", ann.try_log_in("ann@example.com", PASSWORD, json!({})).await.expect(201)));
-    told.push(("log_in_refused", ann.try_log_in("ann@example.com", "wrong", json!({})).await.expect(401)));
-    told.push(("log_in_refused", ann.try_log_in("nobody@example.com", "wrong", json!({})).await.expect(401)));
+    told.push((
+        "log_in_refused",
+        ann.try_log_in("ann@example.com", "wrong", json!({})).await.expect(401),
+    ));
+    told.push((
+        "log_in_refused",
+        ann.try_log_in("nobody@example.com", "wrong", json!({})).await.expect(401),
+    ));
     let other = server.program();
     other.log_in("ann@example.com").await;
     let end = format!("/sessions/{}", other.sid());
@@ -64,7 +71,8 @@ async fn each_event_is_one_line_that_says_when_who_and_where() {
         let time = line["timestamp"].as_str().expect("a time");
         assert!(time.ends_with('Z'), "UTC: {time}");
         time.parse::<jiff::Timestamp>().expect("RFC 3339");
-        assert!(line["event"].is_string(), "every line is an event: {line}");
+        let ours = line["target"].as_str().expect("a target").starts_with("countersign");
+        assert!(!ours || line["event"].is_string(), "every line is an event: {line}");
     }
     for (event, answer) in &told {
         let found = of_request(&lines, answer);
@@ -141,7 +149,8 @@ async fn no_secret_is_in_any_output() {
     assert_eq!(signatures.len(), 5);
     secrets.extend(signatures);
     for entry in std::fs::read_dir(server.data_dir().join("keys")).unwrap() {
-        let jwk: Value = serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        let jwk: Value =
+            serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap()).unwrap();
         secrets.push(jwk["d"].as_str().unwrap().into());
     }
     let admin = std::fs::read(server.data_dir().join("admin.json")).unwrap();
@@ -167,11 +176,20 @@ async fn nothing_that_is_sent_can_break_or_forge_a_line() {
     let ann = server.program();
     ann.sign_up("ann@example.com").await.expect(201);
     let forged = "\\r\\n{\"event\":\"forged\"}";
-    for email in ["ann@example.com\r\n{\"event\":\"forged\"}", "\u{1b}[2Jann@example.com", "\u{202e}ann@example.com"] {
+    for email in [
+        "ann@example.com\r\n{\"event\":\"forged\"}",
+        "\u{1b}[2Jann@example.com",
+        "\u{202e}ann@example.com",
+    ] {
         ann.try_log_in(email, "wrong", json!({})).await.expect(401);
         ann.sign_up(email).await.expect(422);
     }
-    for agent in [&b"evil\x1b[31m"[..], b"evil\xc2\x85\xe2\x80\xa8{\"event\":\"forged\"}", forged.as_bytes(), b"\"}\t{\"event\":\"forged\"}"] {
+    for agent in [
+        &b"evil\x1b[31m"[..],
+        b"evil\xc2\x85\xe2\x80\xa8{\"event\":\"forged\"}",
+        forged.as_bytes(),
+        b"\"}\t{\"event\":\"forged\"}",
+    ] {
         let body = json!({"email": "ann@example.com", "password": PASSWORD});
         let login = ann.api(Method::POST, "/session").json(&body).without("user-agent");
         // A client may refuse to send it; a server may refuse to take it.
@@ -180,7 +198,8 @@ async fn nothing_that_is_sent_can_break_or_forge_a_line() {
         }
     }
     ann.get("/%0d%0a%7b%22event%22:%22forged%22%7d").await.expect(404);
-    let foreign = ann.request(Method::POST, "/login%0Aforged").header("origin", "https://evil.example");
+    let foreign =
+        ann.request(Method::POST, "/login%0Aforged").header("origin", "https://evil.example");
     foreign.send().await.expect(403);
     assert!(server.terminate().success());
 

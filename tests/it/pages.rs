@@ -232,7 +232,11 @@ async fn an_error_is_a_page_for_people_and_a_problem_for_programs() {
     let html = app.browser().request(Method::GET, "/api/v1/session");
     html.header("accept", "text/html").send().await.expect_problem(401, "not_signed_in");
     app.browser().request(Method::DELETE, "/admin").send().await.expect_page(405);
-    app.program().request(Method::DELETE, "/admin").send().await.expect_problem(405, "method_not_allowed");
+    app.program()
+        .request(Method::DELETE, "/admin")
+        .send()
+        .await
+        .expect_problem(405, "method_not_allowed");
     app.browser().get("/admin").await.expect_page(401);
 }
 

@@ -32,13 +32,7 @@ async fn pages_and_api_count_into_one_counter() {
     ann.join("ann@example.com").await;
     at_once((0..60).map(|n| {
         let ann = ann.clone();
-        async move {
-            if n % 2 == 0 {
-                ann.open_admin().await
-            } else {
-                ann.visit().await
-            }
-        }
+        async move { if n % 2 == 0 { ann.open_admin().await } else { ann.visit().await } }
     }))
     .await;
     assert_eq!(ann.visit().await, 61);
@@ -154,7 +148,8 @@ async fn a_log_in_that_races_a_disable_or_a_password_change_loses() {
             let state = AccountState::Disabled;
             app.store().set_account_state(account.id, state).await.unwrap();
         } else {
-            let new = PasswordHash::new("$argon2id$v=19$m=8,t=1,p=1$YWFhYWFhYWE$YWFhYWFhYWE".into());
+            let new =
+                PasswordHash::new("$argon2id$v=19$m=8,t=1,p=1$YWFhYWFhYWE$YWFhYWFhYWE".into());
             let changed = app.store().change_password(account.id, None, new, None).await.unwrap();
             assert_eq!(changed, PasswordChange::Changed { ended: 0 });
         }
@@ -175,7 +170,8 @@ async fn a_hundred_parallel_logouts_of_a_hundred_sessions_take_no_time() {
     }))
     .await;
     let started = Instant::now();
-    let answers = at_once(users.iter().cloned().map(|who| async move { who.log_out().await })).await;
+    let answers =
+        at_once(users.iter().cloned().map(|who| async move { who.log_out().await })).await;
     let took = started.elapsed();
     for answer in answers {
         answer.expect(204);
@@ -232,7 +228,8 @@ async fn after_the_answer_to_a_logout_no_visit_is_answered() {
             good += task.await.unwrap();
         }
         let snapshot = app.snapshot().await;
-        let account = snapshot.iter().find(|(a, ..)| a.email.as_str() == format!("ann{round}@example.com"));
+        let account =
+            snapshot.iter().find(|(a, ..)| a.email.as_str() == format!("ann{round}@example.com"));
         let (_, visits, sessions) = account.unwrap();
         assert!(sessions.is_empty());
         assert_eq!(*visits, good, "answered visits, each once");
@@ -289,11 +286,9 @@ async fn one_of_two_racing_password_changes_wins() {
         let draft = who.api(Method::PUT, "/account/password").json(&body);
         async move { draft.send().await.status }
     };
-    let answers = at_once([
-        change(&one, "the first new password"),
-        change(&two, "the second new password"),
-    ])
-    .await;
+    let answers =
+        at_once([change(&one, "the first new password"), change(&two, "the second new password")])
+            .await;
     assert_eq!(answers.iter().filter(|status| **status == 204).count(), 1, "{answers:?}");
     let alive = [&one, &two].map(|who| {
         let who = who.clone();

@@ -15,13 +15,7 @@ impl Answer {
     /// Says where it came from when it is not the expected one.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
-        assert_eq!(
-            self.status,
-            status,
-            "{:?}\n{}",
-            self.headers,
-            self.text_lossy()
-        );
+        assert_eq!(self.status, status, "{:?}\n{}", self.headers, self.beginning());
         self
     }
 
@@ -67,22 +61,23 @@ impl Answer {
 
     /// The header, or nothing.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().expect("ASCII"))
+        self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
     }
 
     /// Every `Set-Cookie`.
     pub(crate) fn set_cookies(&self) -> Vec<String> {
         let values = self.headers.get_all("set-cookie").iter();
-        values
-            .map(|value| value.to_str().expect("ASCII").to_owned())
-            .collect()
+        values.map(|value| value.to_str().expect("ASCII").to_owned()).collect()
     }
 
     #[track_caller]
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("UTF-8")
+    }
+
+    /// As much of the body as a failure should show.
+    pub(crate) fn beginning(&self) -> String {
+        self.text_lossy().chars().take(2_000).collect()
     }
 
     pub(crate) fn text_lossy(&self) -> String {

@@ -18,10 +18,7 @@ use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use url::Url;
 
-use super::{
-    Control, User, in_time,
-    user::Kind,
-};
+use super::{Control, User, in_time, user::Kind};
 
 /// 2026-11-23T09:00:00Z
 const START: i64 = 1_795_424_400_000;
@@ -95,7 +92,7 @@ impl TestApp {
         let server = serve::start(&self.config, Arc::new(self.clock.clone()), wrap)
             .await
             .expect("the server starts");
-        *self.address.lock() = Url::parse(&server.url().to_string()).expect("a URL");
+        *self.address.lock() = Url::parse(&server.url()).expect("a URL");
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let shutdown = async {

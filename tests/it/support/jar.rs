@@ -68,10 +68,8 @@ impl Jar {
             .collect();
         // Longer paths first (section 5.8.3).
         sent.sort_by_key(|kept| std::cmp::Reverse(kept.path.len()));
-        let pairs: Vec<_> = sent
-            .iter()
-            .map(|kept| format!("{}={}", kept.name, kept.value))
-            .collect();
+        let pairs: Vec<_> =
+            sent.iter().map(|kept| format!("{}={}", kept.name, kept.value)).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
@@ -88,10 +86,7 @@ impl Jar {
 }
 
 fn parse(from: &Url, set_cookie: &str, now: Timestamp) -> Option<Kept> {
-    if set_cookie
-        .bytes()
-        .any(|byte| byte < 0x20 && byte != b'\t' || byte == 0x7f)
-    {
+    if set_cookie.bytes().any(|byte| byte < 0x20 && byte != b'\t' || byte == 0x7f) {
         return None;
     }
     let (pair, attributes) = set_cookie.split_once(';').unwrap_or((set_cookie, ""));
@@ -181,34 +176,21 @@ mod tests {
             let jar = jar("https://a.example/logout", &[LOGIN, ignored]);
             assert!(jar.get("__Host-s", NOW).is_some(), "{ignored}");
         }
-        let jar = jar(
-            "https://a.example/logout",
-            &[LOGIN, "__Host-s=; Path=/; Secure; Max-Age=0"],
-        );
+        let jar = jar("https://a.example/logout", &[LOGIN, "__Host-s=; Path=/; Secure; Max-Age=0"]);
         assert!(jar.get("__Host-s", NOW).is_none());
     }
 
     #[test]
     fn secure_cookies_are_kept_from_plain_http() {
-        assert!(
-            jar("http://a.example/", &["s=a; Secure; Path=/"])
-                .get("s", NOW)
-                .is_none()
-        );
+        assert!(jar("http://a.example/", &["s=a; Secure; Path=/"]).get("s", NOW).is_none());
         let jar = jar("https://a.example/", &["s=a; Secure; Path=/"]);
         assert_eq!(jar.header(&url("http://a.example/"), NOW), None);
-        assert_eq!(
-            jar.header(&url("https://a.example/"), NOW),
-            Some("s=a".into())
-        );
+        assert_eq!(jar.header(&url("https://a.example/"), NOW), Some("s=a".into()));
     }
 
     #[test]
     fn paths_and_ages_are_kept() {
-        let jar = jar(
-            "http://a.example/x/login",
-            &["s=a", "t=b; Path=/; Max-Age=10"],
-        );
+        let jar = jar("http://a.example/x/login", &["s=a", "t=b; Path=/; Max-Age=10"]);
         let header = |to: &str, at: i64| jar.header(&url(to), Timestamp::from_second(at).unwrap());
         assert_eq!(header("http://a.example/x/y", 9), Some("s=a; t=b".into()));
         assert_eq!(header("http://a.example/xy", 9), Some("t=b".into()));

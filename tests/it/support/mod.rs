@@ -39,10 +39,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a future that would hang for ever if the thing under test did.
 pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what} took longer than {PATIENCE:?}"),
-    }
+    let outcome = tokio::time::timeout(PATIENCE, future).await;
+    outcome.unwrap_or_else(|_| panic!("{what} took longer than {PATIENCE:?}"))
 }
 
 /// Starts all of them at once, on threads of their own, and gives what came of each in order.

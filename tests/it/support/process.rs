@@ -44,11 +44,7 @@ impl Process {
         ]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
-        environment.extend(
-            variables
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into())),
-        );
+        environment.extend(variables.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         let mut process = Self {
             directory: tempfile::tempdir().expect("a directory"),
             environment,
@@ -90,7 +86,7 @@ impl Process {
         let (first_line, said) = mpsc::channel();
         self.readers.push(thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
-                output.lock().push_str(&format!("{line}\n"));
+                output.lock().extend([line.as_str(), "\n"]);
                 // Only the first is waited for.
                 let _ = first_line.send(line);
             }
@@ -114,9 +110,7 @@ impl Process {
     /// SIGTERM; gives the exit status.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("a running process");
-        let sent = Command::new("kill")
-            .args(["-TERM", &child.id().to_string()])
-            .status();
+        let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
         assert!(sent.expect("kill").success());
         let status = child.wait().expect("its end");
         self.join_readers();
@@ -166,13 +160,7 @@ impl Process {
 
     fn user(&self, kind: Kind) -> User {
         let public = Url::parse("http://localhost:3000").unwrap();
-        User::new(
-            self.http.clone(),
-            Arc::clone(&self.address),
-            public,
-            kind,
-            Arc::new(SystemClock),
-        )
+        User::new(self.http.clone(), Arc::clone(&self.address), public, kind, Arc::new(SystemClock))
     }
 }
 

@@ -12,10 +12,7 @@ use super::{Answer, in_time};
 /// Sends the bytes, which must ask for `Connection: close`, and reads the answer. `None` when the
 /// connection was closed without one.
 pub(crate) async fn send(to: &Url, bytes: &[u8]) -> Option<Answer> {
-    let address = (
-        to.host_str().expect("a host").to_owned(),
-        to.port().expect("a port"),
-    );
+    let address = (to.host_str().expect("a host").to_owned(), to.port().expect("a port"));
     in_time("a raw request", async {
         let mut stream = TcpStream::connect(address).await.expect("a connection");
         // A server may answer and close before it has read everything.
@@ -41,18 +38,8 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         );
     }
     let body = &bytes[end + 4..];
-    let is_chunked = headers
-        .get("transfer-encoding")
-        .is_some_and(|coding| coding == "chunked");
-    Some(Answer {
-        status,
-        headers,
-        body: if is_chunked {
-            unchunk(body)
-        } else {
-            body.to_vec()
-        },
-    })
+    let is_chunked = headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
+    Some(Answer { status, headers, body: if is_chunked { unchunk(body) } else { body.to_vec() } })
 }
 
 fn unchunk(mut chunks: &[u8]) -> Vec<u8> {

@@ -78,7 +78,8 @@ pub(crate) fn operations() -> Vec<Route> {
 
 /// The pages.
 pub(crate) fn pages() -> Vec<Route> {
-    const CREDENTIALS: [(&str, &str); 2] = [("email", "nobody@example.com"), ("password", PASSWORD)];
+    const CREDENTIALS: [(&str, &str); 2] =
+        [("email", "nobody@example.com"), ("password", PASSWORD)];
     let page = |method: Method, path: &str, protected, body| Route {
         id: format!("{method} {path}"),
         method,
@@ -89,6 +90,7 @@ pub(crate) fn pages() -> Vec<Route> {
     vec![
         page(Method::GET, "/", false, Body::None),
         page(Method::POST, "/login", false, Body::Form(CREDENTIALS.into())),
+        page(Method::GET, "/login", false, Body::None),
         page(Method::GET, "/signup", false, Body::None),
         page(Method::POST, "/signup", false, Body::Form(CREDENTIALS.into())),
         page(Method::GET, "/admin", true, Body::None),
@@ -99,22 +101,15 @@ pub(crate) fn pages() -> Vec<Route> {
 
 /// What machines ask for, and the documents.
 pub(crate) fn others() -> Vec<Route> {
-    [
-        "/openapi.json",
-        "/openapi.yaml",
-        "/docs",
-        "/.well-known/jwks.json",
-        "/healthz",
-        "/readyz",
-    ]
-    .map(|path| Route {
-        method: Method::GET,
-        path: path.into(),
-        id: path.into(),
-        protected: false,
-        body: Body::None,
-    })
-    .into()
+    ["/openapi.json", "/openapi.yaml", "/docs", "/.well-known/jwks.json", "/healthz", "/readyz"]
+        .map(|path| Route {
+            method: Method::GET,
+            path: path.into(),
+            id: path.into(),
+            protected: false,
+            body: Body::None,
+        })
+        .into()
 }
 
 /// All of them.

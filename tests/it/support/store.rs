@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use countersign::{
-    model::{
-        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp,
-    },
+    model::{Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp},
     store::{
         Created, PasswordChange, Result, Store, StoreError, SweepCursor, Swept, Visit, Visited,
     },
@@ -96,18 +94,16 @@ impl Control {
 
     /// The store to run on.
     pub(crate) fn wrap(&self, inner: Arc<dyn Store>) -> Arc<dyn Store> {
-        Arc::new(HeldStore {
-            inner,
-            control: self.clone(),
-        })
+        Arc::new(HeldStore { inner, control: self.clone() })
     }
 
     async fn held(&self, op: Op, when: When) {
         let gate = {
             let held = self.0.held.lock();
-            let found = held.iter().rev().find(|(o, w, gate)| {
-                (*o, *w) == (op, when) && !gate.0.1.is_closed()
-            });
+            let found = held
+                .iter()
+                .rev()
+                .find(|(o, w, gate)| (*o, *w) == (op, when) && !gate.0.1.is_closed());
             found.map(|(_, _, gate)| gate.clone())
         };
         if let Some(gate) = gate {
@@ -203,10 +199,7 @@ impl Store for HeldStore {
     ) -> Result<Created> {
         self.control.held(Op::CreateSession, When::Before).await;
         self.control.write()?;
-        let created = self
-            .inner
-            .create_session(session, checked, max_per_account)
-            .await;
+        let created = self.inner.create_session(session, checked, max_per_account).await;
         self.control.held(Op::CreateSession, When::After).await;
         created
     }

@@ -83,8 +83,7 @@ impl User {
     /// The token in the cookie jar.
     pub(crate) fn cookie(&self) -> Option<String> {
         let jar = self.0.jar.lock();
-        jar.get(self.cookie_name(), self.0.clock.now())
-            .map(|cookie| cookie.value.clone())
+        jar.get(self.cookie_name(), self.0.clock.now()).map(|cookie| cookie.value.clone())
     }
 
     /// The token, wherever it is kept.
@@ -99,11 +98,7 @@ impl User {
         if self.0.kind == Kind::Program {
             *self.0.bearer.lock() = Some(token.to_owned());
         } else {
-            let secure = if self.0.public.scheme() == "https" {
-                "; Secure"
-            } else {
-                ""
-            };
+            let secure = if self.0.public.scheme() == "https" { "; Secure" } else { "" };
             let set_cookie = format!("{}={token}; Path=/{secure}", self.cookie_name());
             let now = self.0.clock.now();
             assert!(self.0.jar.lock().set(&self.0.public, &set_cookie, now));
@@ -125,7 +120,7 @@ impl User {
     pub(crate) fn request(&self, method: Method, path: &str) -> Draft {
         let mut draft = Draft {
             user: self.clone(),
-            url: self.0.address.lock().join(path).expect("a path"),
+            url: self.address_of(path),
             method,
             headers: Vec::new(),
             body: None,
@@ -142,12 +137,20 @@ impl User {
             Kind::Browser => draft = self.as_browser(draft),
         }
         if self.0.kind != Kind::Program {
-            let here = self.0.public.join(path).expect("a path");
+            let mut here = self.0.public.clone();
+            here.set_path(draft.url.path());
             if let Some(cookies) = self.0.jar.lock().header(&here, self.0.clock.now()) {
                 draft = draft.header("cookie", &cookies);
             }
         }
         draft
+    }
+
+    /// To the letter: joining would take `//a` for a host.
+    fn address_of(&self, path: &str) -> Url {
+        let address = self.0.address.lock().to_string();
+        let url = format!("{}{path}", address.trim_end_matches('/'));
+        Url::parse(&url).expect("a path")
     }
 
     fn as_browser(&self, draft: Draft) -> Draft {
@@ -171,11 +174,7 @@ impl User {
                 .header("sec-fetch-dest", "document")
                 .header("sec-fetch-user", "?1")
         };
-        if is_read {
-            draft
-        } else {
-            draft.header("origin", &origin)
-        }
+        if is_read { draft } else { draft.header("origin", &origin) }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -289,8 +288,7 @@ impl Draft {
     }
 
     pub(crate) fn without(mut self, name: &str) -> Self {
-        self.headers
-            .retain(|(had, _)| !had.eq_ignore_ascii_case(name));
+        self.headers.retain(|(had, _)| !had.eq_ignore_ascii_case(name));
         self
     }
 
@@ -311,9 +309,8 @@ impl Draft {
     }
 
     pub(crate) fn form(self, fields: &[(&str, &str)]) -> Self {
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(fields)
-            .finish();
+        let body =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.body("application/x-www-form-urlencoded", body.into_bytes())
     }
 
@@ -342,11 +339,7 @@ impl Draft {
             let status = response.status().as_u16();
             let headers = response.headers().clone();
             let body = response.bytes().await?.to_vec();
-            Ok::<_, reqwest::Error>(Answer {
-                status,
-                headers,
-                body,
-            })
+            Ok::<_, reqwest::Error>(Answer { status, headers, body })
         });
         let answer = answered.await?;
         if self.keeps_cookies && client.kind != Kind::Program {
