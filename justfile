@@ -22,6 +22,10 @@ openapi:
     cargo run --locked -- openapi --format json > openapi/countersign.json
     cargo run --locked -- openapi --format yaml > openapi/countersign.yaml
 
+# look at every page in a real browser, and take the pictures of the README (needs Chromium and npm)
+screenshots:
+    sh tests/browser/screenshots.sh
+
 # everything that runs before a change lands
 ci:
     .ci/run

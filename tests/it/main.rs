@@ -12,7 +12,7 @@
 //! | `tokens`, `clones` | forged, old and copied tokens |
 //! | `races`, `failures`, `crash` | many at once; a store that fails; `kill -9` under load |
 //! | `logs`, `metrics` | what operators see, and what nobody must |
-//! | `openapi`, `layers` | the committed document; the architecture |
+//! | `openapi`, `layers`, `documents` | the committed document; the architecture; what the README says |
 //! | `cli` | the real binary: its command line, its start and its end |
 //! | `store_contract` | what every store must do, run on each |
 //! | `store_durability` | what the embedded store does when disks fail and processes end |
@@ -30,6 +30,7 @@ mod clones;
 mod cookies;
 mod crash;
 mod csrf;
+mod documents;
 mod failures;
 mod headers;
 mod layers;
