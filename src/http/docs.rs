@@ -1,7 +1,10 @@
 //! The OpenAPI document and the Swagger UI over it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use poem::{Endpoint, EndpointExt, IntoResponse, Response, handler, http::HeaderValue};
+use poem::{
+    IntoResponse, Response, RouteMethod, endpoint::make_sync, get, handler, http::HeaderValue,
+    web::Html,
+};
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 use sha2::{Digest, Sha256};
 
@@ -20,16 +23,17 @@ pub(super) fn yaml() -> Response {
 }
 
 /// `/docs`. Its page has its scripts and styles inside, so its policy allows exactly those, by
-/// their hashes, and calls to this service; nothing else is relaxed.
+/// their hashes, and calls to this service; nothing else is relaxed. Of what poem-openapi would
+/// serve, this page alone, and to GET alone: nobody logs in here by OAuth.
 pub(super) fn swagger_ui<T: OpenApi + 'static, W: Webhook + 'static>(
     service: &OpenApiService<T, W>,
-) -> impl Endpoint<Output = Response> + 'static {
-    let policy = HeaderValue::try_from(policy(&service.swagger_ui_html()))
-        .expect("base64 and ASCII words make a header value");
-    service.swagger_ui().map(move |answer| {
-        let policy = policy.clone();
-        async move { answer.with_header("content-security-policy", policy).into_response() }
-    })
+) -> RouteMethod {
+    let html = service.swagger_ui_html();
+    let policy =
+        HeaderValue::try_from(policy(&html)).expect("base64 and ASCII words make a header value");
+    get(make_sync(move |_| {
+        Html(html.clone()).with_header("content-security-policy", policy.clone())
+    }))
 }
 
 fn policy(html: &str) -> String {

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 pub use api::{openapi_json, openapi_yaml};
 pub use credential::CookieRules;
-use poem::{Endpoint, EndpointExt, Response, Route, get, post};
+use poem::{Endpoint, EndpointExt, Response, Route, get};
 pub use problem::{Code, HttpError};
 use url::Url;
 
@@ -63,15 +63,19 @@ pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Res
     Route::new()
         // Pages
         .at("/", get(pages::home::show))
-        .at("/login", post(pages::log_in::submit))
+        .at("/login", get(pages::log_in::show).post(pages::log_in::submit))
         .at("/signup", get(pages::sign_up::show).post(pages::sign_up::submit))
         .at("/admin", get(pages::admin::show).head(pages::admin::head))
-        .at("/logout", get(pages::log_out::follow).post(pages::log_out::submit))
-        .at(pages::STYLE_PATH, get(pages::style))
+        .at(
+            "/logout",
+            get(pages::log_out::follow).head(pages::log_out::head).post(pages::log_out::submit),
+        )
+        .at(pages::style::PATH.as_str(), get(pages::style::show))
+        .at("/favicon.ico", get(pages::style::icon))
         // JSON API and its description
         .at("/openapi.json", get(docs::json))
         .at("/openapi.yaml", get(docs::yaml))
-        .nest("/docs", docs::swagger_ui(&api))
+        .at("/docs", docs::swagger_ui(&api))
         .nest(api::PREFIX, api)
         // For machines
         .at("/.well-known/jwks.json", get(well_known::jwks))

@@ -13,7 +13,12 @@ impl Sessions {
     /// [`super::Error::Store`] when the end could not be recorded: the session is still alive.
     pub async fn log_out(&self, credential: &Credential) -> Result<()> {
         let claims = self.verify(credential)?;
-        if !self.store.revoke_session(claims.sub, claims.sid, self.clock.now()).await? {
+        let now = self.clock.now();
+        let session = self.store.session(claims.sub, claims.sid, now).await?;
+        if session.is_some_and(|session| session.transport != credential.transport) {
+            return Err(refuse(Refusal::Transport));
+        }
+        if !self.store.revoke_session(claims.sub, claims.sid, now).await? {
             return Err(refuse(Refusal::Absent));
         }
         Event::LoggedOut { account: claims.sub, session: claims.sid }.record();

@@ -269,26 +269,31 @@ async fn nothing_is_answered_from_the_same_commit_before_it_is_synced() {
         let ann = join(&*rig.store, "ann").await;
         let first = log_in(&*rig.store, &ann, 0).await;
         let one = log_in(&*rig.store, &ann, 0).await;
+        let other = log_in(&*rig.store, &ann, 0).await;
         rig.disk.set(Mode::Holds);
         let earlier = rig.revoke(&first);
         rig.disk.reached().await;
         let ends = rig.revoke(&one);
         tokio::time::sleep(Duration::from_millis(20)).await;
         let again = rig.revoke(&one);
-        let late_visit = {
-            let (store, visit) = (Arc::clone(&rig.store), visit(&one, 0, 0, 1));
+        let visits = [&one, &other].map(|session| {
+            let (store, visit) = (Arc::clone(&rig.store), visit(session, 0, 0, 1));
             tokio::spawn(async move { store.visit(visit).await })
-        };
+        });
         tokio::time::sleep(Duration::from_millis(20)).await;
         rig.disk.pass_one().await;
         assert!(timeout(LIMIT, earlier).await.unwrap().unwrap().unwrap());
         tokio::time::sleep(Duration::from_millis(20)).await;
-        assert!(!ends.is_finished() && !again.is_finished() && !late_visit.is_finished());
+        assert!(!ends.is_finished() && !again.is_finished());
+        assert!(visits.iter().all(|visit| !visit.is_finished()));
         rig.disk.set(Mode::Fails);
         assert!(timeout(LIMIT, ends).await.unwrap().unwrap().is_err());
         assert!(timeout(LIMIT, again).await.unwrap().unwrap().is_err());
-        assert!(timeout(LIMIT, late_visit).await.unwrap().unwrap().is_err());
+        for visit in visits {
+            assert!(timeout(LIMIT, visit).await.unwrap().unwrap().is_err());
+        }
         assert!(alive(&*rig.store, &one, 1).await);
+        assert_eq!(rig.store.total_visits(ann.id).await.unwrap(), 0);
     }
 }
 

@@ -54,12 +54,13 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
     // Read to its end first: the second reading stops where the schema is broken, and what follows
     // decides whether it was JSON at all.
-    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|_| Code::MalformedJson)?;
+    let text = std::str::from_utf8(bytes).map_err(|_| Code::MalformedJson)?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|_| Code::MalformedJson)?;
     // serde takes an array for a struct, its elements for the fields in their order.
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
+    if !text.trim_ascii_start().starts_with('{') {
         return Err(Code::InvalidBody.into());
     }
-    serde_json::from_slice(bytes).map_err(|_| Code::InvalidBody.into())
+    serde_json::from_str(text).map_err(|_| Code::InvalidBody.into())
 }
 
 #[cfg(test)]

@@ -53,13 +53,9 @@ impl Writer {
 
     pub(super) fn heal(&mut self) -> Result<(), String> {
         self.database.probe()?;
-        let committed = &self.shared.committed;
-        let_go(committed.take_away());
+        let_go(self.shared.committed.take_away());
         let handle = self.database.reopen()?;
-        committed.bring_back(handle.clone());
-        self.database.record(&handle, &committed.shadow())?;
-        committed.show_database();
-        *self.shared.last_commit.lock() = Instant::now();
-        Ok(())
+        self.shared.committed.bring_back(handle);
+        self.record(self.shared.committed.shadow())
     }
 }

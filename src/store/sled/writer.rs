@@ -163,7 +163,7 @@ impl Writer {
     }
 
     /// Records what was answered already and `changes`, in one commit, and shows it to readers.
-    fn record(&mut self, changes: Changes) -> Result<(), String> {
+    pub(super) fn record(&mut self, changes: Changes) -> Result<(), String> {
         let started = Instant::now();
         let committed = &self.shared.committed;
         let handle = committed.database().ok_or("the database is not open")?;

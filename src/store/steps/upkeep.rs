@@ -72,3 +72,57 @@ pub(in crate::store) fn remove_dead(
 pub(in crate::store) fn touch(w: &mut dyn Write) {
     w.put(records::PING.to_vec(), Vec::new());
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{
+        model::{
+            Session, SessionId, Transport,
+            clock::{from_millis, later},
+            session::LastPresented,
+        },
+        store::{steps::save_session, view::Overlay},
+    };
+
+    #[test]
+    fn a_session_used_after_it_was_found_dead_is_kept() {
+        let start = from_millis(0);
+        let hour = jiff::SignedDuration::from_hours(1);
+        let account = AccountId::new(start);
+        let session = Session {
+            account,
+            id: SessionId::new(start),
+            created_at: start,
+            expires_at: later(start, hour * 12),
+            idle_expires_at: later(start, hour),
+            last_seen_at: start,
+            visits: 0,
+            last: LastPresented { number: 0, at: start },
+            remember: false,
+            transport: Transport::Cookie,
+            user_agent: String::new(),
+            copied_at: None,
+        };
+        let mut record = SessionRecord { session, epoch: 0 };
+        let empty = BTreeMap::new();
+        let mut store = Overlay::new(&empty);
+        save_session(&mut store, &record).unwrap();
+
+        let now = later(start, hour);
+        let found = find_dead(&store, None, 10, now).unwrap();
+        assert_eq!((found.dead.len(), found.next), (1, None));
+        // A visit that arrived just before `now` and was worked off after the search.
+        record.session.use_at(later(now, -hour / 60), hour);
+        save_session(&mut store, &record).unwrap();
+        assert_eq!(remove_dead(&mut store, &found.dead, now).unwrap(), 0);
+        assert!(store.get(&found.dead[0]).unwrap().is_some());
+
+        let now = later(now, hour);
+        assert_eq!(remove_dead(&mut store, &found.dead, now).unwrap(), 1);
+        assert_eq!(store.get(&found.dead[0]).unwrap(), None);
+        assert_eq!(remove_dead(&mut store, &found.dead, now).unwrap(), 0);
+    }
+}
