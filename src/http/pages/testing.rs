@@ -28,6 +28,7 @@ const URL: &str = "http://localhost:3000";
 
 pub(super) struct Service {
     pub(super) sessions: Sessions,
+    pub(super) clock: ManualClock,
 }
 
 impl Service {
@@ -48,14 +49,15 @@ impl Service {
         let cost = HashingCost { memory_kib: 64, passes: 1, parallel: 1, waiting: 8 };
         let now = from_millis(1_790_000_000_000);
         let keys = KeySet::generate(Algorithm::EdDsa, now);
+        let clock = ManualClock::new(now);
         let sessions = Sessions::new(
             Arc::new(MemoryStore::new()),
             Tokens::new(keys, URL.into(), URL.into()),
-            Arc::new(ManualClock::new(now)),
+            Arc::new(clock.clone()),
             Hasher::new(cost).unwrap(),
             policy,
         );
-        Self { sessions }
+        Self { sessions, clock }
     }
 
     /// The cookie of somebody who just signed up.
