@@ -3,7 +3,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `open` | from a data directory to [`Sessions`]: store, keys, passwords; shared with `operator` |
+//! | `open` | from a data directory to the service on it: store, keys, passwords; shared with `operator` |
 //! | `server` | addresses, routes, and the order of stopping |
 //! | `accept` | connections, and how long one may be silent |
 //! | `sweep` | the removal of dead sessions, beside everything else |
@@ -93,12 +93,14 @@ impl Serve {
 
 /// The first line names the bound address, for programs; the rest says where to click.
 fn announce(config: &Config, server: &Server) -> Result<(), Failure> {
-    output::say(&format!("listening on {}", server.url()))?;
+    let url = server.url();
     let home =
-        if config.listen.0.port() == 0 { server.url() } else { config.public_url.to_string() };
-    output::say(&format!("  home page  {home}/"))?;
-    output::say(&format!("  API        {home}/docs"))?;
-    output::say(&format!("  metrics    {}/metrics", server.admin_url()))
+        if config.listen.0.port() == 0 { url.clone() } else { config.public_url.to_string() };
+    let admin = server.admin_url();
+    // In one piece: who has read the first line finds the others there, too.
+    output::say(&format!(
+        "listening on {url}\n  home page  {home}/\n  API        {home}/docs\n  metrics    {admin}/metrics"
+    ))
 }
 
 fn log_format(config: &Config) -> Format {

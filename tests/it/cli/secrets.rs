@@ -106,6 +106,8 @@ async fn the_admin_interface_answers_its_operator_alone() {
     let typed = || post().header("content-type", "application/json");
     assert_eq!(status(typed().body("{}")).await, 422);
     assert_eq!(status(typed().body(vec![b' '; 64 * 1024 + 1])).await, 413);
+    let large = "x".repeat(40_000);
+    assert_eq!(status(operate(token).header("x-large", large)).await, 400);
     assert_eq!(status(client().get(format!("{url}/operate"))).await, 405);
     assert_eq!(status(client().get(format!("{url}/admin"))).await, 404);
 
