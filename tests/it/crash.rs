@@ -123,8 +123,8 @@ async fn what_was_answered_survives_kill_9() {
             clients.push(Told::new(&server).await);
         }
         let tasks: Vec<_> =
-            clients.iter().cloned().map(|client| tokio::spawn(client.go(dice.roll(40)))).collect();
-        tokio::time::sleep(Duration::from_millis(dice.roll(120))).await;
+            clients.iter().cloned().map(|client| tokio::spawn(client.go(dice.roll(16)))).collect();
+        tokio::time::sleep(Duration::from_millis(10 + dice.roll(150))).await;
         server.kill_hard();
         for task in tasks {
             crate::support::in_time("a client", task).await.unwrap();
