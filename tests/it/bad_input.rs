@@ -8,6 +8,8 @@ use crate::support::{Answer, PASSWORD, TestApp, raw, routes, routes::Body};
 /// Sent in every value; it must not come back.
 const MARKER: &str = "zq9Marker7x";
 
+const CHUNKED: &str = "transfer-encoding: chunked\r\n\r\n";
+
 const CODES: [(u16, &[&str]); 8] = [
     (
         400,
@@ -266,8 +268,6 @@ async fn too_much_is_413_whether_it_says_so_or_not() {
     let ann = app.program();
     ann.join("ann@example.com").await;
     let before = app.snapshot().await;
-    const CHUNKED: &str = "transfer-encoding: chunked\r\n\r\n";
-
     let mut answers = 0;
     let megabyte = format!("{{\"email\":\"{}\"}}", MARKER.repeat((1 << 20) / MARKER.len()));
     for route in routes::all() {

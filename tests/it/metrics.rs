@@ -7,9 +7,9 @@ use crate::support::{PASSWORD, Process, User};
 
 /// Where the admin interface listens.
 fn admin_address(server: &Process) -> Url {
-    let output = server.output();
-    let line = output.lines().find_map(|line| line.trim().strip_prefix("metrics"));
-    Url::parse(line.expect("it is announced").trim()).expect("a URL")
+    let file = std::fs::read(server.data_dir().join("admin.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    Url::parse(file["url"].as_str().unwrap()).unwrap().join("/metrics").unwrap()
 }
 
 async fn scrape(url: &Url) -> String {
