@@ -456,6 +456,36 @@ async fn a_visit_always_hands_out_the_next_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_ends_every_session_of_everybody_in_one_step() {
+    let app = TestApp::start().await;
+    let everybody = [app.browser(), app.program()];
+    everybody[0].join("ann@example.com").await;
+    everybody[1].join("bob@example.com").await;
+    app.store().revoke_all_sessions().await.unwrap();
+    for who in &everybody {
+        who.check().await.expect(401);
+        who.try_visit().await.expect(401);
+        who.log_out().await.expect(401);
+    }
+    everybody[0].log_in("ann@example.com").await;
+    assert_eq!(sids(&everybody[0]).await, [everybody[0].sid()], "the new one alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_over_is_in_no_list() {
+    let app = TestApp::start().await;
+    let (ann, phone) = (app.browser(), app.program());
+    ann.join("ann@example.com").await;
+    phone.log_in("ann@example.com").await;
+    app.pass(SignedDuration::from_mins(20));
+    ann.visit().await;
+    assert_eq!(sids(&ann).await.len(), 2);
+    app.pass(SignedDuration::from_mins(10));
+    assert_eq!(sids(&ann).await, [ann.sid()]);
+    end(&ann, &phone.sid()).await.expect_problem(404, "no_such_session");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_or_removed_account_is_out_at_once() {
     let app = TestApp::start().await;
     let (ann, phone) = (app.browser(), app.program());

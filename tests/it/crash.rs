@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::watch;
+
 use crate::support::{Process, User, at_once};
 
 const CLIENTS: usize = 8;
@@ -59,7 +61,8 @@ impl Told {
     }
 
     /// Visits until the connection breaks, and logs out after some visits.
-    async fn go(self, visits: u64) {
+    /// Tells of every answer as soon as it has it.
+    async fn go(self, visits: u64, answers: watch::Sender<u64>) {
         for _ in 0..visits {
             let visit = self.who.api(reqwest::Method::POST, "/session/visits");
             self.in_flight.fetch_add(1, Ordering::SeqCst);
@@ -67,6 +70,7 @@ impl Told {
                 Ok(answer) if answer.status == 200 => {
                     self.in_flight.fetch_sub(1, Ordering::SeqCst);
                     self.answered.fetch_add(1, Ordering::SeqCst);
+                    answers.send_modify(|n| *n += 1);
                 }
                 Ok(answer) => panic!("{} {}", answer.status, answer.beginning()),
                 Err(_) => return,
@@ -77,6 +81,7 @@ impl Told {
         if let Ok(answer) = logout.try_send().await {
             answer.expect(204);
             self.logged_out.store(true, Ordering::SeqCst);
+            answers.send_modify(|n| *n += 1);
         }
     }
 
@@ -122,9 +127,18 @@ async fn what_was_answered_survives_kill_9() {
         for _ in 0..CLIENTS {
             clients.push(Told::new(&server).await);
         }
-        let tasks: Vec<_> =
-            clients.iter().cloned().map(|client| tokio::spawn(client.go(dice.roll(40)))).collect();
-        tokio::time::sleep(Duration::from_millis(dice.roll(120))).await;
+        let (answers, mut told) = watch::channel(0);
+        let tasks: Vec<_> = clients
+            .iter()
+            .cloned()
+            .map(|client| tokio::spawn(client.go(dice.roll(16), answers.clone())))
+            .collect();
+        drop(answers);
+        // At the very moment of an answer: what it says must be on the disk already.
+        let enough = dice.roll(8 * CLIENTS as u64);
+        let patience = Duration::from_millis(500);
+        // Time passes or the clients are done before as many answers came: then it is now.
+        let _ = tokio::time::timeout(patience, told.wait_for(|n| *n >= enough)).await;
         server.kill_hard();
         for task in tasks {
             crate::support::in_time("a client", task).await.unwrap();

@@ -11,6 +11,7 @@
 //! | `bad_input` | whatever is sent: a 4xx that repeats nothing and changes nothing |
 //! | `tokens`, `clones` | forged, old and copied tokens |
 //! | `races`, `failures`, `crash` | many at once; a store that fails; `kill -9` under load |
+//! | `upkeep` | what is over leaves the store |
 //! | `logs`, `metrics` | what operators see, and what nobody must |
 //! | `openapi`, `layers`, `documents` | the committed document; the architecture; what the README says |
 //! | `cli` | the real binary: its command line, its start and its end |
@@ -45,4 +46,5 @@ mod store_world;
 mod support;
 mod tokens;
 mod tutorial;
+mod upkeep;
 mod vectors;

@@ -7,10 +7,9 @@ use crate::support::{PASSWORD, Process, User};
 
 /// Where the admin interface listens.
 fn admin_address(server: &Process) -> Url {
-    let file = std::fs::read(server.data_dir().join("admin.json")).expect("it is announced");
-    let announced: serde_json::Value = serde_json::from_slice(&file).unwrap();
-    let admin = Url::parse(announced["url"].as_str().expect("a text")).expect("a URL");
-    admin.join("/metrics").unwrap()
+    let file = std::fs::read(server.data_dir().join("admin.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    Url::parse(file["url"].as_str().unwrap()).unwrap().join("/metrics").unwrap()
 }
 
 async fn scrape(url: &Url) -> String {

@@ -214,7 +214,8 @@ async fn only_a_logout_takes_the_cookie_away() {
     ann.log_in("ann@example.com").await;
     let control: &Control = &app.control;
     control.outage(Outage::All);
-    for path in ["/admin", "/logout", "/api/v1/session"] {
+    // Home, too: who is signed in must not be told that they are not.
+    for path in ["/admin", "/logout", "/api/v1/session", "/"] {
         ann.get(path).await.expect(503).expect_no_cookie();
     }
     ann.post("/logout", &[]).await.expect_page(503).expect_no_cookie();

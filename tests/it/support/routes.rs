@@ -101,15 +101,23 @@ pub(crate) fn pages() -> Vec<Route> {
 
 /// What machines ask for, and the documents.
 pub(crate) fn others() -> Vec<Route> {
-    ["/openapi.json", "/openapi.yaml", "/docs", "/.well-known/jwks.json", "/healthz", "/readyz"]
-        .map(|path| Route {
-            method: Method::GET,
-            path: path.into(),
-            id: path.into(),
-            protected: false,
-            body: Body::None,
-        })
-        .into()
+    [
+        "/openapi.json",
+        "/openapi.yaml",
+        "/docs",
+        "/favicon.ico",
+        "/.well-known/jwks.json",
+        "/healthz",
+        "/readyz",
+    ]
+    .map(|path| Route {
+        method: Method::GET,
+        path: path.into(),
+        id: path.into(),
+        protected: false,
+        body: Body::None,
+    })
+    .into()
 }
 
 /// All of them.

@@ -1,6 +1,9 @@
 //! A store that can be held and can fail: what a test needs to stand in the middle of a race.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use async_trait::async_trait;
 use countersign::{
@@ -54,6 +57,7 @@ pub(crate) struct Control(Arc<State>);
 struct State {
     held: Mutex<Vec<(Op, When, Gate)>>,
     outage: Mutex<Outage>,
+    swept: AtomicU64,
 }
 
 /// Where steps wait.
@@ -90,6 +94,11 @@ impl Control {
     /// Lets it fail, or work again.
     pub(crate) fn outage(&self, outage: Outage) {
         *self.0.outage.lock() = outage;
+    }
+
+    /// How many dead sessions were swept away so far.
+    pub(crate) fn swept(&self) -> u64 {
+        self.0.swept.load(Ordering::SeqCst)
     }
 
     /// The store to run on.
@@ -286,7 +295,9 @@ impl Store for HeldStore {
         now: Timestamp,
     ) -> Result<Swept> {
         self.control.write()?;
-        self.inner.sweep(from, budget, now).await
+        let swept = self.inner.sweep(from, budget, now).await?;
+        self.control.0.swept.fetch_add(swept.removed, Ordering::SeqCst);
+        Ok(swept)
     }
 
     async fn ping(&self) -> Result<()> {
