@@ -19,10 +19,11 @@ use crate::model::{
 
 /// Ordered keys, read as they were recorded, and changed by one step at a time.
 pub(super) trait Backend: Send + Sync + 'static {
-    /// Runs a step that only reads. It sees one recorded moment, and nothing that is under way.
+    /// Runs a step that only reads, again if the backend could not be read. It sees one recorded
+    /// moment, and nothing that is under way.
     fn read<T: Send>(
         &self,
-        step: impl FnOnce(&dyn Read) -> Result<T> + Send,
+        step: impl Fn(&dyn Read) -> Result<T> + Send + Sync,
     ) -> impl Future<Output = Result<T>> + Send;
 
     /// Runs a step that changes, after all earlier ones, and answers when its changes and those

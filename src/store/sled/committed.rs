@@ -12,7 +12,7 @@
 use ::sled::{Db, IVec};
 use parking_lot::RwLock;
 
-use super::contained;
+use super::{closed, contained};
 use crate::store::{
     Result, StoreError,
     records::{Key, Value},
@@ -34,36 +34,20 @@ enum Handle {
     Closed,
 }
 
-/// Why nothing was read; the step is given back unused.
-pub(super) enum NotReadable<F> {
-    Away(F),
-    Closed,
-}
-
 impl Committed {
     pub(super) fn new(database: Db) -> Self {
         Self(RwLock::new(State { database: Handle::Open(database), shadow: Changes::new() }))
     }
 
     /// Runs a step on one committed moment: no commit becomes visible while it runs.
-    pub(super) fn read<T, F: FnOnce(&dyn Read) -> Result<T>>(
-        &self,
-        step: F,
-    ) -> Result<Result<T>, NotReadable<F>> {
+    pub(super) fn read<T>(&self, step: impl FnOnce(&dyn Read) -> Result<T>) -> Result<T> {
         let state = self.0.read();
-        match &state.database {
-            Handle::Open(database) => Ok(Self::run(database, &state.shadow, step)),
-            Handle::Away => Err(NotReadable::Away(step)),
-            Handle::Closed => Err(NotReadable::Closed),
-        }
-    }
-
-    fn run<T>(
-        database: &Db,
-        shadow: &Changes,
-        step: impl FnOnce(&dyn Read) -> Result<T>,
-    ) -> Result<T> {
-        let view = Layer { base: &Database(database), changes: shadow };
+        let database = match &state.database {
+            Handle::Open(database) => Database(database),
+            Handle::Away => return Err(StoreError::Unavailable("it is being reopened".to_owned())),
+            Handle::Closed => return Err(closed()),
+        };
+        let view = Layer { base: &database, changes: &state.shadow };
         contained(|| Ok(step(&view))).unwrap_or_else(|panic| Err(StoreError::Unavailable(panic)))
     }
 

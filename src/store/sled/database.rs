@@ -1,4 +1,9 @@
 //! The database on the disk: opened, written to so that it stays written, let go.
+//!
+//! Beside it lies the *reserve*, a file of nothing that is as large as what sled writes when it
+//! opens (a snapshot of its page table). When the disk is full, sled cannot even be read from
+//! reliably any more: it splits overfull nodes as readers pass. Giving up the reserve makes the
+//! room in which it can be reopened and set back, so that on a full disk sessions are still found.
 
 use std::{
     fs::{File, OpenOptions},
@@ -17,14 +22,11 @@ use crate::store::view::Changes;
 /// sled lets go of its lock a little after the last handle is dropped (sled issue 1289).
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What every probe writes; on top comes room for the snapshot that sled writes when it opens.
-const PROBE_BYTES: u64 = 1 << 20;
+/// The least that is held in reserve: four of sled's segments of 512 KiB.
+const RESERVE_BYTES: u64 = 2 << 20;
 
 /// How much smaller a snapshot is than the log it sums up, at the least.
 const LOG_PER_SNAPSHOT: u64 = 32;
-
-/// A name that no file of sled's has.
-const PROBE: &str = "probe";
 
 /// The files of the database, and what is known about them.
 pub(super) struct Database {
@@ -71,11 +73,14 @@ impl Database {
         written.and(synced)
     }
 
-    /// Whether the disk takes data again, as far as a plain file can tell: enough to reopen the
-    /// database. Asked first, because there is no way back to the old handle.
-    pub(super) fn probe(&self) -> Result<(), String> {
-        let snapshot = self.log.metadata().map_err(text)?.len() / LOG_PER_SNAPSHOT;
-        self.disk.probe(&self.dir.join(PROBE), PROBE_BYTES + snapshot).map_err(text)
+    /// Writes the reserve anew, and thereby finds out whether the disk takes data.
+    ///
+    /// # Errors
+    /// When it does not. If it is only full, there is now as much room as the reserve took.
+    pub(super) fn reserve(&self) -> io::Result<()> {
+        let snapshot = self.log.metadata()?.len() / LOG_PER_SNAPSHOT;
+        let path = self.dir.join("reserve");
+        self.disk.reserve(&path, RESERVE_BYTES + snapshot)
     }
 
     /// Opens the database again, after all handles to it were [let go](let_go).

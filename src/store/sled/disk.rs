@@ -4,7 +4,7 @@
 use std::{
     fmt,
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     path::Path,
 };
 
@@ -19,15 +19,21 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
         database.sync_all()
     }
 
-    /// Whether `bytes` can be written to and synced in a new file at `path`, which is removed.
+    /// Writes and syncs a file of `bytes` bytes at `path`, in place of the one that is there.
     ///
     /// # Errors
-    /// When they cannot.
-    fn probe(&self, path: &Path, bytes: u64) -> io::Result<()> {
-        let written = write_and_sync(path, bytes);
-        // Also after a failure: half a probe must not be what fills the disk.
-        let removed = std::fs::remove_file(path);
-        written.and(removed)
+    /// When the disk does not take it. Then no file is there.
+    fn reserve(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        // The old one goes first: its room may be all there is.
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        write_and_sync(path, bytes).inspect_err(|_| {
+            // Half a reserve must not be what fills the disk. If it cannot be removed either, the
+            // first error says enough.
+            drop(std::fs::remove_file(path));
+        })
     }
 }
 

@@ -45,7 +45,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use self::{
-    committed::{Committed, NotReadable},
+    committed::Committed,
     job::{Change, Job},
 };
 use super::{
@@ -197,17 +197,17 @@ impl SledStore {
 impl Backend for SledStore {
     async fn read<T: Send>(
         &self,
-        mut step: impl FnOnce(&dyn Read) -> Result<T> + Send,
+        step: impl Fn(&dyn Read) -> Result<T> + Send + Sync,
     ) -> Result<T> {
         let asked = Instant::now();
         loop {
-            match self.shared.committed.read(step) {
-                Ok(answer) => return answer,
-                Err(NotReadable::Closed) => return Err(closed()),
-                Err(NotReadable::Away(unused)) => step = unused,
-            }
-            if asked.elapsed() >= PATIENCE {
-                return Err(StoreError::Unavailable("it is being reopened".to_owned()));
+            // While the store heals, the database is away for a moment; and before that, sled
+            // cannot always read what it could not write (it splits full nodes as it passes).
+            let answer = self.shared.committed.read(&step);
+            let heals = self.shared.trouble.lock().is_some();
+            let missed = matches!(answer, Err(StoreError::Unavailable(_)));
+            if !missed || !heals || asked.elapsed() >= PATIENCE {
+                return answer;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

@@ -14,6 +14,7 @@ use super::{
     Shared, contained,
     database::{self, Database},
     job::Job,
+    recovery::Broken,
 };
 use crate::store::{
     Result, StoreError,
@@ -67,21 +68,20 @@ impl Writer {
     /// # Errors
     /// When it ends broken: what was answered "unavailable" may then be in the files.
     pub(super) fn run(mut self) -> Result<()> {
-        metrics::gauge!("countersign_store_healthy").set(1.0);
-        let mut broken = None;
-        while let Ok(group) = self.next_group(broken.or(self.due)) {
-            let Some(next_try) = broken else {
+        let mut broken = self.take_reserve();
+        while let Ok(group) = self.next_group(broken.as_ref().map(Broken::next_try).or(self.due)) {
+            let Some(trouble) = &mut broken else {
                 let worked = self.work(group);
                 broken = worked.err().map(|reason| self.break_down(&reason));
                 continue;
             };
             // These came before the trouble was known to whoever sent them.
             drop(group);
-            if next_try <= Instant::now() {
-                broken = self.try_to_heal();
+            if trouble.next_try() <= Instant::now() && self.try_to_heal(trouble) {
+                broken = None;
             }
         }
-        self.end(broken.is_some())
+        self.end(broken)
     }
 
     /// Waits for work, at most until `wake`, and takes all that is there.
@@ -105,10 +105,9 @@ impl Writer {
     /// Runs a group, records what it changed, answers it.
     fn work(&mut self, group: Vec<Box<dyn Job>>) -> Result<(), String> {
         let committed = &self.shared.committed;
-        let outcome = match committed.read(|base| self.run_steps(base, group)) {
-            Ok(outcome) => outcome.map_err(|error| error.to_string())?,
-            Err(_) => return Err("the database is not open".to_owned()),
-        };
+        let outcome = committed
+            .read(|base| self.run_steps(base, group))
+            .map_err(|error| error.to_string())?;
         if !outcome.first.is_empty() {
             committed.show(&outcome.first);
             self.unrecorded.extend(outcome.first);
@@ -178,9 +177,9 @@ impl Writer {
     }
 
     /// Records what was answered already and closes the database.
-    fn end(mut self, broken: bool) -> Result<()> {
-        let recorded = if broken {
-            contained(|| self.heal())
+    fn end(mut self, broken: Option<Broken>) -> Result<()> {
+        let recorded = if let Some(mut broken) = broken {
+            contained(|| self.set_back(&mut broken))
         } else if self.unrecorded.is_empty() {
             Ok(())
         } else {

@@ -1,0 +1,84 @@
+//! What every store must do: the contract of [`Store`] in executable form, run on each backend.
+//!
+//! To run it on another one, add a constructor to `World` and its name to `contract!`. What cannot
+//! be shown this way (that what was answered survives a crash) is each backend's own to show:
+//! `store_durability` does it for the embedded store.
+
+mod accounts;
+mod ends;
+mod sessions;
+mod upkeep;
+mod visits;
+
+/// Runs every test of the contract on every backend.
+macro_rules! contract {
+    ($($backend:ident)*; $tests:tt) => { $(contract!(@on $backend $tests);)* };
+    (@on $backend:ident { $($file:ident { $($test:ident)* })* }) => {
+        mod $backend {
+            use crate::store_world::World;
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let world = World::$backend();
+                    let test = super::$file::$test(&world);
+                    // sled has been seen to hang: a test that does fails, and says which.
+                    let limit = std::time::Duration::from_secs(60);
+                    tokio::time::timeout(limit, test).await.expect("no operation hangs");
+                }
+            )*)*
+        }
+    };
+}
+
+contract! { memory sled; {
+    accounts {
+        an_account_is_found_by_both_its_names
+        an_email_belongs_to_one_account
+        of_fifty_accounts_with_one_email_one_is_made
+        an_account_id_that_is_taken_replaces_nobody
+        accounts_are_paged_in_the_order_of_their_emails
+        disabling_ends_sessions_and_enabling_revives_none
+        what_does_not_exist_is_not_changed
+        a_removed_account_leaves_nothing_and_frees_its_email
+        a_password_change_ends_all_other_sessions
+        of_two_password_changes_with_one_password_one_loses
+        an_operator_changes_any_password
+        a_rehash_ends_nothing_and_loses_against_a_change
+    }
+    sessions {
+        a_session_comes_back_as_it_was_made
+        a_login_needs_the_password_that_is_in_force
+        a_login_needs_an_active_account
+        a_copy_is_reported_once_in_the_next_session
+        the_oldest_sessions_end_when_there_are_too_many
+        the_limit_holds_under_parallel_logins
+        expired_sessions_take_no_place_of_living_ones
+        a_session_is_absent_once_over
+        a_session_is_found_only_under_its_own_account
+        sessions_are_listed_oldest_first_and_only_living
+    }
+    visits {
+        a_visit_counts_and_moves_the_idle_end
+        a_visit_never_moves_the_idle_end_back_or_past_the_absolute
+        a_visit_takes_a_higher_number_for_true
+        parallel_visits_count_once_each
+        a_visit_to_what_is_not_alive_writes_nothing_back
+        a_visit_by_the_other_transport_is_absent
+        a_copied_token_ends_the_session
+        a_copied_token_is_refused
+        a_copied_token_is_ignored
+        a_renewal_moves_the_idle_end_and_counts_nothing
+    }
+    ends {
+        one_of_many_revokes_is_told_so
+        a_copied_session_is_ended_and_noted
+        all_sessions_but_one_end
+        every_session_ends_at_once_and_new_ones_live
+        visits_of_ended_sessions_stay_in_the_total
+    }
+    upkeep {
+        a_sweep_removes_exactly_the_dead
+        a_sweep_keeps_its_budget_and_reaches_the_end
+        a_closed_store_refuses
+    }
+} }
