@@ -11,6 +11,15 @@ run *flags:
 test *filter:
     cargo test --locked {{ filter }}
 
+# the tests that need a small disk to fill: in a mount namespace of their own, on 16 MiB of memory
+test-full-disk:
+    cargo test --locked --no-run
+    mkdir -p target/small-disk
+    unshare --user --map-root-user --mount sh -euc ' \
+        mount -t tmpfs -o size=16m none target/small-disk; \
+        COUNTERSIGN_SMALL_DISK="$PWD/target/small-disk" \
+            cargo test --locked --test it full_disk -- --ignored'
+
 # format, lints, documentation: what must hold beside the tests
 check:
     cargo fmt --check
