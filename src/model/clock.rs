@@ -22,10 +22,7 @@ pub trait Clock: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where time is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place where time is read")]
     fn now(&self) -> Timestamp {
         from_millis(Timestamp::now().as_millisecond())
     }

@@ -77,9 +77,7 @@ fn is_mail_domain(ascii: &str) -> bool {
                 && label.len() <= 63
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         })
 }
 
@@ -165,14 +163,8 @@ mod tests {
         let longest = format!("{}@{domain}", "a".repeat(64));
         assert_eq!(longest.len(), MAX_EMAIL_BYTES);
         assert!(Email::parse(&longest).is_ok());
-        assert_eq!(
-            Email::parse(&format!("{longest}x")),
-            Err(InvalidEmail::TooLong)
-        );
-        assert_eq!(
-            Email::parse(&"a".repeat(1 << 20)),
-            Err(InvalidEmail::TooLong)
-        );
+        assert_eq!(Email::parse(&format!("{longest}x")), Err(InvalidEmail::TooLong));
+        assert_eq!(Email::parse(&"a".repeat(1 << 20)), Err(InvalidEmail::TooLong));
     }
 
     proptest! {

@@ -44,6 +44,13 @@ impl Session {
         now >= self.expires_at || now >= self.idle_expires_at
     }
 
+    /// Notes a use at `now`: the idle end moves on, never back and never past the absolute end.
+    pub fn use_at(&mut self, now: Timestamp, idle: SignedDuration) {
+        let idle_end = later(now, idle).min(self.expires_at);
+        self.idle_expires_at = self.idle_expires_at.max(idle_end);
+        self.last_seen_at = now;
+    }
+
     /// Whether the presented token shows that its cookie has two holders.
     ///
     /// A browser holds one token at a time, so the tokens it shows make a chain: each one's `prev`
@@ -115,21 +122,13 @@ impl Lifetimes {
     /// The idle time of a session.
     #[must_use]
     pub fn idle(&self, remember: bool) -> SignedDuration {
-        if remember {
-            self.remember_idle
-        } else {
-            self.idle
-        }
+        if remember { self.remember_idle } else { self.idle }
     }
 
     /// The absolute lifetime of a session.
     #[must_use]
     pub fn absolute(&self, remember: bool) -> SignedDuration {
-        if remember {
-            self.remember_absolute
-        } else {
-            self.absolute
-        }
+        if remember { self.remember_absolute } else { self.absolute }
     }
 
     /// The longest any token can be good for: how long a retired key must verify.
@@ -202,10 +201,7 @@ mod tests {
             idle_expires_at: at(500),
             last_seen_at: at(0),
             visits: 9,
-            last: LastPresented {
-                number: last_number,
-                at: at(last_at),
-            },
+            last: LastPresented { number: last_number, at: at(last_at) },
             remember: false,
             transport,
             user_agent: String::new(),
@@ -234,30 +230,29 @@ mod tests {
     }
 
     #[test]
+    fn a_use_moves_the_idle_end_on_never_back_and_never_past_the_absolute_end() {
+        let mut session = session(0, 0, Transport::Cookie);
+        session.use_at(at(100), SignedDuration::from_secs(600));
+        assert_eq!((session.idle_expires_at, session.last_seen_at), (at(700), at(100)));
+        session.use_at(at(200), SignedDuration::from_secs(10));
+        assert_eq!(session.idle_expires_at, at(700));
+        session.use_at(at(300), SignedDuration::from_secs(9_000));
+        assert_eq!(session.idle_expires_at, at(1_000));
+    }
+
+    #[test]
     fn the_chain_and_its_last_link_are_no_copies() {
         let session = session(5, 200, Transport::Cookie);
-        assert!(
-            !session.is_copied(&token(&session, 6, 5, 100), GRACE),
-            "the next link"
-        );
-        assert!(
-            !session.is_copied(&token(&session, 5, 4, 100), GRACE),
-            "the same link again"
-        );
+        assert!(!session.is_copied(&token(&session, 6, 5, 100), GRACE), "the next link");
+        assert!(!session.is_copied(&token(&session, 5, 4, 100), GRACE), "the same link again");
     }
 
     #[test]
     fn a_fork_is_a_copy_only_when_it_outlived_the_grace() {
         let session = session(5, 200, Transport::Cookie);
         assert!(session.is_copied(&token(&session, 3, 2, 139), GRACE));
-        assert!(
-            !session.is_copied(&token(&session, 3, 2, 140), GRACE),
-            "exactly the grace"
-        );
-        assert!(
-            session.is_copied(&token(&session, 8, 7, 100), GRACE),
-            "a fork from above"
-        );
+        assert!(!session.is_copied(&token(&session, 3, 2, 140), GRACE), "exactly the grace");
+        assert!(session.is_copied(&token(&session, 8, 7, 100), GRACE), "a fork from above");
     }
 
     #[test]
@@ -268,10 +263,7 @@ mod tests {
 
     #[test]
     fn a_user_agent_is_kept_short_and_printable() {
-        assert_eq!(
-            kept_user_agent("Mozilla/5.0\r\n\u{1b}[31m"),
-            "Mozilla/5.0[31m"
-        );
+        assert_eq!(kept_user_agent("Mozilla/5.0\r\n\u{1b}[31m"), "Mozilla/5.0[31m");
         let long = "é".repeat(MAX_USER_AGENT_BYTES);
         assert_eq!(kept_user_agent(&long).len(), MAX_USER_AGENT_BYTES);
     }

@@ -21,9 +21,7 @@ pub struct Credential {
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credential")
-            .field("transport", &self.transport)
-            .finish_non_exhaustive()
+        f.debug_struct("Credential").field("transport", &self.transport).finish_non_exhaustive()
     }
 }
 
@@ -76,16 +74,8 @@ impl Sessions {
             && session.is_copied(&claims.presented(), replay.grace)
         {
             let revoked = replay.policy == ReplayPolicy::Revoke
-                && self
-                    .store
-                    .revoke_copied_session(session.account, session.id, now)
-                    .await?;
-            Event::CopyFound {
-                account: session.account,
-                session: session.id,
-                revoked,
-            }
-            .record();
+                && self.store.revoke_copied_session(session.account, session.id, now).await?;
+            Event::CopyFound { account: session.account, session: session.id, revoked }.record();
             return Err(refuse(Refusal::Copied));
         }
         Ok(SignedIn { session, claims })
@@ -101,23 +91,14 @@ impl Sessions {
         let now = self.clock.now();
         let lifetimes = self.policy.lifetimes;
         let idle = lifetimes.idle(who.session.remember);
-        if !is_due(
-            &who.claims,
-            idle,
-            lifetimes.token_end(&who.session, now),
-            now,
-        ) {
+        if !is_due(&who.claims, idle, lifetimes.token_end(&who.session, now), now) {
             return Ok(None);
         }
         let Session { account, id, .. } = who.session;
         let Some(mut session) = self.store.renew_session(account, id, now, idle).await? else {
             return Ok(None);
         };
-        Event::Renewed {
-            account,
-            session: id,
-        }
-        .record();
+        Event::Renewed { account, session: id }.record();
         let counted = session.visits;
         // The chain is kept: the new token says the number of the one it replaces.
         session.visits = who.claims.visits;
@@ -132,19 +113,176 @@ impl Sessions {
     /// # Errors
     /// [`Error::Store`].
     pub async fn is_alive(&self, session: &Session) -> Result<bool> {
-        let found = self
-            .store
-            .session(session.account, session.id, self.clock.now())
-            .await?;
+        let found = self.store.session(session.account, session.id, self.clock.now()).await?;
         Ok(found.is_some())
     }
 }
 
 fn is_due(claims: &Claims, idle: SignedDuration, new_end: Timestamp, now: Timestamp) -> bool {
-    claims.expires_at().duration_since(now) < idle / 2 && new_end > claims.expires_at()
+    // In whole seconds, as a token's end is cut: near the absolute end there is no later one.
+    claims.expires_at().duration_since(now) < idle / 2 && new_end.as_second() > claims.exp
 }
 
 pub(super) fn refuse(refusal: Refusal) -> Error {
     Event::TokenRefused { refusal }.record();
     Error::NotSignedIn(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::Replay,
+        session::{
+            LogIn, Policy,
+            testing::{Fixture, PASSWORD, address, password, policy, shown},
+        },
+    };
+
+    fn refusal<T>(result: Result<T>) -> Option<Refusal> {
+        match result.err()? {
+            Error::NotSignedIn(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_good_the_way_its_session_travels() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        let bearer = Credential { transport: Transport::Bearer, ..shown(&issued) };
+        let refused = refusal(fixture.sessions.authenticate(&bearer).await);
+        assert_eq!(refused, Some(Refusal::Transport));
+        assert_eq!(refusal(fixture.sessions.visit(&bearer).await), Some(Refusal::Absent));
+        let who = fixture.sessions.authenticate(&shown(&issued)).await.unwrap();
+        assert_eq!(who.session.visits, 0, "the wrong way counted nothing");
+    }
+
+    #[tokio::test]
+    async fn a_wiped_store_revives_nobody() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        fixture.store.remove_account(issued.session.account).await.unwrap();
+        let refused = refusal(fixture.sessions.authenticate(&shown(&issued)).await);
+        assert_eq!(refused, Some(Refusal::Absent));
+    }
+
+    #[tokio::test]
+    async fn a_check_renews_only_when_more_than_half_of_the_idle_time_is_gone() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        let renewed = async || {
+            let who = fixture.sessions.authenticate(&shown(&issued)).await.unwrap();
+            fixture.sessions.renew_if_due(&who).await.unwrap()
+        };
+        fixture.later(15);
+        assert!(renewed().await.is_none(), "exactly half");
+        fixture.later(1);
+        let newer = renewed().await.expect("more than half");
+        fixture.later(20);
+        assert!(fixture.sessions.authenticate(&shown(&newer)).await.is_ok());
+        let old = fixture.sessions.authenticate(&shown(&issued)).await;
+        assert!(matches!(refusal(old), Some(Refusal::Token(_))), "past its own end");
+    }
+
+    #[tokio::test]
+    async fn a_renewal_keeps_the_place_in_the_chain() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        let first = fixture.sessions.visit(&shown(&issued)).await.unwrap();
+        let second = fixture.sessions.visit(&shown(&first)).await.unwrap();
+        fixture.later(20);
+        let who = fixture.sessions.authenticate(&shown(&second)).await.unwrap();
+        let renewed = fixture.sessions.renew_if_due(&who).await.unwrap().unwrap();
+        assert_eq!(renewed.session.visits, 2);
+        let claims = fixture.sessions.verify(&shown(&renewed)).unwrap();
+        assert_eq!((claims.visits, claims.prev), (2, 1));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_renewed_beyond_the_absolute_end() {
+        let fixture = Fixture::new();
+        let mut latest = fixture.signed_up("ann@example.com").await;
+        let end = latest.session.expires_at;
+        for _ in 0..(12 * 60 / 20) {
+            fixture.later(20);
+            let Ok(who) = fixture.sessions.authenticate(&shown(&latest)).await else { break };
+            if let Some(renewed) = fixture.sessions.renew_if_due(&who).await.unwrap() {
+                assert!(renewed.token_expires_at <= end);
+                latest = renewed;
+            }
+        }
+        assert_eq!(latest.token_expires_at, end, "the last one ends with the session");
+        assert!(fixture.sessions.authenticate(&shown(&latest)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_would_not_last_longer_is_not_signed_again() {
+        let mut lifetimes = policy().lifetimes;
+        lifetimes.absolute = SignedDuration::from_mins(31);
+        let fixture = Fixture::with(Policy { lifetimes, ..policy() });
+        fixture.clock.advance(SignedDuration::from_millis(7));
+        let issued = fixture.signed_up("ann@example.com").await;
+        fixture.later(16);
+        let who = fixture.sessions.authenticate(&shown(&issued)).await.unwrap();
+        let last = fixture.sessions.renew_if_due(&who).await.unwrap().unwrap();
+        fixture.later(5);
+        let who = fixture.sessions.authenticate(&shown(&last)).await.unwrap();
+        assert!(fixture.sessions.renew_if_due(&who).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn two_holders_who_take_turns_end_the_session_and_the_person_is_told() {
+        let fixture = Fixture::new();
+        let login = fixture.signed_up("ann@example.com").await;
+        let stolen = login.clone();
+        let owner = fixture.sessions.visit(&shown(&login)).await.unwrap();
+        fixture.later(2);
+        let owner = fixture.sessions.visit(&shown(&owner)).await.unwrap();
+        let copied = refusal(fixture.sessions.authenticate(&shown(&stolen)).await);
+        assert_eq!(copied, Some(Refusal::Copied));
+        let ended = refusal(fixture.sessions.visit(&shown(&owner)).await);
+        assert_eq!(ended, Some(Refusal::Absent), "neither can be told from the other");
+        let told = fixture.logged_in("ann@example.com").await;
+        assert!(told.session.copied_at.is_some());
+        let again = fixture.logged_in("ann@example.com").await;
+        assert_eq!(again.session.copied_at, None, "once");
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_refused_alone_or_let_be_as_the_policy_says() {
+        for (policy_word, copy_passes) in
+            [(ReplayPolicy::Refuse, false), (ReplayPolicy::Ignore, true)]
+        {
+            let replay = Replay { policy: policy_word, ..policy().replay };
+            let fixture = Fixture::with(Policy { replay, ..policy() });
+            let login = fixture.signed_up("ann@example.com").await;
+            let owner = fixture.sessions.visit(&shown(&login)).await.unwrap();
+            fixture.later(2);
+            let owner = fixture.sessions.visit(&shown(&owner)).await.unwrap();
+            for _ in 0..2 {
+                let copy = fixture.sessions.authenticate(&shown(&login)).await;
+                assert_eq!(copy.is_ok(), copy_passes);
+            }
+            assert_eq!(fixture.sessions.visit(&shown(&login)).await.is_ok(), copy_passes);
+            assert!(fixture.sessions.authenticate(&shown(&owner)).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn programs_may_share_a_bearer_token() {
+        let fixture = Fixture::new();
+        fixture.signed_up("ann@example.com").await;
+        let how = LogIn { transport: Transport::Bearer, ..LogIn::default() };
+        let ann = address("ann@example.com");
+        let login = fixture.sessions.log_in(&ann, password(PASSWORD), how).await.unwrap();
+        let first = Credential { token: login.token, transport: Transport::Bearer };
+        let mut latest = first.clone();
+        for _ in 0..3 {
+            fixture.later(2);
+            let issued = fixture.sessions.visit(&latest).await.unwrap();
+            latest = Credential { token: issued.token, transport: Transport::Bearer };
+        }
+        assert!(fixture.sessions.visit(&first).await.is_ok());
+    }
 }

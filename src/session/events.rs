@@ -13,53 +13,19 @@ use crate::model::{AccountId, SessionId};
 
 /// Something that happened to an account or a session.
 pub(crate) enum Event {
-    SignedUp {
-        account: AccountId,
-    },
-    LoggedIn {
-        account: AccountId,
-        session: SessionId,
-    },
-    LogInRefused {
-        account: Option<AccountId>,
-        reason: &'static str,
-    },
-    TokenRefused {
-        refusal: Refusal,
-    },
+    SignedUp { account: AccountId },
+    LoggedIn { account: AccountId, session: SessionId },
+    LogInRefused { account: Option<AccountId>, reason: &'static str },
+    TokenRefused { refusal: Refusal },
     Visited,
-    Renewed {
-        account: AccountId,
-        session: SessionId,
-    },
-    LoggedOut {
-        account: AccountId,
-        session: SessionId,
-    },
-    Revoked {
-        account: AccountId,
-        ended: u64,
-        reason: &'static str,
-    },
+    Renewed { account: AccountId, session: SessionId },
+    LoggedOut { account: AccountId, session: SessionId },
+    Revoked { account: AccountId, ended: u64, reason: &'static str },
     AllRevoked,
-    CopyFound {
-        account: AccountId,
-        session: SessionId,
-        revoked: bool,
-    },
-    PasswordChanged {
-        account: AccountId,
-        by: &'static str,
-        ended: u64,
-    },
-    PasswordChangeRefused {
-        account: AccountId,
-    },
-    AccountState {
-        account: AccountId,
-        state: &'static str,
-        ended: u64,
-    },
+    CopyFound { account: AccountId, session: SessionId, revoked: bool },
+    PasswordChanged { account: AccountId, by: &'static str, ended: u64 },
+    PasswordChangeRefused { account: AccountId },
+    AccountState { account: AccountId, state: &'static str, ended: u64 },
 }
 
 impl Event {
@@ -83,11 +49,7 @@ impl Event {
                 counter!("countersign_refusals_total", "reason" => refusal.code()).increment(1);
                 // A visitor who is not logged in is no news; a token that is no good may be.
                 if refusal != Refusal::Missing {
-                    warn!(
-                        event = "token_refused",
-                        reason = refusal.code(),
-                        "token refused"
-                    );
+                    warn!(event = "token_refused", reason = refusal.code(), "token refused");
                 }
             }
             Self::Visited => counter!("countersign_visits_total").increment(1),
@@ -99,22 +61,14 @@ impl Event {
                 count_ended(1, "log_out");
                 info!(event = "log_out", %account, %session, "logged out");
             }
-            Self::Revoked {
-                account,
-                ended,
-                reason,
-            } => {
+            Self::Revoked { account, ended, reason } => {
                 count_ended(ended, reason);
                 info!(event = "revoked", %account, ended, reason, "sessions ended");
             }
             Self::AllRevoked => {
                 warn!(event = "all_revoked", "every session ended");
             }
-            Self::CopyFound {
-                account,
-                session,
-                revoked,
-            } => {
+            Self::CopyFound { account, session, revoked } => {
                 count_ended(u64::from(revoked), "copied");
                 counter!("countersign_copies_total").increment(1);
                 warn!(
@@ -129,11 +83,7 @@ impl Event {
             Self::PasswordChangeRefused { account } => {
                 warn!(event = "password_change_refused", %account, "wrong current password");
             }
-            Self::AccountState {
-                account,
-                state,
-                ended,
-            } => {
+            Self::AccountState { account, state, ended } => {
                 count_ended(ended, state);
                 info!(event = "account_state", %account, state, ended, "account changed");
             }

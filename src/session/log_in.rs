@@ -95,12 +95,7 @@ impl Sessions {
             Created::Added { session, ended } => {
                 if !ended.is_empty() {
                     let ended = ended.len() as u64;
-                    Event::Revoked {
-                        account: account.id,
-                        ended,
-                        reason: "limit",
-                    }
-                    .record();
+                    Event::Revoked { account: account.id, ended, reason: "limit" }.record();
                 }
                 session
             }
@@ -109,11 +104,7 @@ impl Sessions {
         if let Some(old) = &how.replaces {
             self.end_replaced(old).await?;
         }
-        Event::LoggedIn {
-            account: account.id,
-            session: session.id,
-        }
-        .record();
+        Event::LoggedIn { account: account.id, session: session.id }.record();
         self.issue(session, account.email.clone(), 0, now)
     }
 
@@ -122,17 +113,8 @@ impl Sessions {
         let Ok(claims) = self.verify(old) else {
             return Ok(());
         };
-        if self
-            .store
-            .revoke_session(claims.sub, claims.sid, self.clock.now())
-            .await?
-        {
-            Event::Revoked {
-                account: claims.sub,
-                ended: 1,
-                reason: "replaced",
-            }
-            .record();
+        if self.store.revoke_session(claims.sub, claims.sid, self.clock.now()).await? {
+            Event::Revoked { account: claims.sub, ended: 1, reason: "replaced" }.record();
         }
         Ok(())
     }
@@ -157,20 +139,116 @@ impl Sessions {
             expires_at: token_expires_at,
             authenticated_at: session.created_at,
         })?;
-        Ok(Issued {
-            session,
-            email,
-            token,
-            token_expires_at,
-        })
+        Ok(Issued { session, email, token, token_expires_at })
     }
 }
 
 fn refused(account: Option<&Account>, reason: &'static str) -> Error {
-    Event::LogInRefused {
-        account: account.map(|account| account.id),
-        reason,
-    }
-    .record();
+    Event::LogInRefused { account: account.map(|account| account.id), reason }.record();
     Error::WrongCredentials
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::session::{
+        Policy, Refusal,
+        operate::Command,
+        password::HashingCost,
+        testing::{Fixture, PASSWORD, address, cost, password, policy, shown},
+    };
+
+    #[tokio::test]
+    async fn unknown_wrong_and_disabled_are_not_told_apart() {
+        let fixture = Fixture::new();
+        fixture.signed_up("ann@example.com").await;
+        fixture.signed_up("bob@example.com").await;
+        let bob = address("bob@example.com");
+        fixture.sessions.operate(Command::DisableAccount { email: bob }).await.unwrap();
+        for (email, typed) in [
+            ("nobody@example.com", PASSWORD),
+            ("ann@example.com", "another password"),
+            ("bob@example.com", PASSWORD),
+        ] {
+            let how = LogIn::default();
+            let refused = fixture.sessions.log_in(&address(email), password(typed), how).await;
+            assert!(matches!(refused, Err(Error::WrongCredentials)), "{email}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_login_gives_a_token_of_its_own_session_with_no_visits() {
+        let fixture = Fixture::new();
+        let first = fixture.signed_up("ann@example.com").await;
+        let second = fixture.logged_in("ann@example.com").await;
+        assert_ne!(first.session.id, second.session.id);
+        assert_ne!(first.token, second.token);
+        let who = fixture.sessions.authenticate(&shown(&second)).await.unwrap();
+        assert_eq!((who.session.visits, who.email().as_str()), (0, "ann@example.com"));
+        assert!(fixture.sessions.authenticate(&shown(&first)).await.is_ok(), "both are alive");
+    }
+
+    #[tokio::test]
+    async fn the_session_that_came_with_a_login_ends() {
+        let fixture = Fixture::new();
+        let old = fixture.signed_up("ann@example.com").await;
+        fixture.signed_up("bob@example.com").await;
+        let how = LogIn { replaces: Some(shown(&old)), ..LogIn::default() };
+        let bob = address("bob@example.com");
+        fixture.sessions.log_in(&bob, password(PASSWORD), how).await.unwrap();
+        let ended = fixture.sessions.authenticate(&shown(&old)).await;
+        assert!(matches!(ended, Err(Error::NotSignedIn(Refusal::Absent))));
+    }
+
+    #[tokio::test]
+    async fn a_made_up_token_that_comes_with_a_login_is_nothing() {
+        let fixture = Fixture::new();
+        fixture.signed_up("ann@example.com").await;
+        let made_up = Credential { token: "a.b.c".into(), transport: Transport::Cookie };
+        let how = LogIn { replaces: Some(made_up), ..LogIn::default() };
+        let ann = address("ann@example.com");
+        assert!(fixture.sessions.log_in(&ann, password(PASSWORD), how).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn one_session_too_many_ends_the_oldest() {
+        let fixture = Fixture::with(Policy { max_sessions_per_account: 2, ..policy() });
+        let oldest = fixture.signed_up("ann@example.com").await;
+        fixture.later(1);
+        let middle = fixture.logged_in("ann@example.com").await;
+        fixture.later(1);
+        let newest = fixture.logged_in("ann@example.com").await;
+        assert!(fixture.sessions.authenticate(&shown(&oldest)).await.is_err());
+        assert!(fixture.sessions.authenticate(&shown(&middle)).await.is_ok());
+        assert!(fixture.sessions.authenticate(&shown(&newest)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn remembered_sessions_last_longer() {
+        let fixture = Fixture::new();
+        let plain = fixture.signed_up("ann@example.com").await;
+        let how = LogIn { remember: true, ..LogIn::default() };
+        let ann = address("ann@example.com");
+        let kept = fixture.sessions.log_in(&ann, password(PASSWORD), how).await.unwrap();
+        fixture.clock.advance(SignedDuration::from_hours(24));
+        assert!(fixture.sessions.authenticate(&shown(&plain)).await.is_err());
+        assert!(fixture.sessions.authenticate(&shown(&kept)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn raised_parameters_renew_the_hash_at_the_next_login() {
+        let fixture = Fixture::new();
+        let before = fixture.signed_up("ann@example.com").await;
+        let raised = HashingCost { passes: 2, ..cost() };
+        let sessions = fixture.restarted(policy(), raised);
+        let ann = address("ann@example.com");
+        sessions.log_in(&ann, password(PASSWORD), LogIn::default()).await.unwrap();
+        let account = fixture.store.account_by_email(&ann).await.unwrap().unwrap();
+        assert!(account.password.as_str().contains(",t=2,"));
+        assert!(sessions.log_in(&ann, password(PASSWORD), LogIn::default()).await.is_ok());
+        let alive = fixture.sessions.is_alive(&before.session).await.unwrap();
+        assert!(alive, "a new hash of the same password ends nothing");
+    }
 }

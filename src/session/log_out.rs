@@ -13,18 +13,39 @@ impl Sessions {
     /// [`super::Error::Store`] when the end could not be recorded: the session is still alive.
     pub async fn log_out(&self, credential: &Credential) -> Result<()> {
         let claims = self.verify(credential)?;
-        if !self
-            .store
-            .revoke_session(claims.sub, claims.sid, self.clock.now())
-            .await?
-        {
+        let now = self.clock.now();
+        let session = self.store.session(claims.sub, claims.sid, now).await?;
+        if session.is_some_and(|session| session.transport != credential.transport) {
+            return Err(refuse(Refusal::Transport));
+        }
+        if !self.store.revoke_session(claims.sub, claims.sid, now).await? {
             return Err(refuse(Refusal::Absent));
         }
-        Event::LoggedOut {
-            account: claims.sub,
-            session: claims.sid,
-        }
-        .record();
+        Event::LoggedOut { account: claims.sub, session: claims.sid }.record();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::{
+        Error, Refusal,
+        testing::{Fixture, shown},
+    };
+
+    #[tokio::test]
+    async fn a_logout_ends_every_token_of_its_session_and_no_other() {
+        let fixture = Fixture::new();
+        let first = fixture.signed_up("ann@example.com").await;
+        let newer = fixture.sessions.visit(&shown(&first)).await.unwrap();
+        let other = fixture.logged_in("ann@example.com").await;
+        fixture.sessions.log_out(&shown(&newer)).await.unwrap();
+        for token in [&first, &newer] {
+            let refused = fixture.sessions.authenticate(&shown(token)).await;
+            assert!(matches!(refused, Err(Error::NotSignedIn(Refusal::Absent))));
+        }
+        assert!(fixture.sessions.authenticate(&shown(&other)).await.is_ok());
+        let again = fixture.sessions.log_out(&shown(&first)).await;
+        assert!(matches!(again, Err(Error::NotSignedIn(Refusal::Absent))));
     }
 }

@@ -18,10 +18,7 @@ impl Sessions {
     /// # Errors
     /// [`Error::Store`].
     pub async fn own_sessions(&self, who: &SignedIn) -> Result<Vec<Session>> {
-        Ok(self
-            .store
-            .sessions(who.session.account, self.clock.now())
-            .await?)
+        Ok(self.store.sessions(who.session.account, self.clock.now()).await?)
     }
 
     /// Ends one of the account's sessions, which may be the current one.
@@ -31,19 +28,10 @@ impl Sessions {
     /// account's; [`Error::Store`].
     pub async fn end_session(&self, who: &SignedIn, id: SessionId) -> Result<()> {
         let account = who.session.account;
-        if !self
-            .store
-            .revoke_session(account, id, self.clock.now())
-            .await?
-        {
+        if !self.store.revoke_session(account, id, self.clock.now()).await? {
             return Err(Error::NoSuchSession);
         }
-        Event::Revoked {
-            account,
-            ended: 1,
-            reason: "owner",
-        }
-        .record();
+        Event::Revoked { account, ended: 1, reason: "owner" }.record();
         Ok(())
     }
 
@@ -54,16 +42,8 @@ impl Sessions {
     pub async fn end_other_sessions(&self, who: &SignedIn) -> Result<u64> {
         let account = who.session.account;
         let kept = Some(who.session.id);
-        let ended = self
-            .store
-            .revoke_sessions(account, kept, self.clock.now())
-            .await?;
-        Event::Revoked {
-            account,
-            ended,
-            reason: "owner",
-        }
-        .record();
+        let ended = self.store.revoke_sessions(account, kept, self.clock.now()).await?;
+        Event::Revoked { account, ended, reason: "owner" }.record();
         Ok(ended)
     }
 
@@ -80,5 +60,65 @@ impl Sessions {
     pub(super) async fn own_account(&self, who: &SignedIn) -> Result<Account> {
         let account = self.store.account(who.session.account).await?;
         account.ok_or(Error::NotSignedIn(Refusal::Absent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::testing::{Fixture, PASSWORD, password, shown};
+
+    #[tokio::test]
+    async fn one_sees_and_ends_ones_own_sessions_alone() {
+        let fixture = Fixture::new();
+        let ann = fixture.signed_up("ann@example.com").await;
+        fixture.later(1);
+        let second = fixture.logged_in("ann@example.com").await;
+        let bob = fixture.signed_up("bob@example.com").await;
+        let who = fixture.sessions.authenticate(&shown(&ann)).await.unwrap();
+
+        let ids = async || -> Vec<SessionId> {
+            let sessions = fixture.sessions.own_sessions(&who).await.unwrap();
+            sessions.iter().map(|session| session.id).collect()
+        };
+        assert_eq!(ids().await, [ann.session.id, second.session.id]);
+        let foreign = fixture.sessions.end_session(&who, bob.session.id).await;
+        assert!(matches!(foreign, Err(Error::NoSuchSession)));
+        assert!(fixture.sessions.authenticate(&shown(&bob)).await.is_ok());
+
+        fixture.sessions.end_session(&who, second.session.id).await.unwrap();
+        assert_eq!(ids().await, [ann.session.id]);
+    }
+
+    #[tokio::test]
+    async fn visits_of_ended_sessions_stay_in_the_sum() {
+        let fixture = Fixture::new();
+        let first = fixture.signed_up("ann@example.com").await;
+        fixture.sessions.visit(&shown(&first)).await.unwrap();
+        let second = fixture.logged_in("ann@example.com").await;
+        let second = fixture.sessions.visit(&shown(&second)).await.unwrap();
+        let who = fixture.sessions.authenticate(&shown(&second)).await.unwrap();
+        assert_eq!(fixture.sessions.end_other_sessions(&who).await.unwrap(), 1);
+        assert_eq!(fixture.sessions.own_summary(&who).await.unwrap().visits, 2);
+    }
+
+    #[tokio::test]
+    async fn a_new_password_needs_the_old_one_and_ends_the_other_sessions() {
+        let fixture = Fixture::new();
+        let here = fixture.signed_up("ann@example.com").await;
+        let there = fixture.logged_in("ann@example.com").await;
+        let who = fixture.sessions.authenticate(&shown(&here)).await.unwrap();
+        let new = "another long password";
+        let change = async |current: &str, new: &str| {
+            fixture.sessions.change_password(&who, password(current), password(new)).await
+        };
+        assert!(matches!(change("wrong", new).await, Err(Error::WrongPassword)));
+        assert!(matches!(change(PASSWORD, "short").await, Err(Error::PasswordRefused(_))));
+        assert!(fixture.sessions.authenticate(&shown(&there)).await.is_ok(), "nothing changed");
+
+        assert_eq!(change(PASSWORD, new).await.unwrap(), 1);
+        assert!(fixture.sessions.authenticate(&shown(&here)).await.is_ok());
+        assert!(fixture.sessions.authenticate(&shown(&there)).await.is_err());
+        assert!(matches!(change(PASSWORD, new).await, Err(Error::WrongPassword)));
     }
 }

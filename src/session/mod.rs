@@ -22,6 +22,8 @@ mod manage;
 pub mod operate;
 pub mod password;
 mod sign_up;
+#[cfg(test)]
+mod testing;
 mod visit;
 
 use std::sync::Arc;

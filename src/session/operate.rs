@@ -148,47 +148,30 @@ impl Sessions {
         match command {
             Command::AddAccount { email, password } => {
                 let account = self.add_account(email, password).await?;
-                Ok(Reply::Added {
-                    account: account.into(),
-                })
+                Ok(Reply::Added { account: account.into() })
             }
             Command::ListAccounts { after } => {
-                let accounts = self
-                    .store
-                    .accounts(after.as_ref(), ACCOUNTS_PER_PAGE)
-                    .await?;
-                Ok(Reply::Accounts {
-                    accounts: accounts.into_iter().map(Into::into).collect(),
-                })
+                let accounts = self.store.accounts(after.as_ref(), ACCOUNTS_PER_PAGE).await?;
+                Ok(Reply::Accounts { accounts: accounts.into_iter().map(Into::into).collect() })
             }
             Command::SetPassword { email, password } => {
                 self.policy.passwords.check(&password)?;
                 let account = self.account_of(&email).await?;
                 let hash = self.hasher.hash(password).await?;
-                match self
-                    .store
-                    .change_password(account.id, None, hash, None)
-                    .await?
-                {
+                match self.store.change_password(account.id, None, hash, None).await? {
                     PasswordChange::Changed { ended } => {
-                        Event::PasswordChanged {
-                            account: account.id,
-                            by: "operator",
-                            ended,
-                        }
-                        .record();
+                        Event::PasswordChanged { account: account.id, by: "operator", ended }
+                            .record();
                         Ok(Reply::Ended { ended })
                     }
                     PasswordChange::AccountChanged => Err(Error::NoSuchAccount),
                 }
             }
             Command::DisableAccount { email } => {
-                self.set_state(&email, AccountState::Disabled, "disabled")
-                    .await
+                self.set_state(&email, AccountState::Disabled, "disabled").await
             }
             Command::EnableAccount { email } => {
-                self.set_state(&email, AccountState::Active, "enabled")
-                    .await
+                self.set_state(&email, AccountState::Active, "enabled").await
             }
             Command::RemoveAccount { email } => {
                 let account = self.account_of(&email).await?;
@@ -198,39 +181,20 @@ impl Sessions {
             Command::ListSessions { email } => {
                 let account = self.account_of(&email).await?;
                 let sessions = self.store.sessions(account.id, self.clock.now()).await?;
-                Ok(Reply::Sessions {
-                    sessions: sessions.into_iter().map(Into::into).collect(),
-                })
+                Ok(Reply::Sessions { sessions: sessions.into_iter().map(Into::into).collect() })
             }
             Command::RevokeSession { email, session } => {
                 let account = self.account_of(&email).await?;
-                if !self
-                    .store
-                    .revoke_session(account.id, session, self.clock.now())
-                    .await?
-                {
+                if !self.store.revoke_session(account.id, session, self.clock.now()).await? {
                     return Err(Error::NoSuchSession);
                 }
-                Event::Revoked {
-                    account: account.id,
-                    ended: 1,
-                    reason: "operator",
-                }
-                .record();
+                Event::Revoked { account: account.id, ended: 1, reason: "operator" }.record();
                 Ok(Reply::Ended { ended: 1 })
             }
             Command::RevokeSessions { email } => {
                 let account = self.account_of(&email).await?;
-                let ended = self
-                    .store
-                    .revoke_sessions(account.id, None, self.clock.now())
-                    .await?;
-                Event::Revoked {
-                    account: account.id,
-                    ended,
-                    reason: "operator",
-                }
-                .record();
+                let ended = self.store.revoke_sessions(account.id, None, self.clock.now()).await?;
+                Event::Revoked { account: account.id, ended, reason: "operator" }.record();
                 Ok(Reply::Ended { ended })
             }
             Command::RevokeAll => {
@@ -242,10 +206,7 @@ impl Sessions {
     }
 
     async fn account_of(&self, email: &Email) -> Result<Account> {
-        self.store
-            .account_by_email(email)
-            .await?
-            .ok_or(Error::NoSuchAccount)
+        self.store.account_by_email(email).await?.ok_or(Error::NoSuchAccount)
     }
 
     async fn set_state(
@@ -261,31 +222,15 @@ impl Sessions {
 
     fn changed(account: &Account, state: &'static str, ended: Option<u64>) -> Result<Reply> {
         let ended = ended.ok_or(Error::NoSuchAccount)?;
-        Event::AccountState {
-            account: account.id,
-            state,
-            ended,
-        }
-        .record();
+        Event::AccountState { account: account.id, state, ended }.record();
         Ok(Reply::Ended { ended })
     }
 }
 
 impl From<Account> for AccountLine {
     fn from(account: Account) -> Self {
-        let Account {
-            id,
-            email,
-            state,
-            created_at,
-            ..
-        } = account;
-        Self {
-            id,
-            email,
-            state,
-            created_at,
-        }
+        let Account { id, email, state, created_at, .. } = account;
+        Self { id, email, state, created_at }
     }
 }
 
@@ -316,5 +261,69 @@ mod typed {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Password, D::Error> {
         String::deserialize(from).map(Password::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::testing::{Fixture, PASSWORD, address, password, shown};
+
+    #[tokio::test]
+    async fn disabling_ends_all_sessions_and_enabling_revives_none() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        let email = address("ann@example.com");
+        let disable = Command::DisableAccount { email: email.clone() };
+        assert_eq!(fixture.sessions.operate(disable).await.unwrap(), Reply::Ended { ended: 1 });
+        assert!(fixture.sessions.authenticate(&shown(&issued)).await.is_err());
+        let enable = Command::EnableAccount { email };
+        assert_eq!(fixture.sessions.operate(enable).await.unwrap(), Reply::Ended { ended: 0 });
+        assert!(fixture.sessions.authenticate(&shown(&issued)).await.is_err());
+        fixture.logged_in("ann@example.com").await;
+    }
+
+    #[tokio::test]
+    async fn all_sessions_of_all_accounts_end_at_once() {
+        let fixture = Fixture::new();
+        let ann = fixture.signed_up("ann@example.com").await;
+        let bob = fixture.signed_up("bob@example.com").await;
+        assert_eq!(fixture.sessions.operate(Command::RevokeAll).await.unwrap(), Reply::AllEnded);
+        for ended in [&ann, &bob] {
+            assert!(fixture.sessions.authenticate(&shown(ended)).await.is_err());
+        }
+        let new = fixture.logged_in("ann@example.com").await;
+        assert!(fixture.sessions.authenticate(&shown(&new)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn commands_about_nobody_say_so() {
+        let fixture = Fixture::new();
+        let email = address("nobody@example.com");
+        let session = SessionId::new(Timestamp::UNIX_EPOCH);
+        for command in [
+            Command::DisableAccount { email: email.clone() },
+            Command::RemoveAccount { email: email.clone() },
+            Command::ListSessions { email: email.clone() },
+            Command::RevokeSession { email: email.clone(), session },
+            Command::SetPassword { email: email.clone(), password: password(PASSWORD) },
+        ] {
+            let refused = fixture.sessions.operate(command).await;
+            assert!(matches!(refused, Err(Error::NoSuchAccount)));
+        }
+    }
+
+    #[test]
+    fn a_command_travels_whole_and_refuses_what_it_does_not_know() {
+        let command =
+            Command::AddAccount { email: address("ann@example.com"), password: password(PASSWORD) };
+        assert!(!format!("{command:?}").contains(PASSWORD), "not in a log");
+        let text = serde_json::to_string(&command).unwrap();
+        let Ok(Command::AddAccount { password, .. }) = serde_json::from_str(&text) else {
+            panic!("{text}");
+        };
+        assert_eq!(password.expose(), PASSWORD);
+        let unknown = r#"{"command":"list_accounts","after":null,"extra":1}"#;
+        assert!(serde_json::from_str::<Command>(unknown).is_err());
     }
 }

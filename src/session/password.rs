@@ -56,12 +56,8 @@ impl PasswordRules {
     /// [`Refused`] when it is too short or too long.
     pub fn check(&self, password: &Password) -> Result<(), Refused> {
         match password.chars() {
-            n if n < self.min_chars => Err(Refused::TooShort {
-                min: self.min_chars,
-            }),
-            n if n > self.max_chars => Err(Refused::TooLong {
-                max: self.max_chars,
-            }),
+            n if n < self.min_chars => Err(Refused::TooShort { min: self.min_chars }),
+            n if n > self.max_chars => Err(Refused::TooLong { max: self.max_chars }),
             _ => Ok(()),
         }
     }
@@ -131,19 +127,12 @@ impl Hasher {
         let argon2 = self.argon2.clone();
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.dummy.clone());
-        let verdict = self
-            .run(move || verify_now(&argon2, &password, &hash))
-            .await??;
-        Ok(Verdict {
-            matches: verdict.matches && known,
-            outdated: verdict.outdated,
-        })
+        let verdict = self.run(move || verify_now(&argon2, &password, &hash)).await??;
+        Ok(Verdict { matches: verdict.matches && known, outdated: verdict.outdated })
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| Error::Busy)?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy)?;
         let turn = Arc::clone(&self.turns)
             .acquire_owned()
             .await
@@ -171,10 +160,7 @@ fn verify_now(argon2: &Argon2<'_>, password: &Password, hash: &PasswordHash) -> 
     let phc = phc::PasswordHash::new(hash.as_str()).map_err(hashing)?;
     let params = Params::try_from(&phc).map_err(hashing)?;
     if params.m_cost() > MAX_MEMORY_KIB {
-        return Err(Error::Hashing(format!(
-            "a stored hash asks for {} KiB",
-            params.m_cost()
-        )));
+        return Err(Error::Hashing(format!("a stored hash asks for {} KiB", params.m_cost())));
     }
     let matches = argon2.verify_password(password.as_bytes(), &phc).is_ok();
     let in_force = argon2.params();
@@ -202,31 +188,16 @@ impl Sessions {
     ) -> Result<u64> {
         self.policy.passwords.check(&new)?;
         let account = self.own_account(who).await?;
-        let verdict = self
-            .hasher
-            .verify(current, Some(account.password.clone()))
-            .await?;
+        let verdict = self.hasher.verify(current, Some(account.password.clone())).await?;
         if !verdict.matches {
-            Event::PasswordChangeRefused {
-                account: account.id,
-            }
-            .record();
+            Event::PasswordChangeRefused { account: account.id }.record();
             return Err(Error::WrongPassword);
         }
         let hash = self.hasher.hash(new).await?;
         let kept = Some(who.session.id);
-        match self
-            .store
-            .change_password(account.id, Some(&account.password), hash, kept)
-            .await?
-        {
+        match self.store.change_password(account.id, Some(&account.password), hash, kept).await? {
             PasswordChange::Changed { ended } => {
-                Event::PasswordChanged {
-                    account: account.id,
-                    by: "owner",
-                    ended,
-                }
-                .record();
+                Event::PasswordChanged { account: account.id, by: "owner", ended }.record();
                 Ok(ended)
             }
             PasswordChange::AccountChanged => Err(Error::NotSignedIn(super::Refusal::Absent)),
@@ -238,11 +209,7 @@ impl Sessions {
     pub(super) async fn rehash(&self, account: &Account, password: Password) {
         let outcome = async {
             let new = self.hasher.hash(password).await?;
-            Ok::<_, Error>(
-                self.store
-                    .rehash_password(account.id, &account.password, new)
-                    .await?,
-            )
+            Ok::<_, Error>(self.store.rehash_password(account.id, &account.password, new).await?)
         };
         if let Err(error) = outcome.await {
             tracing::warn!(account = %account.id, %error, "the password hash was not renewed");
@@ -255,12 +222,7 @@ mod tests {
     use super::*;
 
     fn cheap(parallel: usize, waiting: usize) -> HashingCost {
-        HashingCost {
-            memory_kib: 64,
-            passes: 1,
-            parallel,
-            waiting,
-        }
+        HashingCost { memory_kib: 64, passes: 1, parallel, waiting }
     }
 
     fn password(text: &str) -> Password {
@@ -269,21 +231,12 @@ mod tests {
 
     #[test]
     fn only_the_length_counts() {
-        let rules = PasswordRules {
-            min_chars: 15,
-            max_chars: 128,
-        };
+        let rules = PasswordRules { min_chars: 15, max_chars: 128 };
         for good in ["aaaaaaaaaaaaaaa", "correct horse battery", &"ü".repeat(128)] {
             assert_eq!(rules.check(&password(good)), Ok(()), "{good}");
         }
-        assert_eq!(
-            rules.check(&password("14 characters!")),
-            Err(Refused::TooShort { min: 15 })
-        );
-        assert_eq!(
-            rules.check(&password(&"x".repeat(129))),
-            Err(Refused::TooLong { max: 128 })
-        );
+        assert_eq!(rules.check(&password("14 characters!")), Err(Refused::TooShort { min: 15 }));
+        assert_eq!(rules.check(&password(&"x".repeat(129))), Err(Refused::TooLong { max: 128 }));
     }
 
     #[tokio::test]
@@ -293,11 +246,7 @@ mod tests {
         let hash = hasher.hash(password(typed)).await.unwrap();
         assert!(hash.as_str().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
         let matches = async |text: &str| {
-            hasher
-                .verify(password(text), Some(hash.clone()))
-                .await
-                .unwrap()
-                .matches
+            hasher.verify(password(text), Some(hash.clone())).await.unwrap().matches
         };
         assert!(matches(typed).await);
         assert!(!matches(typed.trim_end()).await);
@@ -308,46 +257,18 @@ mod tests {
     #[tokio::test]
     async fn nobody_matches_an_account_that_does_not_exist() {
         let hasher = Hasher::new(cheap(1, 8)).unwrap();
-        assert!(
-            !hasher
-                .verify(password("anything"), None)
-                .await
-                .unwrap()
-                .matches
-        );
+        assert!(!hasher.verify(password("anything"), None).await.unwrap().matches);
     }
 
     #[tokio::test]
     async fn raised_parameters_are_noticed_and_absurd_ones_refused() {
         let old = Hasher::new(cheap(1, 8)).unwrap();
         let hash = old.hash(password("a password")).await.unwrap();
-        let new = Hasher::new(HashingCost {
-            passes: 2,
-            ..cheap(1, 8)
-        })
-        .unwrap();
-        let verdict = new
-            .verify(password("a password"), Some(hash.clone()))
-            .await
-            .unwrap();
-        assert_eq!(
-            verdict,
-            Verdict {
-                matches: true,
-                outdated: true
-            }
-        );
-        let verdict = old
-            .verify(password("a password"), Some(hash.clone()))
-            .await
-            .unwrap();
-        assert_eq!(
-            verdict,
-            Verdict {
-                matches: true,
-                outdated: false
-            }
-        );
+        let new = Hasher::new(HashingCost { passes: 2, ..cheap(1, 8) }).unwrap();
+        let verdict = new.verify(password("a password"), Some(hash.clone())).await.unwrap();
+        assert_eq!(verdict, Verdict { matches: true, outdated: true });
+        let verdict = old.verify(password("a password"), Some(hash.clone())).await.unwrap();
+        assert_eq!(verdict, Verdict { matches: true, outdated: false });
 
         let absurd = PasswordHash::new(hash.as_str().replace("m=64", "m=4194304"));
         let refused = old.verify(password("a password"), Some(absurd)).await;
@@ -376,10 +297,7 @@ mod tests {
         while hasher.places.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(matches!(
-            hasher.hash(password("too many")).await,
-            Err(Error::Busy)
-        ));
+        assert!(matches!(hasher.hash(password("too many")).await, Err(Error::Busy)));
         release.send(()).unwrap();
         assert!(waiting.await.unwrap().is_ok());
     }

@@ -36,10 +36,43 @@ impl Sessions {
         if !self.store.create_account(account.clone()).await? {
             return Err(Error::EmailTaken);
         }
-        Event::SignedUp {
-            account: account.id,
-        }
-        .record();
+        Event::SignedUp { account: account.id }.record();
         Ok(account)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{
+        Policy,
+        testing::{Fixture, PASSWORD, address, password, policy},
+    };
+
+    #[tokio::test]
+    async fn an_address_has_one_account() {
+        let fixture = Fixture::new();
+        fixture.sessions.sign_up(address("Ann@example.com"), password(PASSWORD)).await.unwrap();
+        let again = fixture.sessions.sign_up(address("ann@EXAMPLE.com"), password(PASSWORD)).await;
+        assert!(matches!(again, Err(Error::EmailTaken)));
+    }
+
+    #[tokio::test]
+    async fn a_short_password_makes_no_account() {
+        let fixture = Fixture::new();
+        let short = fixture.sessions.sign_up(address("ann@example.com"), password("short")).await;
+        assert!(matches!(short, Err(Error::PasswordRefused(_))));
+        let found = fixture.store.account_by_email(&address("ann@example.com")).await.unwrap();
+        assert_eq!(found, None);
+    }
+
+    #[tokio::test]
+    async fn where_registration_is_closed_only_the_operator_makes_accounts() {
+        let closed = Policy { registration: Registration::Closed, ..policy() };
+        let fixture = Fixture::with(closed);
+        let email = address("ann@example.com");
+        let refused = fixture.sessions.sign_up(email.clone(), password(PASSWORD)).await;
+        assert!(matches!(refused, Err(Error::RegistrationClosed)));
+        assert!(fixture.sessions.add_account(email, password(PASSWORD)).await.is_ok());
     }
 }

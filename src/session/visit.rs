@@ -35,14 +35,56 @@ impl Sessions {
             Visited::Absent => Err(refuse(Refusal::Absent)),
             Visited::Copied => {
                 let revoked = self.policy.replay.policy == ReplayPolicy::Revoke;
-                Event::CopyFound {
-                    account: token.account,
-                    session: token.session,
-                    revoked,
-                }
-                .record();
+                Event::CopyFound { account: token.account, session: token.session, revoked }
+                    .record();
                 Err(refuse(Refusal::Copied))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        model::Transport,
+        session::{
+            Credential, Error, Refusal,
+            testing::{Fixture, shown},
+        },
+    };
+
+    #[tokio::test]
+    async fn visits_count_up_and_each_token_says_where_it_came_from() {
+        let fixture = Fixture::new();
+        let mut latest = fixture.signed_up("ann@example.com").await;
+        for number in 1..=3 {
+            let next = fixture.sessions.visit(&shown(&latest)).await.unwrap();
+            assert_eq!(next.session.visits, number);
+            let claims = fixture.sessions.verify(&shown(&next)).unwrap();
+            assert_eq!((claims.visits, claims.prev), (number, number - 1));
+            latest = next;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_of_another_key_counts_nothing() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        let other = Fixture::new().signed_up("ann@example.com").await;
+        let forged = Credential { token: other.token, transport: Transport::Cookie };
+        let refused = fixture.sessions.visit(&forged).await;
+        assert!(matches!(refused, Err(Error::NotSignedIn(Refusal::Token(_)))));
+        let who = fixture.sessions.authenticate(&shown(&issued)).await.unwrap();
+        assert_eq!(who.session.visits, 0);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_has_ended_counts_nothing_and_stays_ended() {
+        let fixture = Fixture::new();
+        let issued = fixture.signed_up("ann@example.com").await;
+        fixture.sessions.log_out(&shown(&issued)).await.unwrap();
+        let refused = fixture.sessions.visit(&shown(&issued)).await;
+        assert!(matches!(refused, Err(Error::NotSignedIn(Refusal::Absent))));
+        assert!(!fixture.sessions.is_alive(&issued.session).await.unwrap());
     }
 }

@@ -68,8 +68,7 @@ impl<B: Backend> Store for B {
     }
 
     async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<Option<u64>> {
-        self.commit(move |w| accounts::set_state(w, id, state))
-            .await
+        self.commit(move |w| accounts::set_state(w, id, state)).await
     }
 
     async fn remove_account(&self, id: AccountId) -> Result<Option<u64>> {
@@ -84,8 +83,7 @@ impl<B: Backend> Store for B {
         keep: Option<SessionId>,
     ) -> Result<PasswordChange> {
         let checked = checked.cloned();
-        self.commit(move |w| accounts::change_password(w, id, checked.as_ref(), new, keep))
-            .await
+        self.commit(move |w| accounts::change_password(w, id, checked.as_ref(), new, keep)).await
     }
 
     async fn rehash_password(
@@ -95,8 +93,7 @@ impl<B: Backend> Store for B {
         new: PasswordHash,
     ) -> Result<bool> {
         let checked = checked.clone();
-        self.commit(move |w| accounts::rehash(w, id, &checked, new))
-            .await
+        self.commit(move |w| accounts::rehash(w, id, &checked, new)).await
     }
 
     async fn total_visits(&self, id: AccountId) -> Result<u64> {
@@ -110,8 +107,7 @@ impl<B: Backend> Store for B {
         max_per_account: usize,
     ) -> Result<Created> {
         let checked = checked.clone();
-        self.commit(move |w| sessions::create(w, session, &checked, max_per_account))
-            .await
+        self.commit(move |w| sessions::create(w, session, &checked, max_per_account)).await
     }
 
     async fn session(
@@ -138,8 +134,7 @@ impl<B: Backend> Store for B {
         now: Timestamp,
         idle: SignedDuration,
     ) -> Result<Option<Session>> {
-        self.commit(move |w| sessions::renew(w, account, id, now, idle))
-            .await
+        self.commit(move |w| sessions::renew(w, account, id, now, idle)).await
     }
 
     async fn revoke_session(
@@ -148,8 +143,7 @@ impl<B: Backend> Store for B {
         id: SessionId,
         now: Timestamp,
     ) -> Result<bool> {
-        self.commit(move |w| sessions::revoke(w, account, id, now))
-            .await
+        self.commit(move |w| sessions::revoke(w, account, id, now)).await
     }
 
     async fn revoke_copied_session(
@@ -158,8 +152,7 @@ impl<B: Backend> Store for B {
         id: SessionId,
         now: Timestamp,
     ) -> Result<bool> {
-        self.commit(move |w| sessions::revoke_copied(w, account, id, now))
-            .await
+        self.commit(move |w| sessions::revoke_copied(w, account, id, now)).await
     }
 
     async fn revoke_sessions(
@@ -168,8 +161,7 @@ impl<B: Backend> Store for B {
         keep: Option<SessionId>,
         now: Timestamp,
     ) -> Result<u64> {
-        self.commit(move |w| sessions::revoke_all_of(w, account, keep, now))
-            .await
+        self.commit(move |w| sessions::revoke_all_of(w, account, keep, now)).await
     }
 
     async fn revoke_all_sessions(&self) -> Result<()> {
@@ -182,14 +174,12 @@ impl<B: Backend> Store for B {
         budget: usize,
         now: Timestamp,
     ) -> Result<Swept> {
-        let upkeep::Found { dead, next } = self
-            .read(|r| upkeep::find_dead(r, from.as_ref(), budget, now))
-            .await?;
+        let upkeep::Found { dead, next } =
+            self.read(|r| upkeep::find_dead(r, from.as_ref(), budget, now)).await?;
         let removed = if dead.is_empty() {
             0
         } else {
-            self.commit(move |w| upkeep::remove_dead(w, &dead, now))
-                .await?
+            self.commit(move |w| upkeep::remove_dead(w, &dead, now)).await?
         };
         Ok(Swept { removed, next })
     }

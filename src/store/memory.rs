@@ -24,9 +24,7 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            records: Mutex::new(Some(BTreeMap::new())),
-        }
+        Self { records: Mutex::new(Some(BTreeMap::new())) }
     }
 
     fn run<T>(&self, step: impl FnOnce(&mut BTreeMap<Key, Value>) -> Result<T>) -> Result<T> {

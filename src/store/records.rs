@@ -177,10 +177,7 @@ impl SessionRecord {
                 idle_expires_at: from_millis(stored.idle_expires_at),
                 last_seen_at: from_millis(stored.last_seen_at),
                 visits: stored.visits,
-                last: LastPresented {
-                    number: stored.last_number,
-                    at: from_millis(stored.last_at),
-                },
+                last: LastPresented { number: stored.last_number, at: from_millis(stored.last_at) },
                 remember: stored.remember,
                 transport: stored.transport,
                 user_agent: stored.user_agent.to_owned(),
@@ -196,9 +193,7 @@ pub(super) fn encode_account_id(id: AccountId) -> Value {
 }
 
 pub(super) fn decode_account_id(value: &[u8]) -> Result<AccountId> {
-    let bytes = value
-        .try_into()
-        .map_err(|_| damaged("e-mail", "it does not hold 16 bytes"))?;
+    let bytes = value.try_into().map_err(|_| damaged("e-mail", "it does not hold 16 bytes"))?;
     Ok(AccountId::from_bytes(bytes))
 }
 
@@ -207,18 +202,13 @@ pub(super) fn encode_epoch(epoch: u64) -> Value {
 }
 
 pub(super) fn decode_epoch(value: &[u8]) -> Result<u64> {
-    let bytes = value
-        .try_into()
-        .map_err(|_| damaged("epoch", "it does not hold 8 bytes"))?;
+    let bytes = value.try_into().map_err(|_| damaged("epoch", "it does not hold 8 bytes"))?;
     Ok(u64::from_be_bytes(bytes))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn damaged(kind: &'static str, reason: impl ToString) -> StoreError {
-    StoreError::Damaged {
-        kind,
-        reason: reason.to_string(),
-    }
+    StoreError::Damaged { kind, reason: reason.to_string() }
 }
 
 fn encode<T: Serialize>(kind: &'static str, stored: &T) -> Result<Value> {
@@ -252,10 +242,7 @@ mod tests {
                 idle_expires_at: from_millis(1_790_001_800_000),
                 last_seen_at: from_millis(1_790_000_000_001),
                 visits: 1_000_000,
-                last: LastPresented {
-                    number: 999_999,
-                    at: from_millis(1_790_000_000_002),
-                },
+                last: LastPresented { number: 999_999, at: from_millis(1_790_000_000_002) },
                 remember: true,
                 transport: Transport::Bearer,
                 user_agent: user_agent.to_owned(),
@@ -309,13 +296,7 @@ mod tests {
         longer.push(0);
         for bad in [&[] as &[u8], &good[..good.len() - 1], &newer, &longer] {
             let error = SessionRecord::decode(&key, bad).unwrap_err();
-            assert!(matches!(
-                error,
-                StoreError::Damaged {
-                    kind: "session",
-                    ..
-                }
-            ));
+            assert!(matches!(error, StoreError::Damaged { kind: "session", .. }));
         }
         assert!(SessionRecord::decode(&key[1..], &good).is_err());
         assert!(decode_epoch(&[1]).is_err());

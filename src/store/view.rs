@@ -58,8 +58,7 @@ pub(super) fn range<'a, V>(
     start: &[u8],
 ) -> impl Iterator<Item = (&'a Key, &'a V)> + use<'a, V> {
     let start = start.max(prefix).to_vec();
-    map.range(start..)
-        .take_while(move |(key, _)| key.starts_with(prefix))
+    map.range(start..).take_while(move |(key, _)| key.starts_with(prefix))
 }
 
 fn changed(base: &dyn Read, changes: &Changes, key: &[u8]) -> Result<Option<Value>> {
@@ -79,10 +78,7 @@ fn merged<'a>(
     if changes.is_empty() {
         return base;
     }
-    Box::new(Merged {
-        base: base.peekable(),
-        changes: range(changes, prefix, start).peekable(),
-    })
+    Box::new(Merged { base: base.peekable(), changes: range(changes, prefix, start).peekable() })
 }
 
 /// Two scans merged into one; where both have a key, the changes win.
@@ -120,10 +116,7 @@ pub(super) struct Overlay<'a> {
 
 impl<'a> Overlay<'a> {
     pub(super) fn new(base: &'a dyn Read) -> Self {
-        Self {
-            base,
-            changes: Changes::new(),
-        }
+        Self { base, changes: Changes::new() }
     }
 
     pub(super) fn into_changes(self) -> Changes {

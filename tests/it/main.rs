@@ -1,14 +1,50 @@
-//! The one integration test binary: one link instead of many, and helpers shared as modules.
+//! The integration tests, in one binary, and on purpose: every file in `tests/` is a program of its
+//! own that links the whole service (seconds and a hundred megabytes each), and shares nothing with
+//! the others but by being compiled into each. Here it links once, the support code is a module, and
+//! `cargo test --test it races` still picks a subject.
 //!
 //! | module | what it shows |
 //! |---|---|
+//! | `tutorial` | the main story, from sign-up to logout, through restarts and `kill -9` |
+//! | `pages`, `api` | every page and every operation |
+//! | `cookies`, `headers`, `csrf` | the rules that hold for every route |
+//! | `bad_input` | whatever is sent: a 4xx that repeats nothing and changes nothing |
+//! | `tokens`, `clones` | forged, old and copied tokens |
+//! | `races`, `failures`, `crash` | many at once; a store that fails; `kill -9` under load |
+//! | `upkeep` | what is over leaves the store |
+//! | `logs`, `metrics` | what operators see, and what nobody must |
+//! | `openapi`, `layers`, `documents` | the committed document; the architecture; what the README says |
+//! | `cli` | the real binary: its command line, its start and its end |
 //! | `store_contract` | what every store must do, run on each |
 //! | `store_durability` | what the embedded store does when disks fail and processes end |
+//! | `vectors` | published attacks on signatures and tokens |
 //!
-//! A new file of tests gets its `mod` here.
+//! They run on `support`: the real server in this process on a clock that is moved by hand, or the
+//! real binary. A new subject is a file here and its `mod` below; the name of a test is a sentence.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod api;
+mod bad_input;
+mod cli;
+mod clones;
+mod cookies;
+mod crash;
+mod csrf;
+mod documents;
+mod failures;
+mod headers;
+mod layers;
+mod logs;
+mod metrics;
+mod openapi;
+mod pages;
+mod races;
 mod store_contract;
 mod store_durability;
 mod store_world;
+mod support;
+mod tokens;
+mod tutorial;
+mod upkeep;
+mod vectors;

@@ -85,10 +85,7 @@ pub(crate) fn visit(session: &Session, visits: u64, issued: i64, seconds: i64) -
             remember_idle: IDLE,
             remember_absolute: ABSOLUTE,
         },
-        replay: Replay {
-            grace: GRACE,
-            policy: ReplayPolicy::Revoke,
-        },
+        replay: Replay { grace: GRACE, policy: ReplayPolicy::Revoke },
     }
 }
 
@@ -100,19 +97,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn memory() -> Self {
-        Self {
-            store: Arc::new(MemoryStore::new()),
-            _dir: None,
-        }
+        Self { store: Arc::new(MemoryStore::new()), _dir: None }
     }
 
     pub(crate) fn sled() -> Self {
         let dir = TempDir::new().unwrap();
         let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
-        Self {
-            store: Arc::new(store),
-            _dir: Some(dir),
-        }
+        Self { store: Arc::new(store), _dir: Some(dir) }
     }
 }
 
@@ -126,11 +117,7 @@ pub(crate) async fn join(store: &dyn Store, name: &str) -> Account {
 /// Adds a session begun at `seconds` and returns it.
 pub(crate) async fn log_in(store: &dyn Store, account: &Account, seconds: i64) -> Session {
     let session = session(account.id, seconds);
-    match store
-        .create_session(session, &account.password, PLENTY)
-        .await
-        .unwrap()
-    {
+    match store.create_session(session, &account.password, PLENTY).await.unwrap() {
         Created::Added { session, .. } => session,
         Created::AccountChanged => panic!("the account should let its owner in"),
     }
@@ -138,15 +125,9 @@ pub(crate) async fn log_in(store: &dyn Store, account: &Account, seconds: i64) -
 
 /// Counts a visit of a token that is always up to date; returns the session after it.
 pub(crate) async fn count(store: &dyn Store, session: &Session, seconds: i64) -> Session {
-    let live = store
-        .session(session.account, session.id, at(seconds))
-        .await;
+    let live = store.session(session.account, session.id, at(seconds)).await;
     let visits = live.unwrap().expect("a living session").visits;
-    match store
-        .visit(visit(session, visits, seconds, seconds))
-        .await
-        .unwrap()
-    {
+    match store.visit(visit(session, visits, seconds, seconds)).await.unwrap() {
         Visited::Counted(session) => session,
         other => panic!("not counted: {other:?}"),
     }
@@ -154,8 +135,6 @@ pub(crate) async fn count(store: &dyn Store, session: &Session, seconds: i64) ->
 
 /// Whether the session is alive at `seconds`.
 pub(crate) async fn alive(store: &dyn Store, session: &Session, seconds: i64) -> bool {
-    let found = store
-        .session(session.account, session.id, at(seconds))
-        .await;
+    let found = store.session(session.account, session.id, at(seconds)).await;
     found.unwrap().is_some()
 }

@@ -36,10 +36,7 @@ enum Handle {
 
 impl Committed {
     pub(super) fn new(database: Db) -> Self {
-        Self(RwLock::new(State {
-            database: Handle::Open(database),
-            shadow: Changes::new(),
-        }))
+        Self(RwLock::new(State { database: Handle::Open(database), shadow: Changes::new() }))
     }
 
     /// Runs a step on one committed moment: no commit becomes visible while it runs.
@@ -50,10 +47,7 @@ impl Committed {
             Handle::Away => return Err(StoreError::Unavailable("it is being reopened".to_owned())),
             Handle::Closed => return Err(closed()),
         };
-        let view = Layer {
-            base: &database,
-            changes: &state.shadow,
-        };
+        let view = Layer { base: &database, changes: &state.shadow };
         contained(|| Ok(step(&view))).unwrap_or_else(|panic| Err(StoreError::Unavailable(panic)))
     }
 

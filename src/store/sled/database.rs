@@ -55,13 +55,8 @@ impl Database {
         }
         let handle = open_sled(&dir, options.cache_bytes)?;
         let log = File::open(&path).map_err(|error| error.to_string())?;
-        let database = Self {
-            dir,
-            cache_bytes: options.cache_bytes,
-            disk: options.disk,
-            log,
-            suspect: false,
-        };
+        let database =
+            Self { dir, cache_bytes: options.cache_bytes, disk: options.disk, log, suspect: false };
         Ok((database, handle))
     }
 
@@ -104,10 +99,7 @@ impl Database {
     ///
     /// It takes seconds per gigabyte, and happens only after a sync failed.
     fn write_anew(&mut self) -> io::Result<()> {
-        let log = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(log_path(&self.dir))?;
+        let log = OpenOptions::new().read(true).write(true).open(log_path(&self.dir))?;
         let mut chunk = vec![0; 1 << 20];
         let mut offset = 0;
         loop {
@@ -156,10 +148,7 @@ fn open_sled(dir: &Path, cache_bytes: u64) -> Result<Db, String> {
     loop {
         let opened = contained(|| {
             #[expect(clippy::disallowed_methods, reason = "the one place that opens sled")]
-            let opened = ::sled::Config::new()
-                .path(dir)
-                .cache_capacity(cache_bytes)
-                .open();
+            let opened = ::sled::Config::new().path(dir).cache_capacity(cache_bytes).open();
             // `flush_every_ms` stays on: the flusher thread is what collects garbage.
             opened.map_err(text)
         });
@@ -214,10 +203,7 @@ mod tests {
 
     fn open(dir: &TempDir) -> (Arc<Notes>, Database, Db) {
         let notes = Arc::new(Notes::default());
-        let options = SledOptions {
-            disk: notes.clone(),
-            ..SledOptions::default()
-        };
+        let options = SledOptions { disk: notes.clone(), ..SledOptions::default() };
         let (database, handle) = Database::open(dir.path().to_owned(), options).unwrap();
         (notes, database, handle)
     }
@@ -226,7 +212,7 @@ mod tests {
     fn what_a_killed_process_left_unsynced_is_synced_before_sled_reads_it() {
         let dir = TempDir::new().unwrap();
         let (notes, database, handle) = open(&dir);
-        assert_eq!(*notes.written.lock().unwrap(), [], "there was nothing");
+        assert!(notes.written.lock().unwrap().is_empty(), "there was nothing");
         drop(database);
         let_go(Some(handle));
         let (notes, _database, handle) = open(&dir);

@@ -44,11 +44,7 @@ pub struct RealDisk;
 impl Disk for RealDisk {}
 
 fn write_and_sync(path: &Path, mut bytes: u64) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
     let chunk = vec![0x5A; 1 << 16];
     while bytes > 0 {
         let length = bytes.min(chunk.len() as u64);

@@ -37,12 +37,7 @@ where
         answer_first: fn(&T) -> bool,
     ) -> (Box<dyn Job>, oneshot::Receiver<Result<T>>) {
         let (waiting, answer) = oneshot::channel();
-        let change = Self {
-            step: Some(step),
-            outcome: None,
-            answer_first,
-            waiting,
-        };
+        let change = Self { step: Some(step), outcome: None, answer_first, waiting };
         (Box::new(change), answer)
     }
 }

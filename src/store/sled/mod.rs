@@ -82,11 +82,7 @@ pub struct SledOptions {
 
 impl Default for SledOptions {
     fn default() -> Self {
-        Self {
-            cache_bytes: 64 << 20,
-            durability: Durability::Commit,
-            disk: Arc::new(RealDisk),
-        }
+        Self { cache_bytes: 64 << 20, durability: Durability::Commit, disk: Arc::new(RealDisk) }
     }
 }
 
@@ -145,11 +141,7 @@ impl SledStore {
             Durability::Commit => None,
             Durability::Interval(interval) => Some(interval.min(Durability::LONGEST)),
         };
-        let open::Opened {
-            lock,
-            database,
-            handle,
-        } = open::open(data_dir, options)?;
+        let open::Opened { lock, database, handle } = open::open(data_dir, options)?;
         let shared = Arc::new(Shared {
             committed: Committed::new(handle),
             trouble: Mutex::new(None),
@@ -170,11 +162,7 @@ impl SledStore {
                 dir: data_dir.to_owned(),
                 reason: error.to_string(),
             })?;
-        Ok(Self {
-            queue: Mutex::new(Some(queue)),
-            shared,
-            end,
-        })
+        Ok(Self { queue: Mutex::new(Some(queue)), shared, end })
     }
 
     async fn submit<T: Send + 'static>(
@@ -199,9 +187,9 @@ impl SledStore {
         // A job that is dropped unanswered was not done: see `Job`.
         answer.await.unwrap_or_else(|_| {
             let trouble = self.shared.trouble.lock().clone();
-            Err(StoreError::Unavailable(trouble.unwrap_or_else(|| {
-                "the change could not be worked out".to_owned()
-            })))
+            Err(StoreError::Unavailable(
+                trouble.unwrap_or_else(|| "the change could not be worked out".to_owned()),
+            ))
         })
     }
 }

@@ -38,10 +38,8 @@ pub(super) struct Opened {
 
 pub(super) fn open(data_dir: &Path, options: SledOptions) -> Result<Opened, OpenError> {
     let dir = data_dir.join("store");
-    let refused = |error: io::Error| OpenError::Io {
-        dir: data_dir.to_owned(),
-        reason: error.to_string(),
-    };
+    let refused =
+        |error: io::Error| OpenError::Io { dir: data_dir.to_owned(), reason: error.to_string() };
     // Looked at twice: before anything is made, and when nobody else can be making it.
     look_at(&dir)?;
     make_private_dir(data_dir).map_err(refused)?;
@@ -52,22 +50,13 @@ pub(super) fn open(data_dir: &Path, options: SledOptions) -> Result<Opened, Open
         write_format(&dir).map_err(refused)?;
     }
     clear_half_snapshots(&dir).map_err(refused)?;
-    let (database, handle) =
-        Database::open(dir.clone(), options).map_err(|reason| OpenError::Io {
-            dir: dir.clone(),
-            reason,
-        })?;
+    let (database, handle) = Database::open(dir.clone(), options)
+        .map_err(|reason| OpenError::Io { dir: dir.clone(), reason })?;
     // sled makes files and does not sync their names.
     for dir in [dir.as_path(), data_dir] {
-        File::open(dir)
-            .and_then(|dir| dir.sync_all())
-            .map_err(refused)?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(refused)?;
     }
-    Ok(Opened {
-        lock,
-        database,
-        handle,
-    })
+    Ok(Opened { lock, database, handle })
 }
 
 /// Moves half-written snapshots aside: sled would take one for the newest and refuse to open.
@@ -90,24 +79,16 @@ enum Found {
 
 /// Looks without writing.
 fn look_at(dir: &Path) -> Result<Found, OpenError> {
-    let refused = |error: &io::Error| OpenError::Io {
-        dir: dir.to_owned(),
-        reason: error.to_string(),
-    };
-    let foreign = || OpenError::Foreign {
-        dir: dir.to_owned(),
-    };
+    let refused =
+        |error: &io::Error| OpenError::Io { dir: dir.to_owned(), reason: error.to_string() };
+    let foreign = || OpenError::Foreign { dir: dir.to_owned() };
     match fs::read(dir.join(FORMAT_FILE)) {
         Ok(format) => {
             let found = parse_format(&format).ok_or_else(foreign)?;
             if found == FORMAT {
                 Ok(Found::Ours)
             } else {
-                Err(OpenError::Version {
-                    dir: dir.to_owned(),
-                    found,
-                    expected: FORMAT,
-                })
+                Err(OpenError::Version { dir: dir.to_owned(), found, expected: FORMAT })
             }
         }
         Err(error) if error.kind() == ErrorKind::NotADirectory => Err(foreign()),
@@ -155,18 +136,13 @@ fn unfinished(name: &str) -> String {
 fn make_private_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
 
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// Takes the lock of the data directory. The system gives it up with the process, however it ends.
 fn take_lock(data_dir: &Path) -> Result<File, OpenError> {
-    let refused = |error: io::Error| OpenError::Io {
-        dir: data_dir.to_owned(),
-        reason: error.to_string(),
-    };
+    let refused =
+        |error: io::Error| OpenError::Io { dir: data_dir.to_owned(), reason: error.to_string() };
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -183,14 +159,8 @@ fn take_lock(data_dir: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
             // Without it the message is shorter, no more.
-            let pid = file
-                .read_to_string(&mut pid)
-                .ok()
-                .and(pid.trim().parse().ok());
-            Err(OpenError::Locked {
-                dir: data_dir.to_owned(),
-                pid,
-            })
+            let pid = file.read_to_string(&mut pid).ok().and(pid.trim().parse().ok());
+            Err(OpenError::Locked { dir: data_dir.to_owned(), pid })
         }
         Err(TryLockError::Error(error)) => Err(refused(error)),
     }

@@ -63,10 +63,7 @@ impl Writer {
         tracing::error!(%reason, "a commit failed: changes are refused until the store has healed");
         metrics::gauge!("countersign_store_healthy").set(0.0);
         *self.shared.trouble.lock() = Some(reason.to_owned());
-        Broken {
-            next_try: Instant::now(),
-            set_back: false,
-        }
+        Broken { next_try: Instant::now(), set_back: false }
     }
 
     /// Returns whether all is well again.

@@ -60,14 +60,7 @@ impl Writer {
         database: Database,
         interval: Option<Duration>,
     ) -> Self {
-        Self {
-            jobs,
-            shared,
-            database,
-            interval,
-            unrecorded: Changes::new(),
-            due: None,
-        }
+        Self { jobs, shared, database, interval, unrecorded: Changes::new(), due: None }
     }
 
     /// Works until the store is closed and everything sent before is done.
@@ -141,24 +134,14 @@ impl Writer {
         let base = Remembered::new(base);
         let mut outcome = Outcome::default();
         for mut job in group {
-            let first = Layer {
-                base: &base,
-                changes: &outcome.first,
-            };
-            let now = Layer {
-                base: &first,
-                changes: &outcome.changes,
-            };
+            let first = Layer { base: &base, changes: &outcome.first };
+            let now = Layer { base: &first, changes: &outcome.changes };
             let mut step = Overlay::new(&now);
             let Ok(keep) = contained(|| Ok(job.run(&mut step))) else {
                 // A step that panics is dropped unanswered: nothing of it is kept.
                 continue;
             };
-            let changes = if keep {
-                step.into_changes()
-            } else {
-                Changes::new()
-            };
+            let changes = if keep { step.into_changes() } else { Changes::new() };
             // Whoever saw nothing but what is recorded, and changed nothing, need not wait; nor
             // need a visit that may be answered first, if nothing before it has to wait.
             let may_be_first = self.interval.is_some() && job.answer_first();
@@ -221,10 +204,7 @@ struct Remembered<'a> {
 
 impl<'a> Remembered<'a> {
     fn new(base: &'a dyn Read) -> Self {
-        Self {
-            base,
-            seen: RefCell::default(),
-        }
+        Self { base, seen: RefCell::default() }
     }
 }
 

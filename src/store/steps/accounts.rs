@@ -17,13 +17,7 @@ pub(in crate::store) fn create(w: &mut dyn Write, account: Account) -> Result<bo
         return Ok(false);
     }
     w.put(email_key, records::encode_account_id(account.id));
-    save_account(
-        w,
-        &AccountRecord {
-            account,
-            ended_visits: 0,
-        },
-    )?;
+    save_account(w, &AccountRecord { account, ended_visits: 0 })?;
     Ok(true)
 }
 

@@ -18,9 +18,7 @@ use super::{
 use crate::model::{AccountId, SessionId, Timestamp};
 
 fn load_account(r: &dyn Read, id: AccountId) -> Result<Option<AccountRecord>> {
-    r.get(&records::account_key(id))?
-        .map(|value| AccountRecord::decode(id, &value))
-        .transpose()
+    r.get(&records::account_key(id))?.map(|value| AccountRecord::decode(id, &value)).transpose()
 }
 
 fn save_account(w: &mut dyn Write, record: &AccountRecord) -> Result<()> {

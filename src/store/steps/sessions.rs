@@ -7,7 +7,7 @@ use super::{
     save_session,
 };
 use crate::{
-    model::{AccountId, PasswordHash, Session, SessionId, Timestamp, clock::later},
+    model::{AccountId, PasswordHash, Session, SessionId, Timestamp},
     store::{
         Created, Result,
         records::{self, SessionRecord},
@@ -43,17 +43,8 @@ pub(in crate::store) fn create(
     if moved.is_some() || !others.is_empty() {
         save_account(w, &account)?;
     }
-    save_session(
-        w,
-        &SessionRecord {
-            session: session.clone(),
-            epoch,
-        },
-    )?;
-    Ok(Created::Added {
-        session,
-        ended: others.iter().map(|other| other.session.id).collect(),
-    })
+    save_session(w, &SessionRecord { session: session.clone(), epoch })?;
+    Ok(Created::Added { session, ended: others.iter().map(|other| other.session.id).collect() })
 }
 
 pub(in crate::store) fn find(
@@ -70,10 +61,8 @@ pub(in crate::store) fn list(
     account: AccountId,
     now: Timestamp,
 ) -> Result<Vec<Session>> {
-    let mut sessions: Vec<_> = load_living(r, account, now)?
-        .into_iter()
-        .map(|record| record.session)
-        .collect();
+    let mut sessions: Vec<_> =
+        load_living(r, account, now)?.into_iter().map(|record| record.session).collect();
     sessions.sort_by_key(age);
     Ok(sessions)
 }
@@ -130,9 +119,8 @@ pub(in crate::store) fn revoke_all_of(
 }
 
 pub(in crate::store) fn revoke_all(w: &mut dyn Write) -> Result<()> {
-    let next = epoch(w)?
-        .checked_add(1)
-        .ok_or_else(|| records::damaged("epoch", "it cannot move on"))?;
+    let next =
+        epoch(w)?.checked_add(1).ok_or_else(|| records::damaged("epoch", "it cannot move on"))?;
     w.put(records::EPOCH.to_vec(), records::encode_epoch(next));
     Ok(())
 }
@@ -156,15 +144,6 @@ pub(super) fn end_in_account(
     record.account.copied_at = copied_at.or(record.account.copied_at);
     end(w, &mut record, ended);
     save_account(w, &record)
-}
-
-impl Session {
-    /// Notes a use at `now`: the idle end moves on, never back and never past the absolute end.
-    pub(super) fn use_at(&mut self, now: Timestamp, idle: SignedDuration) {
-        let idle_end = later(now, idle).min(self.expires_at);
-        self.idle_expires_at = self.idle_expires_at.max(idle_end);
-        self.last_seen_at = now;
-    }
 }
 
 fn load_living(r: &dyn Read, account: AccountId, now: Timestamp) -> Result<Vec<SessionRecord>> {

@@ -30,10 +30,7 @@ pub(in crate::store) fn find_dead(
 ) -> Result<Found> {
     let epoch = epoch(r)?;
     let start = from.map_or(records::SESSIONS, |cursor| cursor.0.as_slice());
-    let mut found = Found {
-        dead: Vec::new(),
-        next: None,
-    };
+    let mut found = Found { dead: Vec::new(), next: None };
     for (looked_at, entry) in r.scan(records::SESSIONS, start).enumerate() {
         let (key, value) = entry?;
         if looked_at == budget.clamp(1, MAX_BUDGET) {
@@ -103,10 +100,7 @@ mod tests {
             idle_expires_at: later(start, hour),
             last_seen_at: start,
             visits: 0,
-            last: LastPresented {
-                number: 0,
-                at: start,
-            },
+            last: LastPresented { number: 0, at: start },
             remember: false,
             transport: Transport::Cookie,
             user_agent: String::new(),

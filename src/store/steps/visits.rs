@@ -27,10 +27,7 @@ pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visite
     }
     let session = &mut record.session;
     session.visits = session.visits.max(token.visits).saturating_add(1);
-    session.last = LastPresented {
-        number: token.visits,
-        at: now,
-    };
+    session.last = LastPresented { number: token.visits, at: now };
     session.use_at(now, visit.lifetimes.idle(session.remember));
     save_session(w, &record)?;
     Ok(Visited::Counted(record.session))

@@ -14,11 +14,7 @@ use crate::store_world::{
 
 pub(super) async fn an_account_is_found_by_both_its_names(world: &World) {
     let store = &*world.store;
-    let ann = Account {
-        copied_at: Some(at(7)),
-        state: AccountState::Disabled,
-        ..account("ann")
-    };
+    let ann = Account { copied_at: Some(at(7)), state: AccountState::Disabled, ..account("ann") };
     assert_eq!(store.account(ann.id).await.unwrap(), None);
     assert_eq!(store.account_by_email(&ann.email).await.unwrap(), None);
     assert!(store.create_account(ann.clone()).await.unwrap());
@@ -59,10 +55,7 @@ pub(super) async fn of_fifty_accounts_with_one_email_one_is_made(world: &World) 
 pub(super) async fn an_account_id_that_is_taken_replaces_nobody(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
-    let thief = Account {
-        id: ann.id,
-        ..account("bob")
-    };
+    let thief = Account { id: ann.id, ..account("bob") };
     assert!(!store.create_account(thief).await.unwrap());
     assert_eq!(store.account(ann.id).await.unwrap(), Some(ann));
     assert_eq!(store.account_by_email(&email("bob")).await.unwrap(), None);
@@ -102,17 +95,13 @@ pub(super) async fn disabling_ends_sessions_and_enabling_revives_none(world: &Wo
     let (one, two) = (log_in(store, &ann, 0).await, log_in(store, &ann, 1).await);
     let other = log_in(store, &bob, 0).await;
 
-    let ended = store
-        .set_account_state(ann.id, AccountState::Disabled)
-        .await;
+    let ended = store.set_account_state(ann.id, AccountState::Disabled).await;
     assert_eq!(ended.unwrap(), Some(2));
     assert!(!alive(store, &one, 2).await && !alive(store, &two, 2).await);
     assert!(alive(store, &other, 2).await, "another account's");
     let found = store.account(ann.id).await.unwrap().unwrap();
     assert_eq!(found.state, AccountState::Disabled);
-    let again = store
-        .set_account_state(ann.id, AccountState::Disabled)
-        .await;
+    let again = store.set_account_state(ann.id, AccountState::Disabled).await;
     assert_eq!(again.unwrap(), Some(0));
 
     let ended = store.set_account_state(ann.id, AccountState::Active).await;
@@ -128,46 +117,22 @@ pub(super) async fn what_does_not_exist_is_not_changed(world: &World) {
     let store = &*world.store;
     let nobody = account("nobody");
     let ghost = session(nobody.id, 0);
-    let disabled = store
-        .set_account_state(nobody.id, AccountState::Disabled)
-        .await;
+    let disabled = store.set_account_state(nobody.id, AccountState::Disabled).await;
     assert_eq!(disabled.unwrap(), None);
     assert_eq!(store.remove_account(nobody.id).await.unwrap(), None);
-    let change = store
-        .change_password(nobody.id, None, hash("new"), None)
-        .await;
+    let change = store.change_password(nobody.id, None, hash("new"), None).await;
     assert_eq!(change.unwrap(), PasswordChange::AccountChanged);
-    let rehashed = store
-        .rehash_password(nobody.id, &hash("first"), hash("new"))
-        .await;
+    let rehashed = store.rehash_password(nobody.id, &hash("first"), hash("new")).await;
     assert!(!rehashed.unwrap());
     assert_eq!(store.total_visits(nobody.id).await.unwrap(), 0);
-    let created = store
-        .create_session(ghost.clone(), &nobody.password, PLENTY)
-        .await;
+    let created = store.create_session(ghost.clone(), &nobody.password, PLENTY).await;
     assert_eq!(created.unwrap(), Created::AccountChanged);
-    assert_eq!(
-        store.visit(visit(&ghost, 0, 0, 0)).await.unwrap(),
-        Visited::Absent
-    );
+    assert_eq!(store.visit(visit(&ghost, 0, 0, 0)).await.unwrap(), Visited::Absent);
     let renewed = store.renew_session(nobody.id, ghost.id, at(0), IDLE).await;
     assert_eq!(renewed.unwrap(), None);
-    assert!(
-        !store
-            .revoke_session(nobody.id, ghost.id, at(0))
-            .await
-            .unwrap()
-    );
-    assert!(
-        !store
-            .revoke_copied_session(nobody.id, ghost.id, at(0))
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        store.revoke_sessions(nobody.id, None, at(0)).await.unwrap(),
-        0
-    );
+    assert!(!store.revoke_session(nobody.id, ghost.id, at(0)).await.unwrap());
+    assert!(!store.revoke_copied_session(nobody.id, ghost.id, at(0)).await.unwrap());
+    assert_eq!(store.revoke_sessions(nobody.id, None, at(0)).await.unwrap(), 0);
     assert_eq!(store.account(nobody.id).await.unwrap(), None);
     assert_eq!(store.sessions(nobody.id, at(0)).await.unwrap(), []);
 }
@@ -196,9 +161,8 @@ pub(super) async fn a_password_change_ends_all_other_sessions(world: &World) {
     let others = [log_in(store, &ann, 1).await, log_in(store, &ann, 2).await];
     let foreign = log_in(store, &bob, 0).await;
 
-    let change = store
-        .change_password(ann.id, Some(&ann.password), hash("second"), Some(keep.id))
-        .await;
+    let change =
+        store.change_password(ann.id, Some(&ann.password), hash("second"), Some(keep.id)).await;
     assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 2 });
     assert!(alive(store, &keep, 3).await);
     for other in &others {
@@ -208,9 +172,7 @@ pub(super) async fn a_password_change_ends_all_other_sessions(world: &World) {
     let found = store.account(ann.id).await.unwrap().unwrap();
     assert_eq!(found.password, hash("second"));
 
-    let change = store
-        .change_password(ann.id, Some(&hash("second")), hash("third"), None)
-        .await;
+    let change = store.change_password(ann.id, Some(&hash("second")), hash("third"), None).await;
     assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 1 });
     assert!(!alive(store, &keep, 3).await);
 }
@@ -222,16 +184,11 @@ pub(super) async fn of_two_password_changes_with_one_password_one_loses(world: &
         let (store, ann) = (Arc::clone(&world.store), ann.clone());
         tasks.spawn(async move {
             let new = hash(&format!("new-{n}"));
-            store
-                .change_password(ann.id, Some(&ann.password), new, None)
-                .await
-                .unwrap()
+            store.change_password(ann.id, Some(&ann.password), new, None).await.unwrap()
         });
     }
     let changed = tasks.join_all().await;
-    let won = changed
-        .iter()
-        .filter(|change| **change != PasswordChange::AccountChanged);
+    let won = changed.iter().filter(|change| **change != PasswordChange::AccountChanged);
     assert_eq!(won.count(), 1);
 }
 
@@ -239,56 +196,26 @@ pub(super) async fn an_operator_changes_any_password(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     let one = log_in(store, &ann, 0).await;
-    let wrong = store
-        .change_password(ann.id, Some(&hash("wrong")), hash("new"), None)
-        .await;
+    let wrong = store.change_password(ann.id, Some(&hash("wrong")), hash("new"), None).await;
     assert_eq!(wrong.unwrap(), PasswordChange::AccountChanged);
     assert!(alive(store, &one, 0).await, "a refused change ends nothing");
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().password,
-        hash("first")
-    );
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().password, hash("first"));
 
-    store
-        .set_account_state(ann.id, AccountState::Disabled)
-        .await
-        .unwrap();
-    let own = store
-        .change_password(ann.id, Some(&hash("first")), hash("new"), None)
-        .await;
-    assert_eq!(
-        own.unwrap(),
-        PasswordChange::AccountChanged,
-        "a disabled account's owner"
-    );
+    store.set_account_state(ann.id, AccountState::Disabled).await.unwrap();
+    let own = store.change_password(ann.id, Some(&hash("first")), hash("new"), None).await;
+    assert_eq!(own.unwrap(), PasswordChange::AccountChanged, "a disabled account's owner");
     let change = store.change_password(ann.id, None, hash("new"), None).await;
     assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 0 });
     let found = store.account(ann.id).await.unwrap().unwrap();
-    assert_eq!(
-        (found.password, found.state),
-        (hash("new"), AccountState::Disabled)
-    );
+    assert_eq!((found.password, found.state), (hash("new"), AccountState::Disabled));
 }
 
 pub(super) async fn a_rehash_ends_nothing_and_loses_against_a_change(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     let one = log_in(store, &ann, 0).await;
-    assert!(
-        store
-            .rehash_password(ann.id, &hash("first"), hash("stronger"))
-            .await
-            .unwrap()
-    );
+    assert!(store.rehash_password(ann.id, &hash("first"), hash("stronger")).await.unwrap());
     assert!(alive(store, &one, 0).await);
-    assert!(
-        !store
-            .rehash_password(ann.id, &hash("first"), hash("late"))
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().password,
-        hash("stronger")
-    );
+    assert!(!store.rehash_password(ann.id, &hash("first"), hash("late")).await.unwrap());
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().password, hash("stronger"));
 }

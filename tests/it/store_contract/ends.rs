@@ -18,10 +18,7 @@ pub(super) async fn one_of_many_revokes_is_told_so(world: &World) {
     for _ in 0..100 {
         let (store, one) = (Arc::clone(&world.store), one.clone());
         tasks.spawn(async move {
-            let ended = store
-                .revoke_session(one.account, one.id, at(1))
-                .await
-                .unwrap();
+            let ended = store.revoke_session(one.account, one.id, at(1)).await.unwrap();
             // Answered is ended, also for those who came second.
             assert!(!alive(&*store, &one, 1).await);
             ended
@@ -35,27 +32,11 @@ pub(super) async fn a_copied_session_is_ended_and_noted(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     let one = log_in(store, &ann, 0).await;
-    assert!(
-        store
-            .revoke_copied_session(ann.id, one.id, at(5))
-            .await
-            .unwrap()
-    );
+    assert!(store.revoke_copied_session(ann.id, one.id, at(5)).await.unwrap());
     assert!(!alive(store, &one, 5).await);
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        Some(at(5))
-    );
-    assert!(
-        !store
-            .revoke_copied_session(ann.id, one.id, at(6))
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        Some(at(5))
-    );
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, Some(at(5)));
+    assert!(!store.revoke_copied_session(ann.id, one.id, at(6)).await.unwrap());
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, Some(at(5)));
 }
 
 pub(super) async fn all_sessions_but_one_end(world: &World) {
@@ -65,13 +46,7 @@ pub(super) async fn all_sessions_but_one_end(world: &World) {
     let keep = log_in(store, &ann, 0).await;
     let other = log_in(store, &ann, 1).await;
     let foreign = log_in(store, &bob, 0).await;
-    assert_eq!(
-        store
-            .revoke_sessions(ann.id, Some(keep.id), at(2))
-            .await
-            .unwrap(),
-        1
-    );
+    assert_eq!(store.revoke_sessions(ann.id, Some(keep.id), at(2)).await.unwrap(), 1);
     assert!(alive(store, &keep, 2).await && !alive(store, &other, 2).await);
     assert_eq!(store.revoke_sessions(ann.id, None, at(2)).await.unwrap(), 1);
     assert!(!alive(store, &keep, 2).await && alive(store, &foreign, 2).await);
@@ -88,26 +63,17 @@ pub(super) async fn every_session_ends_at_once_and_new_ones_live(world: &World) 
         assert!(!alive(store, session, 1).await);
         let visited = store.visit(visit(session, 1, 1, 1)).await.unwrap();
         assert_eq!(visited, Visited::Absent);
-        let revoked = store
-            .revoke_session(session.account, session.id, at(1))
-            .await;
+        let revoked = store.revoke_session(session.account, session.id, at(1)).await;
         assert!(!revoked.unwrap(), "it had ended before");
-        let renewed = store
-            .renew_session(session.account, session.id, at(1), IDLE)
-            .await;
+        let renewed = store.renew_session(session.account, session.id, at(1), IDLE).await;
         assert_eq!(renewed.unwrap(), None);
         assert_eq!(store.sessions(session.account, at(1)).await.unwrap(), []);
     }
     assert_eq!(store.revoke_sessions(ann.id, None, at(1)).await.unwrap(), 0);
-    let disabled = store
-        .set_account_state(bob.id, AccountState::Disabled)
-        .await;
+    let disabled = store.set_account_state(bob.id, AccountState::Disabled).await;
     assert_eq!(disabled.unwrap(), Some(0), "those had ended before");
     let new = session(ann.id, 2);
-    let created = store
-        .create_session(new.clone(), &ann.password, 1)
-        .await
-        .unwrap();
+    let created = store.create_session(new.clone(), &ann.password, 1).await.unwrap();
     assert!(matches!(created, Created::Added { ended, .. } if ended.is_empty()));
     assert!(alive(store, &new, 2).await);
     store.revoke_all_sessions().await.unwrap();
@@ -124,16 +90,10 @@ pub(super) async fn visits_of_ended_sessions_stay_in_the_total(world: &World) {
         session
     };
     let revoked = visited(0).await;
-    store
-        .revoke_session(ann.id, revoked.id, at(0))
-        .await
-        .unwrap();
+    store.revoke_session(ann.id, revoked.id, at(0)).await.unwrap();
     assert_eq!(total().await, 1);
     let copied = visited(0).await;
-    store
-        .revoke_copied_session(ann.id, copied.id, at(0))
-        .await
-        .unwrap();
+    store.revoke_copied_session(ann.id, copied.id, at(0)).await.unwrap();
     assert_eq!(total().await, 2);
     visited(0).await;
     store.revoke_sessions(ann.id, None, at(0)).await.unwrap();
@@ -143,20 +103,11 @@ pub(super) async fn visits_of_ended_sessions_stay_in_the_total(world: &World) {
     store.create_session(only, &ann.password, 1).await.unwrap();
     assert_eq!(total().await, 4, "ended by the limit");
     visited(0).await;
-    store
-        .change_password(ann.id, None, hash("first"), None)
-        .await
-        .unwrap();
+    store.change_password(ann.id, None, hash("first"), None).await.unwrap();
     assert_eq!(total().await, 5);
     visited(0).await;
-    store
-        .set_account_state(ann.id, AccountState::Disabled)
-        .await
-        .unwrap();
-    store
-        .set_account_state(ann.id, AccountState::Active)
-        .await
-        .unwrap();
+    store.set_account_state(ann.id, AccountState::Disabled).await.unwrap();
+    store.set_account_state(ann.id, AccountState::Active).await.unwrap();
     assert_eq!(total().await, 6);
     visited(0).await;
     store.revoke_all_sessions().await.unwrap();

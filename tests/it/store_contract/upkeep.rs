@@ -37,10 +37,7 @@ pub(super) async fn a_sweep_removes_exactly_the_dead(world: &World) {
     let now = 30 * 60 + 1;
     assert_eq!(sweep_all(store, 100, at(now)).await, (6, 1));
     for session in &living {
-        let found = store
-            .session(session.account, session.id, at(now))
-            .await
-            .unwrap();
+        let found = store.session(session.account, session.id, at(now)).await.unwrap();
         assert_eq!(found.as_ref(), Some(session));
     }
     assert_eq!(sweep_all(store, 100, at(now)).await, (0, 1));

@@ -20,20 +20,14 @@ pub(super) async fn a_visit_counts_and_moves_the_idle_end(world: &World) {
     let one = log_in(store, &ann, 0).await;
     let counted = Session {
         visits: 1,
-        last: LastPresented {
-            number: 0,
-            at: at(100),
-        },
+        last: LastPresented { number: 0, at: at(100) },
         idle_expires_at: later(at(100), IDLE),
         last_seen_at: at(100),
         ..one.clone()
     };
     let visited = store.visit(visit(&one, 0, 0, 100)).await.unwrap();
     assert_eq!(visited, Visited::Counted(counted.clone()));
-    assert_eq!(
-        store.session(ann.id, one.id, at(100)).await.unwrap(),
-        Some(counted)
-    );
+    assert_eq!(store.session(ann.id, one.id, at(100)).await.unwrap(), Some(counted));
     assert_eq!(count(store, &one, 101).await.visits, 2);
     assert_eq!(store.total_visits(ann.id).await.unwrap(), 2);
 }
@@ -91,12 +85,7 @@ pub(super) async fn parallel_visits_count_once_each(world: &World) {
     let mut numbers = tasks.join_all().await;
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=200).collect::<Vec<u64>>());
-    let after = world
-        .store
-        .session(ann.id, one.id, at(1))
-        .await
-        .unwrap()
-        .unwrap();
+    let after = world.store.session(ann.id, one.id, at(1)).await.unwrap().unwrap();
     assert_eq!(after.visits, 200);
     assert_eq!(world.store.total_visits(ann.id).await.unwrap(), 200);
 }
@@ -113,10 +102,7 @@ pub(super) async fn a_visit_to_what_is_not_alive_writes_nothing_back(world: &Wor
         assert_eq!(visited, Visited::Absent);
         assert!(!alive(store, &one, seconds).await);
     }
-    let renewed = store
-        .renew_session(ann.id, one.id, at(1), IDLE)
-        .await
-        .unwrap();
+    let renewed = store.renew_session(ann.id, one.id, at(1), IDLE).await.unwrap();
     assert_eq!(renewed, None);
     assert!(!alive(store, &one, 1).await);
     assert_eq!(store.sessions(ann.id, at(1)).await.unwrap(), []);
@@ -139,10 +125,7 @@ pub(super) async fn a_visit_by_the_other_transport_is_absent(world: &World) {
 async fn show_a_copy(store: &dyn Store, ann: &Account, policy: ReplayPolicy) -> (Session, Visited) {
     let one = log_in(store, ann, 0).await;
     for (number, seconds) in [(0, 1), (1, 2), (2, 200)] {
-        let visited = store
-            .visit(visit(&one, number, seconds, seconds))
-            .await
-            .unwrap();
+        let visited = store.visit(visit(&one, number, seconds, seconds)).await.unwrap();
         assert!(matches!(visited, Visited::Counted(_)));
     }
     let mut copy = visit(&one, 9, 1, 201);
@@ -158,10 +141,7 @@ pub(super) async fn a_copied_token_ends_the_session(world: &World) {
     let (one, became) = show_a_copy(store, &ann, ReplayPolicy::Revoke).await;
     assert_eq!(became, Visited::Copied);
     assert!(!alive(store, &one, 201).await);
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        Some(at(201))
-    );
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, Some(at(201)));
     assert_eq!(store.total_visits(ann.id).await.unwrap(), 3);
     let owner = store.visit(visit(&one, 3, 200, 202)).await.unwrap();
     assert_eq!(owner, Visited::Absent);
@@ -172,23 +152,10 @@ pub(super) async fn a_copied_token_is_refused(world: &World) {
     let ann = join(store, "ann").await;
     let (one, became) = show_a_copy(store, &ann, ReplayPolicy::Refuse).await;
     assert_eq!(became, Visited::Copied);
-    let found = store
-        .session(ann.id, one.id, at(201))
-        .await
-        .unwrap()
-        .unwrap();
+    let found = store.session(ann.id, one.id, at(201)).await.unwrap().unwrap();
     assert_eq!(found.visits, 3);
-    assert_eq!(
-        found.last,
-        LastPresented {
-            number: 2,
-            at: at(200)
-        }
-    );
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        None
-    );
+    assert_eq!(found.last, LastPresented { number: 2, at: at(200) });
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, None);
     let owner = store.visit(visit(&one, 3, 200, 202)).await.unwrap();
     assert!(matches!(owner, Visited::Counted(session) if session.visits == 4));
 }
@@ -198,42 +165,22 @@ pub(super) async fn a_copied_token_is_ignored(world: &World) {
     let ann = join(store, "ann").await;
     let (_, became) = show_a_copy(store, &ann, ReplayPolicy::Ignore).await;
     assert!(matches!(became, Visited::Counted(session) if session.visits == 10));
-    assert_eq!(
-        store.account(ann.id).await.unwrap().unwrap().copied_at,
-        None
-    );
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, None);
 }
 
 pub(super) async fn a_renewal_moves_the_idle_end_and_counts_nothing(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     let one = log_in(store, &ann, 0).await;
-    let renewed = Session {
-        idle_expires_at: later(at(100), IDLE),
-        last_seen_at: at(100),
-        ..one.clone()
-    };
-    let answer = store
-        .renew_session(ann.id, one.id, at(100), IDLE)
-        .await
-        .unwrap();
+    let renewed =
+        Session { idle_expires_at: later(at(100), IDLE), last_seen_at: at(100), ..one.clone() };
+    let answer = store.renew_session(ann.id, one.id, at(100), IDLE).await.unwrap();
     assert_eq!(answer, Some(renewed.clone()));
-    assert_eq!(
-        store.session(ann.id, one.id, at(100)).await.unwrap(),
-        Some(renewed.clone())
-    );
+    assert_eq!(store.session(ann.id, one.id, at(100)).await.unwrap(), Some(renewed.clone()));
     assert_eq!(store.total_visits(ann.id).await.unwrap(), 0);
     // Never back, never past the absolute end.
-    let late = store
-        .renew_session(ann.id, one.id, at(50), IDLE)
-        .await
-        .unwrap()
-        .unwrap();
+    let late = store.renew_session(ann.id, one.id, at(50), IDLE).await.unwrap().unwrap();
     assert_eq!(late.idle_expires_at, renewed.idle_expires_at);
-    let far = store
-        .renew_session(ann.id, one.id, at(101), ABSOLUTE)
-        .await
-        .unwrap()
-        .unwrap();
+    let far = store.renew_session(ann.id, one.id, at(101), ABSOLUTE).await.unwrap().unwrap();
     assert_eq!(far.idle_expires_at, one.expires_at);
 }

@@ -20,25 +20,12 @@ async fn reopening_keeps_everything() {
     let live = count(&*rig.store, &live, 1).await;
     let gone = log_in(&*rig.store, &ann, 0).await;
     count(&*rig.store, &gone, 1).await;
-    assert!(
-        rig.store
-            .revoke_session(ann.id, gone.id, at(1))
-            .await
-            .unwrap()
-    );
-    rig.store
-        .set_account_state(bob.id, AccountState::Disabled)
-        .await
-        .unwrap();
+    assert!(rig.store.revoke_session(ann.id, gone.id, at(1)).await.unwrap());
+    rig.store.set_account_state(bob.id, AccountState::Disabled).await.unwrap();
     for _ in 0..3 {
         rig.reopen().await;
         assert_eq!(rig.store.account(ann.id).await.unwrap(), Some(ann.clone()));
-        let found = rig
-            .store
-            .account_by_email(&bob.email)
-            .await
-            .unwrap()
-            .unwrap();
+        let found = rig.store.account_by_email(&bob.email).await.unwrap().unwrap();
         assert_eq!(found.state, AccountState::Disabled);
         let found = rig.store.session(ann.id, live.id, at(1)).await.unwrap();
         assert_eq!(found.as_ref(), Some(&live));
@@ -87,10 +74,7 @@ async fn nothing_is_answered_before_it_is_synced() {
     assert_eq!(listed.as_slice(), std::slice::from_ref(&one));
     assert!(!first.is_finished() && !second.is_finished() && !late_visit.is_finished());
     let (_copy, killed) = rig.killed_now();
-    assert!(
-        !alive(&killed, &one, 1).await,
-        "what is synced is what was flushed before"
-    );
+    assert!(!alive(&killed, &one, 1).await, "what is synced is what was flushed before");
 
     rig.disk.set(Mode::Works);
     assert!(timeout(LIMIT, first).await.unwrap().unwrap().unwrap());
@@ -103,10 +87,7 @@ async fn nothing_is_answered_before_it_is_synced() {
 /// As above, where the two are worked off in one group.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_answered_from_the_same_commit_before_it_is_synced() {
-    for durability in [
-        Durability::Commit,
-        Durability::Interval(Durability::LONGEST),
-    ] {
+    for durability in [Durability::Commit, Durability::Interval(Durability::LONGEST)] {
         let rig = Rig::with(durability);
         let ann = join(&*rig.store, "ann").await;
         let first = log_in(&*rig.store, &ann, 0).await;
@@ -151,10 +132,7 @@ async fn one_sync_serves_all_that_wait() {
     let first = rig.revoke(&sessions[0]);
     rig.disk.reached().await;
     let before = rig.disk.syncs();
-    let rest: Vec<_> = sessions[1..]
-        .iter()
-        .map(|session| rig.revoke(session))
-        .collect();
+    let rest: Vec<_> = sessions[1..].iter().map(|session| rig.revoke(session)).collect();
     tokio::time::sleep(Duration::from_millis(50)).await;
     rig.disk.set(Mode::Works);
     assert!(timeout(LIMIT, first).await.unwrap().unwrap().unwrap());
@@ -173,10 +151,7 @@ async fn what_changes_nothing_waits_for_no_sync() {
     assert!(rig.revoke(&one).await.unwrap().unwrap());
     let before = rig.disk.syncs();
     assert!(!rig.revoke(&one).await.unwrap().unwrap());
-    assert_eq!(
-        rig.store.visit(visit(&one, 0, 0, 1)).await.unwrap(),
-        Visited::Absent
-    );
+    assert_eq!(rig.store.visit(visit(&one, 0, 0, 1)).await.unwrap(), Visited::Absent);
     rig.store.ping().await.unwrap();
     assert_eq!(rig.disk.syncs(), before);
 }
@@ -194,14 +169,9 @@ async fn a_hundred_parallel_revokes_end() {
     for session in sessions {
         let store = Arc::clone(&rig.store);
         tasks.spawn(async move {
-            store
-                .revoke_session(session.account, session.id, at(1))
-                .await
-                .unwrap()
+            store.revoke_session(session.account, session.id, at(1)).await.unwrap()
         });
     }
-    let ended = timeout(LIMIT, tasks.join_all())
-        .await
-        .expect("it does not hang");
+    let ended = timeout(LIMIT, tasks.join_all()).await.expect("it does not hang");
     assert_eq!(ended, vec![true; 100]);
 }

@@ -13,9 +13,7 @@ async fn a_second_open_is_told_who_has_it() {
     let rig = Rig::new();
     let ann = join(&*rig.store, "ann").await;
     let second = SledStore::open(rig.dir.path(), SledOptions::default());
-    let Err(error) = second else {
-        panic!("it opened twice")
-    };
+    let Err(error) = second else { panic!("it opened twice") };
     assert!(
         matches!(&error, OpenError::Locked { pid: Some(pid), .. } if *pid == std::process::id()),
         "{error:?}"
@@ -45,10 +43,7 @@ async fn a_half_written_snapshot_is_moved_aside() {
     let mut rig = Rig::new();
     let ann = join(&*rig.store, "ann").await;
     rig.store.close().await.unwrap();
-    let planted = rig
-        .dir
-        .path()
-        .join("store/snap.FFFFFFFFFFFFFFFF.generating");
+    let planted = rig.dir.path().join("store/snap.FFFFFFFFFFFFFFFF.generating");
     fs::write(&planted, b"half").unwrap();
     rig.reopen().await;
     assert_eq!(rig.store.account(ann.id).await.unwrap(), Some(ann));
@@ -93,23 +88,9 @@ async fn a_directory_that_is_not_ours_is_left_alone() {
 async fn another_format_is_named_and_left_alone() {
     let rig = Rig::new();
     rig.store.close().await.unwrap();
-    fs::write(
-        rig.dir.path().join("store/format"),
-        b"countersign store 99\n",
-    )
-    .unwrap();
+    fs::write(rig.dir.path().join("store/format"), b"countersign store 99\n").unwrap();
     let error = refused(rig.dir.path());
-    assert!(
-        matches!(
-            error,
-            OpenError::Version {
-                found: 99,
-                expected: 1,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, OpenError::Version { found: 99, expected: 1, .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -143,10 +124,7 @@ async fn what_is_refused_shows_no_secret() {
     let rig = Rig::new();
     let ann = join(&*rig.store, "ann").await;
     rig.disk.set(Mode::Fails);
-    let error = rig
-        .store
-        .rehash_password(ann.id, &hash("first"), hash("geheim"))
-        .await;
+    let error = rig.store.rehash_password(ann.id, &hash("first"), hash("geheim")).await;
     let shown = format!("{0:?} {0}", error.unwrap_err());
     assert!(!shown.contains("geheim") && !shown.contains("ann@"));
 }

@@ -83,10 +83,7 @@ impl TestDisk {
 
     /// Waits until a sync is held.
     async fn reached(&self) {
-        until("a sync is asked for", async || {
-            self.state.lock().unwrap().held > 0
-        })
-        .await;
+        until("a sync is asked for", async || self.state.lock().unwrap().held > 0).await;
     }
 }
 
@@ -140,18 +137,9 @@ impl Rig {
     fn with(durability: Durability) -> Self {
         let dir = TempDir::new().unwrap();
         let disk = Arc::new(TestDisk::default());
-        let options = SledOptions {
-            durability,
-            disk: disk.clone(),
-            ..SledOptions::default()
-        };
+        let options = SledOptions { durability, disk: disk.clone(), ..SledOptions::default() };
         let store = Arc::new(SledStore::open(dir.path(), options.clone()).unwrap());
-        Self {
-            dir,
-            disk,
-            options,
-            store,
-        }
+        Self { dir, disk, options, store }
     }
 
     /// Ends the store and opens it anew.
@@ -170,18 +158,11 @@ impl Rig {
 
     fn revoke(&self, session: &Session) -> tokio::task::JoinHandle<Result<bool, StoreError>> {
         let (store, session) = (Arc::clone(&self.store), session.clone());
-        tokio::spawn(async move {
-            store
-                .revoke_session(session.account, session.id, at(1))
-                .await
-        })
+        tokio::spawn(async move { store.revoke_session(session.account, session.id, at(1)).await })
     }
 
     async fn healed(&self) {
-        until("the store has healed", async || {
-            self.store.ping().await.is_ok()
-        })
-        .await;
+        until("the store has healed", async || self.store.ping().await.is_ok()).await;
     }
 }
 

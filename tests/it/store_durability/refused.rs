@@ -21,10 +21,7 @@ async fn a_commit_fails(mode: Mode) {
 
     rig.disk.set(mode);
     let refused = rig.revoke(&one).await.unwrap();
-    assert!(
-        matches!(refused, Err(StoreError::Unavailable(_))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     // Reads go on, with what was recorded; changes are refused at once.
     for _ in 0..3 {
         let found = store.session(ann.id, one.id, at(1)).await.unwrap();
@@ -101,11 +98,7 @@ async fn a_disk_that_fails_again_while_healing_is_waited_for() {
         // The reserve is there and the way back is cut off in the middle of it.
         rig.disk.set(Mode::Holds);
         rig.disk.reached().await;
-        rig.disk.set(if round % 2 == 0 {
-            Mode::Fails
-        } else {
-            Mode::Panics
-        });
+        rig.disk.set(if round % 2 == 0 { Mode::Fails } else { Mode::Panics });
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(rig.store.ping().await.is_err());
         rig.disk.set(Mode::Works);
@@ -178,10 +171,7 @@ async fn on_a_full_disk_sessions_are_found_and_changes_refused() {
     assert!(rig.revoke(&one).await.unwrap().is_err());
     rig.disk.set(Mode::Full);
     let undone = rig.disk.syncs();
-    until("the commit is undone", async || {
-        rig.disk.syncs() >= undone + 2
-    })
-    .await;
+    until("the commit is undone", async || rig.disk.syncs() >= undone + 2).await;
     only_reads(&*rig.store).await;
     rig.disk.set(Mode::Works);
     rig.healed().await;

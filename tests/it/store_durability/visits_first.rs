@@ -17,11 +17,7 @@ async fn visits_may_be_answered_first_and_nothing_else() {
     for visits in 1..=5 {
         let visited = timeout(LIMIT, count(&*rig.store, &one, 1)).await.unwrap();
         assert_eq!(visited.visits, visits);
-        assert_eq!(
-            rig.store.total_visits(ann.id).await.unwrap(),
-            visits,
-            "seen by readers"
-        );
+        assert_eq!(rig.store.total_visits(ann.id).await.unwrap(), visits, "seen by readers");
     }
     let ended = rig.revoke(&one);
     rig.disk.reached().await;
@@ -62,10 +58,7 @@ async fn visits_answered_first_outlive_a_failed_commit() {
     assert!(rig.revoke(&one).await.unwrap().is_err());
     let found = rig.store.session(ann.id, one.id, at(1)).await.unwrap();
     assert_eq!(found.as_ref(), Some(&one));
-    assert!(
-        rig.store.visit(visit(&one, 1, 1, 1)).await.is_err(),
-        "no longer"
-    );
+    assert!(rig.store.visit(visit(&one, 1, 1, 1)).await.is_err(), "no longer");
     rig.disk.set(Mode::Works);
     rig.healed().await;
     rig.reopen().await;

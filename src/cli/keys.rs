@@ -1,0 +1,41 @@
+//! `countersign keys`: what tokens are signed with.
+
+use clap::Subcommand;
+
+use super::{Failure, output, serve::KEYS_DIR};
+use crate::{
+    config::Config,
+    model::clock::{Clock as _, SystemClock},
+    token::{KeyStatus, list_keys},
+};
+
+/// Show the signing keys
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// List the keys: which one signs, which still verify, and until when
+    ///
+    /// Shows no secret; reads the key files, whether a server runs or not.
+    List {
+        /// Show a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Keys {
+    /// Does it.
+    pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
+        let Self::List { json } = self;
+        let keys = list_keys(&config.data_dir.join(KEYS_DIR), SystemClock.now())?;
+        output::list(&keys, json, ["KID", "ALGORITHM", "CREATED", "STATUS"], |key| {
+            let status = match key.status {
+                KeyStatus::Signing => "signing".to_owned(),
+                KeyStatus::Verifying { until } => {
+                    format!("verifying until {}", output::time(until))
+                }
+                KeyStatus::Expired => "expired".to_owned(),
+            };
+            [key.kid.clone(), key.algorithm.to_string(), output::time(key.created_at), status]
+        })
+    }
+}

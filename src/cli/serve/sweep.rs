@@ -1,0 +1,150 @@
+//! Dead sessions leave the store: round by round, in small steps, beside everything else.
+
+use std::{sync::Arc, time::Duration};
+
+use metrics::counter;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tracing::{debug, warn};
+
+use super::server::until;
+use crate::{
+    model::Clock,
+    store::{Result, Store},
+};
+
+/// How many records one step looks at: some milliseconds of the store's time.
+const BUDGET: usize = 2_000;
+
+/// How long the store is left alone between two steps of a round.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Goes round for ever, starting a round every `every` or when the last one is over, until the
+/// server stops.
+pub(super) async fn run(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    every: Duration,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut due = interval(every);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let rounds = async {
+        loop {
+            due.tick().await;
+            match round(&*store, &*clock).await {
+                Ok(0) => {}
+                Ok(removed) => debug!(event = "swept", removed, "dead sessions removed"),
+                // Dead sessions are refused all the same; the next round tries again.
+                Err(error) => warn!(event = "sweep_failed", %error, "dead sessions stay for now"),
+            }
+        }
+    };
+    tokio::select! {
+        () = until(stopped) => {}
+        () = rounds => {}
+    }
+}
+
+/// Goes through the whole store once. Returns how many dead sessions it removed.
+async fn round(store: &dyn Store, clock: &dyn Clock) -> Result<u64> {
+    let mut removed = 0;
+    let mut from = None;
+    loop {
+        let swept = store.sweep(from, BUDGET, clock.now()).await?;
+        removed += swept.removed;
+        counter!("countersign_sessions_swept_total").increment(swept.removed);
+        if swept.next.is_none() {
+            return Ok(removed);
+        }
+        from = swept.next;
+        sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::{
+        model::{
+            Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Transport,
+            clock::{ManualClock, from_millis, later},
+            session::LastPresented,
+        },
+        store::MemoryStore,
+    };
+
+    const LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+    /// A store with one account of so many sessions, begun at the clock's time.
+    async fn store_with(sessions: usize, clock: &ManualClock) -> (Arc<MemoryStore>, AccountId) {
+        let store = Arc::new(MemoryStore::new());
+        let now = clock.now();
+        let account = AccountId::new(now);
+        let password = PasswordHash::new("a hash".into());
+        let added = store
+            .create_account(Account {
+                id: account,
+                email: Email::parse("ann@example.com").unwrap(),
+                password: password.clone(),
+                state: AccountState::Active,
+                created_at: now,
+                copied_at: None,
+            })
+            .await;
+        assert!(added.unwrap());
+        for _ in 0..sessions {
+            let session = Session {
+                account,
+                id: SessionId::new(now),
+                created_at: now,
+                expires_at: later(now, LIFE),
+                idle_expires_at: later(now, LIFE),
+                last_seen_at: now,
+                visits: 0,
+                last: LastPresented { number: 0, at: now },
+                remember: false,
+                transport: Transport::Cookie,
+                user_agent: String::new(),
+                copied_at: None,
+            };
+            let created = store.create_session(session, &password, usize::MAX).await;
+            created.unwrap();
+        }
+        (store, account)
+    }
+
+    #[tokio::test]
+    async fn a_round_goes_through_all_and_takes_the_dead_alone() {
+        let clock = ManualClock::new(from_millis(1_700_000_000_000));
+        let (store, account) = store_with(BUDGET + 10, &clock).await;
+        assert_eq!(round(&*store, &clock).await.unwrap(), 0);
+        let alive = store.sessions(account, clock.now()).await.unwrap().len();
+        assert_eq!(alive, BUDGET + 10);
+
+        let born = clock.now();
+        clock.advance(LIFE);
+        let removed = round(&*store, &clock).await.unwrap();
+        assert_eq!(removed, BUDGET as u64 + 10, "more than one step's worth");
+        assert_eq!(store.sessions(account, born).await.unwrap(), [], "they are gone");
+    }
+
+    #[tokio::test]
+    async fn a_failing_store_does_not_end_the_rounds_and_a_stop_does() {
+        let clock = ManualClock::new(from_millis(1_700_000_000_000));
+        let (store, _) = store_with(1, &clock).await;
+        store.close().await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let rounds = tokio::spawn(run(store, Arc::new(clock), Duration::from_millis(1), stopped));
+        for _ in 0..3 {
+            sleep(Duration::from_millis(1)).await;
+            assert!(!rounds.is_finished());
+        }
+        stop.send_replace(true);
+        rounds.await.unwrap();
+    }
+}

@@ -1,0 +1,32 @@
+//! `[server]` and `[admin]`
+
+use serde::{Deserialize, Serialize};
+
+use super::{Address, Period};
+
+/// Connections, and how they end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerSection {
+    /// How long requests under way may take after SIGTERM. Then they are cut off.
+    pub shutdown_timeout: Period,
+    /// How long a connection may be silent, between requests or in the middle of one, before it is
+    /// closed.
+    pub idle_timeout: Period,
+}
+
+impl Default for ServerSection {
+    fn default() -> Self {
+        Self { shutdown_timeout: Period::seconds(30), idle_timeout: Period::seconds(75) }
+    }
+}
+
+/// The admin interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Address and port of `/metrics` and of the operator's command line. By default port 3001 of
+    /// 127.0.0.1, or a free port when `listen` has port 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Address>,
+}

@@ -1,0 +1,72 @@
+//! Make an account.
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json, types::Example};
+use serde::Deserialize;
+
+use super::{
+    ApiTags,
+    body::Body,
+    failure::{ANY, BODY, Failed, HASHING, NEW_PASSWORD, WRITE, failures},
+    text::{EmailAddress, Secret, Text},
+    view::AccountView,
+};
+use crate::{
+    http::{Code, Site},
+    model::{Email, Password},
+    session::{AccountSummary, Error},
+};
+
+pub(in crate::http) struct Api;
+
+/// A new account.
+#[derive(Object, Deserialize)]
+#[oai(example)]
+#[serde(deny_unknown_fields)]
+struct NewAccount {
+    /// The e-mail address. Upper and lower case are one.
+    #[oai(validator(max_length = 254))]
+    email: Text<EmailAddress>,
+    /// The password, exactly as it will be typed. By default 15 to 128 characters.
+    password: Text<Secret>,
+}
+
+impl Example for NewAccount {
+    fn example() -> Self {
+        Self { email: Text::of("ann@example.com"), password: Text::of("correct horse battery") }
+    }
+}
+
+#[derive(ApiResponse)]
+enum CreatedAccount {
+    /// The account was made. It is not logged in.
+    #[oai(status = 201)]
+    Created(Json<AccountView>),
+}
+
+failures!(CreateAccountFailures: ANY, WRITE, BODY, HASHING, NEW_PASSWORD, [
+    Code::InvalidEmail,
+    Code::EmailTaken,
+    Code::RegistrationClosed,
+]);
+
+#[OpenApi(tag = "ApiTags::Accounts")]
+impl Api {
+    /// Make an account.
+    ///
+    /// Sets no cookie: log in afterwards.
+    #[oai(path = "/accounts", method = "post", operation_id = "createAccount")]
+    async fn create(
+        &self,
+        site: Data<&Arc<Site>>,
+        body: Body<NewAccount>,
+    ) -> Result<CreatedAccount, Failed<CreateAccountFailures>> {
+        let NewAccount { email, password } = body.0;
+        let email = Email::parse(email.as_str()).map_err(Error::from)?;
+        let account = site.sessions.sign_up(email, Password::new(password.into_string())).await?;
+        let summary = AccountSummary { account, visits: 0 };
+        Ok(CreatedAccount::Created(Json(summary.into())))
+    }
+}

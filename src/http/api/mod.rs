@@ -1,0 +1,61 @@
+//! The JSON API under `/api/v1`, and the OpenAPI document that describes it.
+//!
+//! One file per thing that is managed: `accounts`, `session` (the one of the request), `sessions`
+//! (all of the account), `account`. A new operation is a method there, with the [`failure`] list
+//! of what can go wrong; then run `just openapi` and commit the changed document.
+
+mod account;
+mod accounts;
+mod body;
+mod failure;
+mod session;
+mod sessions;
+mod text;
+mod view;
+
+use poem_openapi::{LicenseObject, OpenApiService, Tags};
+
+/// Where the API is mounted.
+pub(super) const PREFIX: &str = "/api/v1";
+
+/// The groups of operations.
+#[derive(Tags)]
+#[oai(rename_all = "snake_case")]
+enum ApiTags {
+    /// Accounts: make one, see one's own, change its password.
+    Accounts,
+    /// Sessions: log in, be counted, log out.
+    Sessions,
+}
+
+type Apis = (accounts::Api, session::Api, sessions::Api, account::Api);
+
+/// The API. Needs no store to be built: the command line prints its document.
+pub(super) fn service() -> OpenApiService<Apis, ()> {
+    OpenApiService::new(
+        (accounts::Api, session::Api, sessions::Api, account::Api),
+        "Countersign",
+        env!("CARGO_PKG_VERSION"),
+    )
+    .description(
+        "Log people in, count their visits, and take any of it back at once.\n\n\
+         A session travels as a signed token: in a cookie (for browsers) or, after a log-in with \
+         `transport: bearer`, in the `Authorization` header (for programs without a cookie jar). \
+         Send one of the two. Errors are `application/problem+json` (RFC 9457) with a stable \
+         `code`. Times are RFC 3339, in UTC.",
+    )
+    .license(LicenseObject::new("MIT OR Apache-2.0"))
+    .url_prefix(PREFIX)
+}
+
+/// The OpenAPI document as JSON: what is served, printed and committed.
+#[must_use]
+pub fn openapi_json() -> String {
+    service().spec() + "\n"
+}
+
+/// The OpenAPI document as YAML.
+#[must_use]
+pub fn openapi_yaml() -> String {
+    service().spec_yaml()
+}

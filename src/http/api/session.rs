@@ -1,0 +1,179 @@
+//! The session of the request: log in, look at it, be counted, log out.
+
+use std::sync::Arc;
+
+use poem::{Request, http::header, web::Data};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi, payload::Json, types::Example};
+use serde::Deserialize;
+
+use super::{
+    ApiTags,
+    body::Body,
+    failure::{ANY, BODY, Failed, HASHING, SIGNED_IN, WRITE, failures},
+    text::{EmailAddress, Secret, Text},
+    view::{SessionView, SessionWithToken},
+};
+use crate::{
+    http::{
+        Code, HttpError, Site,
+        credential::{Authenticated, Optional, Shown},
+        session_cookie::CookieSlot,
+    },
+    model::{Email, Password, Transport, email::InvalidEmail},
+    session::{Issued, LogIn},
+};
+
+pub(in crate::http) struct Api;
+
+/// How the session's token is to travel.
+#[derive(Clone, Copy, Default, Enum, Deserialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+enum TokenTransport {
+    /// In the session cookie.
+    #[default]
+    Cookie,
+    /// In the answer's body, to be sent as `Authorization: Bearer`.
+    Bearer,
+}
+
+/// A log-in.
+#[derive(Object, Deserialize)]
+#[oai(example)]
+#[serde(deny_unknown_fields)]
+struct Credentials {
+    /// The e-mail address.
+    #[oai(validator(max_length = 254))]
+    email: Text<EmailAddress>,
+    /// The password.
+    password: Text<Secret>,
+    /// Whether to stay logged in when the browser is closed.
+    #[oai(default)]
+    #[serde(default)]
+    remember: bool,
+    /// How the token is to travel.
+    #[oai(default)]
+    #[serde(default)]
+    transport: TokenTransport,
+}
+
+impl Example for Credentials {
+    fn example() -> Self {
+        Self {
+            email: Text::of("ann@example.com"),
+            password: Text::of("correct horse battery"),
+            remember: false,
+            transport: TokenTransport::Cookie,
+        }
+    }
+}
+
+#[derive(ApiResponse)]
+enum LoggedIn {
+    /// Logged in. With `transport: cookie` the session cookie is set, with `transport: bearer`
+    /// the body has the token.
+    #[oai(status = 201)]
+    Created(Json<SessionWithToken>),
+}
+
+#[derive(ApiResponse)]
+enum LoggedOut {
+    /// The session has ended and the cookie is cleared.
+    #[oai(status = 204)]
+    Done,
+}
+
+failures!(LogInFailures: ANY, WRITE, BODY, HASHING, [
+    Code::WrongCredentials,
+    Code::AmbiguousCredentials,
+    Code::DuplicateCookie,
+]);
+failures!(SessionFailures: ANY, SIGNED_IN);
+failures!(SessionWriteFailures: ANY, SIGNED_IN, WRITE);
+
+#[OpenApi(tag = "ApiTags::Sessions")]
+impl Api {
+    /// Log in.
+    ///
+    /// Opens a session. A session whose token comes with the request ends. An unknown e-mail
+    /// address, a wrong password and a disabled account have the same answer.
+    #[oai(path = "/session", method = "post", operation_id = "logIn")]
+    async fn log_in(
+        &self,
+        site: Data<&Arc<Site>>,
+        slot: Data<&CookieSlot>,
+        request: &Request,
+        shown: Optional,
+        body: Body<Credentials>,
+    ) -> Result<LoggedIn, Failed<LogInFailures>> {
+        let how = LogIn {
+            remember: body.0.remember,
+            transport: match body.0.transport {
+                TokenTransport::Cookie => Transport::Cookie,
+                TokenTransport::Bearer => Transport::Bearer,
+            },
+            user_agent: request.header(header::USER_AGENT).unwrap_or_default().to_owned(),
+            replaces: shown.0,
+        };
+        // What cannot be an address belongs to nobody: the same answer as for an unknown one.
+        let email = Email::parse(body.0.email.as_str())
+            .map_err(|_: InvalidEmail| HttpError::from(Code::WrongCredentials))?;
+        let issued =
+            site.sessions.log_in(&email, Password::new(body.0.password.into_string()), how).await?;
+        Ok(LoggedIn::Created(Json(hand_out(issued, slot.0))))
+    }
+
+    /// The session of this request.
+    ///
+    /// Counts nothing.
+    #[oai(path = "/session", method = "get", operation_id = "getSession")]
+    async fn get(&self, who: Authenticated) -> Result<Json<SessionView>, Failed<SessionFailures>> {
+        let who = who.0;
+        Ok(Json(SessionView::of(&who.session, who.email(), who.session.id)))
+    }
+
+    /// Count a visit.
+    ///
+    /// The answer is given when the visit is recorded for good. The cookie is set anew; a bearer
+    /// client finds its new token in the body.
+    #[oai(path = "/session/visits", method = "post", operation_id = "countVisit")]
+    async fn visit(
+        &self,
+        site: Data<&Arc<Site>>,
+        slot: Data<&CookieSlot>,
+        shown: Shown,
+    ) -> Result<Json<SessionWithToken>, Failed<SessionWriteFailures>> {
+        let issued = site.sessions.visit(&shown.0).await?;
+        Ok(Json(hand_out(issued, slot.0)))
+    }
+
+    /// Log out.
+    ///
+    /// When this is answered, no token of the session is accepted any more, wherever it was copied
+    /// to. Clears the cookie.
+    #[oai(path = "/session", method = "delete", operation_id = "logOut")]
+    async fn log_out(
+        &self,
+        site: Data<&Arc<Site>>,
+        slot: Data<&CookieSlot>,
+        shown: Shown,
+    ) -> Result<LoggedOut, Failed<SessionWriteFailures>> {
+        site.sessions.log_out(&shown.0).await?;
+        if shown.0.transport == Transport::Cookie {
+            slot.clear();
+        }
+        Ok(LoggedOut::Done)
+    }
+}
+
+/// Hands out a new token the way its session travels.
+fn hand_out(issued: Issued, slot: &CookieSlot) -> SessionWithToken {
+    match issued.session.transport {
+        Transport::Bearer => SessionWithToken::of(&issued, Some(issued.token.clone())),
+        Transport::Cookie => {
+            let view = SessionWithToken::of(&issued, None);
+            slot.set(issued);
+            view
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Strings whose format the OpenAPI document names, so that generated clients make dates, UUIDs
+//! and password fields of them. The formats document; the model's types check.
+
+use std::{borrow::Cow, fmt, marker::PhantomData};
+
+use poem_openapi::{
+    registry::{MetaSchema, MetaSchemaRef},
+    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
+};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// A string of the format `F`. Does not show itself: it may be a password.
+#[derive(Clone)]
+pub(super) struct Text<F>(String, PhantomData<F>);
+
+/// A format of the OpenAPI registry.
+pub(super) trait Format: Send + Sync + 'static {
+    const NAME: &'static str;
+}
+
+macro_rules! formats {
+    ($($(#[$doc:meta])* $name:ident = $format:literal;)+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone)]
+            pub(super) struct $name;
+
+            impl Format for $name {
+                const NAME: &'static str = $format;
+            }
+        )+
+    };
+}
+
+formats! {
+    /// RFC 3339.
+    DateTime = "date-time";
+    /// RFC 9562.
+    Uuid = "uuid";
+    /// RFC 5321.
+    EmailAddress = "email";
+    /// Not to be shown.
+    Secret = "password";
+}
+
+impl<F> Text<F> {
+    pub(super) fn of(value: impl Into<String>) -> Self {
+        Self(value.into(), PhantomData)
+    }
+
+    pub(super) fn into_string(self) -> String {
+        self.0
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<F> fmt::Debug for Text<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Text(..)")
+    }
+}
+
+impl<F: Format> Type for Text<F> {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = String;
+    type RawElementValueType = String;
+
+    fn name() -> Cow<'static, str> {
+        format!("string_{}", F::NAME).into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", F::NAME)))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self::RawValueType> {
+        Some(&self.0)
+    }
+
+    fn raw_element_iter<'a>(
+        &'a self,
+    ) -> Box<dyn Iterator<Item = &'a Self::RawElementValueType> + 'a> {
+        Box::new(self.as_raw_value().into_iter())
+    }
+}
+
+impl<F: Format> ToJSON for Text<F> {
+    fn to_json(&self) -> Option<Value> {
+        Some(Value::String(self.0.clone()))
+    }
+}
+
+impl<F: Format> ParseFromJSON for Text<F> {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::String(text)) => Ok(Self(text, PhantomData)),
+            // Without the value: it may be a password.
+            _ => Err(ParseError::expected_input()),
+        }
+    }
+}
+
+impl<F: Format> ParseFromParameter for Text<F> {
+    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+        Ok(Self(value.to_owned(), PhantomData))
+    }
+}
+
+impl<'de, F> Deserialize<'de> for Text<F> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self(String::deserialize(from)?, PhantomData))
+    }
+}

@@ -1,0 +1,127 @@
+//! What the API shows of an account and of a session.
+
+use poem_openapi::{Object, types::Example};
+
+use super::text::{DateTime, EmailAddress, Text, Uuid};
+use crate::{
+    model::{Email, Session, SessionId},
+    session::{AccountSummary, Issued},
+};
+
+/// A session: one login on one device.
+#[derive(Clone, Debug, Object)]
+#[oai(rename = "Session", example)]
+pub(super) struct SessionView {
+    /// Names the session. Not a secret.
+    pub(super) sid: Text<Uuid>,
+    /// The account's e-mail address.
+    pub(super) email: Text<EmailAddress>,
+    /// Visits counted.
+    pub(super) visits: u64,
+    /// When the log-in was.
+    pub(super) created_at: Text<DateTime>,
+    /// When it was last used in a way that is recorded: log-in, visit or renewal.
+    pub(super) last_seen_at: Text<DateTime>,
+    /// When it ends whatever happens.
+    pub(super) expires_at: Text<DateTime>,
+    /// When it ends unless it is used.
+    pub(super) idle_expires_at: Text<DateTime>,
+    /// Whether it is the session of this request.
+    pub(super) current: bool,
+    /// What the device called itself at log-in.
+    pub(super) user_agent: String,
+}
+
+/// A session and, for clients without a cookie jar, the token to send from now on.
+#[derive(Clone, Debug, Object)]
+#[oai(rename = "SessionWithToken", example)]
+pub(super) struct SessionWithToken {
+    /// The session.
+    #[oai(flatten)]
+    pub(super) session: SessionView,
+    /// The token, with `transport: bearer` only: send it as `Authorization: Bearer TOKEN`. Each
+    /// counted visit gives a newer one; older ones of a living session stay good until they expire.
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) token: Option<String>,
+}
+
+/// An account as its owner sees it.
+#[derive(Clone, Debug, Object)]
+#[oai(rename = "Account", example)]
+pub(super) struct AccountView {
+    /// Names the account for ever.
+    pub(super) id: Text<Uuid>,
+    /// The e-mail address, normalised.
+    pub(super) email: Text<EmailAddress>,
+    /// When it was made.
+    pub(super) created_at: Text<DateTime>,
+    /// Visits over all its sessions, ended ones included.
+    pub(super) visits: u64,
+}
+
+impl SessionView {
+    pub(super) fn of(session: &Session, email: &Email, current: SessionId) -> Self {
+        Self {
+            sid: Text::of(session.id.to_string()),
+            email: Text::of(email.as_str()),
+            visits: session.visits,
+            created_at: Text::of(session.created_at.to_string()),
+            last_seen_at: Text::of(session.last_seen_at.to_string()),
+            expires_at: Text::of(session.expires_at.to_string()),
+            idle_expires_at: Text::of(session.idle_expires_at.to_string()),
+            current: session.id == current,
+            user_agent: session.user_agent.clone(),
+        }
+    }
+}
+
+impl SessionWithToken {
+    pub(super) fn of(issued: &Issued, token: Option<String>) -> Self {
+        let session = SessionView::of(&issued.session, &issued.email, issued.session.id);
+        Self { session, token }
+    }
+}
+
+impl From<AccountSummary> for AccountView {
+    fn from(summary: AccountSummary) -> Self {
+        Self {
+            id: Text::of(summary.account.id.to_string()),
+            email: Text::of(summary.account.email.as_str()),
+            created_at: Text::of(summary.account.created_at.to_string()),
+            visits: summary.visits,
+        }
+    }
+}
+
+impl Example for SessionView {
+    fn example() -> Self {
+        Self {
+            sid: Text::of("019ab2f0-5c1e-7d3a-9b7e-2f6c1a4d8e90"),
+            email: Text::of("ann@example.com"),
+            visits: 3,
+            created_at: Text::of("2026-11-23T09:00:00Z"),
+            last_seen_at: Text::of("2026-11-23T09:12:30Z"),
+            expires_at: Text::of("2026-11-23T21:00:00Z"),
+            idle_expires_at: Text::of("2026-11-23T09:42:30Z"),
+            current: true,
+            user_agent: "curl/8.10.1".into(),
+        }
+    }
+}
+
+impl Example for SessionWithToken {
+    fn example() -> Self {
+        Self { session: SessionView::example(), token: None }
+    }
+}
+
+impl Example for AccountView {
+    fn example() -> Self {
+        Self {
+            id: Text::of("019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4"),
+            email: Text::of("ann@example.com"),
+            created_at: Text::of("2026-11-20T08:30:00Z"),
+            visits: 42,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! HTTP: the whole URL map and the order of the middleware, on one screen.
+//!
+//! | where | what |
+//! |---|---|
+//! | `pages/` | what people see: server-made HTML that works without JavaScript |
+//! | `api/` | what programs call: JSON under `/api/v1`, described by OpenAPI |
+//! | `admin` | what the operator's command line and Prometheus call, on an address of its own |
+//! | `well_known`, `health` | keys for verifiers, probes for whoever watches the process |
+//! | `credential` | where a request's token is found, and who it is |
+//! | `session_cookie` | the one place that sets and clears the cookie |
+//! | `csrf`, `headers`, `limits`, `trace` | the rules that hold for every route |
+//! | `problem` | every error a client can see |
+//!
+//! A new page goes into `pages/`, a new operation into `api/`, and its route below.
+
+pub mod admin;
+mod api;
+mod credential;
+mod csrf;
+mod docs;
+mod headers;
+mod health;
+mod limits;
+mod pages;
+pub mod problem;
+mod session_cookie;
+mod trace;
+mod well_known;
+
+use std::sync::Arc;
+
+pub use api::{openapi_json, openapi_yaml};
+pub use credential::CookieRules;
+use poem::{Endpoint, EndpointExt, Response, Route, get};
+pub use problem::{Code, HttpError};
+use url::Url;
+
+use crate::session::Sessions;
+
+/// What the HTTP layer is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address people use: scheme, host and port. The cookie's name and flags, the accepted
+    /// origins and HSTS follow from it, never from a header of the request.
+    pub public_url: Url,
+}
+
+/// What every handler can reach.
+pub(crate) struct Site {
+    pub(crate) sessions: Sessions,
+    pub(crate) cookie: CookieRules,
+    pub(crate) public_url: Url,
+}
+
+/// The public service.
+pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Response> + 'static {
+    let site = Arc::new(Site {
+        sessions,
+        cookie: CookieRules::of(&settings.public_url),
+        public_url: settings.public_url,
+    });
+    let api = api::service();
+    Route::new()
+        // Pages
+        .at("/", get(pages::home::show))
+        .at("/login", get(pages::log_in::show).post(pages::log_in::submit))
+        .at("/signup", get(pages::sign_up::show).post(pages::sign_up::submit))
+        .at("/admin", get(pages::admin::show).head(pages::admin::head))
+        .at(
+            "/logout",
+            get(pages::log_out::follow).head(pages::log_out::head).post(pages::log_out::submit),
+        )
+        .at(pages::style::PATH.as_str(), get(pages::style::show))
+        .at("/favicon.ico", get(pages::style::icon))
+        // JSON API and its description
+        .at("/openapi.json", get(docs::json))
+        .at("/openapi.yaml", get(docs::yaml))
+        .at("/docs", docs::swagger_ui(&api))
+        .nest(api::PREFIX, api)
+        // For machines
+        .at("/.well-known/jwks.json", get(well_known::jwks))
+        .at("/healthz", get(health::alive))
+        .at("/readyz", get(health::ready))
+        // From the inside out: what stands last sees the request first and the answer last.
+        .around(csrf::refuse_cross_site)
+        .around(limits::refuse_oversized)
+        .around(problem::render)
+        .around(session_cookie::apply)
+        .around(headers::secure)
+        .around(trace::observe)
+        .data(site)
+}

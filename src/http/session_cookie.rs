@@ -1,0 +1,105 @@
+//! The one place that sets and clears the session cookie.
+//!
+//! Handlers say what they want in the request's [`CookieSlot`]; [`apply`] does it when the answer
+//! leaves, and looks the session up once more before: an answer that leaves after the session's
+//! end sets no cookie (invariant 3). Only a logout clears the cookie: a 401 or 503 never does,
+//! because it could delete the cookie of a newer login.
+
+use std::sync::Arc;
+
+use cookie::{Cookie, SameSite, time::Duration};
+use parking_lot::Mutex;
+use poem::{Endpoint, IntoResponse, Request, Response, http::HeaderValue};
+
+use super::{Code, CookieRules, HttpError, credential::site, pages, problem};
+use crate::session::Issued;
+
+/// The largest name and value that a browser keeps (RFC 6265bis section 5.5).
+const MAX_COOKIE_BYTES: usize = 4096;
+
+/// What is to become of the session cookie with this answer.
+#[derive(Clone, Default)]
+pub(super) struct CookieSlot(Arc<Mutex<Option<Change>>>);
+
+enum Change {
+    Set(Box<Issued>),
+    Clear,
+}
+
+impl CookieSlot {
+    /// The slot of a request.
+    pub(super) fn of(request: &Request) -> Result<&Self, HttpError> {
+        request.data::<Self>().ok_or_else(|| Code::Internal.into())
+    }
+
+    /// Wants the cookie set to a new token.
+    pub(super) fn set(&self, issued: Issued) {
+        *self.0.lock() = Some(Change::Set(Box::new(issued)));
+    }
+
+    /// Wants the cookie cleared: the session has ended.
+    pub(super) fn clear(&self) {
+        *self.0.lock() = Some(Change::Clear);
+    }
+}
+
+/// Does what the slot says.
+pub(super) async fn apply<E: Endpoint>(
+    next: Arc<E>,
+    mut request: Request,
+) -> poem::Result<Response> {
+    let site = Arc::clone(site(&request)?);
+    let slot = CookieSlot::default();
+    request.set_data(slot.clone());
+    let wants_page = pages::wants_page(&request);
+
+    let mut response = next.call(request).await?.into_response();
+    let change = slot.0.lock().take();
+    let cookie = match change {
+        None => return Ok(response),
+        Some(Change::Clear) => removal(site.cookie),
+        Some(Change::Set(issued)) => match site.sessions.is_alive(&issued.session).await {
+            Ok(true) => session_cookie(site.cookie, &issued),
+            Ok(false) => return Ok(response),
+            // It cannot be told: what the handler did stands, but no cookie leaves for it.
+            Err(error) => return Ok(problem::answer(&error.into(), wants_page)),
+        },
+    };
+    let fits = cookie.name().len() + cookie.value().len() <= MAX_COOKIE_BYTES;
+    match HeaderValue::try_from(cookie.to_string()) {
+        Ok(value) if fits => {
+            response.headers_mut().append("set-cookie", value);
+            Ok(response)
+        }
+        // Browsers would drop it without a word.
+        _ => Ok(problem::answer(&Code::Internal.into(), wants_page)),
+    }
+}
+
+/// The cookie that hands out a token: gone with the browser, or after the session's idle time for
+/// those who asked to be remembered.
+fn session_cookie(rules: CookieRules, issued: &Issued) -> Cookie<'static> {
+    let mut cookie = plain(rules, issued.token.clone());
+    if issued.session.remember {
+        let left = issued.token_expires_at.duration_since(issued.session.last_seen_at);
+        cookie.set_max_age(Duration::seconds(left.as_secs()));
+    }
+    cookie
+}
+
+/// The cookie that removes it. It repeats every attribute: browsers ignore a removal of a
+/// `__Host-` cookie that does not (RFC 6265bis section 4.1.3.2).
+fn removal(rules: CookieRules) -> Cookie<'static> {
+    let mut cookie = plain(rules, String::new());
+    cookie.set_max_age(Duration::ZERO);
+    cookie
+}
+
+fn plain(rules: CookieRules, value: String) -> Cookie<'static> {
+    Cookie::build((rules.name, value))
+        .path("/")
+        .secure(rules.secure)
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .build()
+}

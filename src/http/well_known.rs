@@ -1,0 +1,22 @@
+//! `/.well-known/jwks.json`: the public keys, for services that verify tokens by themselves
+//! (RFC 7517). An HMAC key is never among them.
+
+use std::sync::Arc;
+
+use poem::{Response, handler, web::Data};
+
+use super::{Code, HttpError, Site};
+
+/// How long a verifier may keep the keys, in seconds.
+const MAX_AGE: &str = "public, max-age=300";
+
+/// The key set.
+#[handler]
+pub(super) fn jwks(Data(site): Data<&Arc<Site>>) -> poem::Result<Response> {
+    let keys = serde_json::to_string(&site.sessions.tokens().jwks())
+        .map_err(|_| HttpError::from(Code::Internal))?;
+    Ok(Response::builder()
+        .content_type("application/jwk-set+json")
+        .header("cache-control", MAX_AGE)
+        .body(keys))
+}

@@ -1,0 +1,146 @@
+// Takes pictures of a running service's pages, and fails when the browser complains about one:
+// a refused style, script or request, or an error in its console.
+//
+// usage: BASE_URL=http://127.0.0.1:3000 node screenshots.mjs FOLDER
+// Chromium is /usr/bin/chromium unless CHROMIUM says otherwise.
+
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const base = process.env.BASE_URL;
+const folder = process.argv[2];
+if (!base || !folder) {
+  console.error("usage: BASE_URL=http://127.0.0.1:3000 node screenshots.mjs FOLDER");
+  process.exit(2);
+}
+
+const person = { email: "ann@example.com", password: "correct horse battery staple" };
+const desktop = { width: 1080, height: 760 };
+const phone = { width: 390, height: 844 };
+const complaints = [];
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  ],
+});
+
+/** A page in a browser profile of its own, whose complaints are collected. */
+async function open(options = {}) {
+  const context = await browser.newContext({
+    baseURL: base, viewport: desktop, colorScheme: "light", ...options,
+  });
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    // A refusal is also an "error" there; those below are asked for.
+    const expected = /^Failed to load resource: .* status of (401|422) /.test(message.text());
+    if (message.type() === "error" && !expected) {
+      complaints.push(`${page.url()}: ${message.text()}`);
+    }
+  });
+  page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
+  page.on("request", (request) => {
+    const outside = !request.url().startsWith(base) && !/^(data|blob):/.test(request.url());
+    if (outside) complaints.push(`${page.url()}: asks for ${request.url()}`);
+  });
+  return page;
+}
+
+async function shot(page, name) {
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+  if (wide) complaints.push(`${name}: wider than the screen`);
+}
+
+function expect(holds, what) {
+  if (!holds) throw new Error(`expected ${what}`);
+}
+
+async function fillIn(page, { email, password }) {
+  await page.getByLabel("E-mail address").fill(email);
+  await page.getByLabel("Password").fill(password);
+}
+
+try {
+  const page = await open();
+  await page.goto("/");
+  await shot(page, "home");
+  await fillIn(page, { ...person, password: "wrong" });
+  await page.getByRole("button", { name: "Log in" }).click();
+  expect(await page.getByRole("alert").isVisible(), "a refused log-in to be announced");
+  await shot(page, "home-wrong");
+
+  await page.goto("/admin");
+  await shot(page, "signed-out");
+
+  await page.goto("/signup");
+  await page.evaluate(() => { document.querySelector("form").noValidate = true; });
+  await fillIn(page, { ...person, password: "short" });
+  await page.getByRole("button", { name: "Create account" }).click();
+  expect(await page.getByRole("alert").isVisible(), "a short password to be announced");
+  await shot(page, "sign-up-error");
+
+  await fillIn(page, person);
+  await page.getByRole("button", { name: "Create account" }).click();
+  await page.waitForURL("**/admin");
+  for (const visit of [1, 2, 3]) {
+    await page.getByText(`This is visit number ${visit}`, { exact: true }).waitFor();
+    await page.getByRole("link", { name: "Refresh page to increase visits" }).click();
+  }
+
+  // The same person on another device: a phone, at night.
+  const other = await open({
+    viewport: phone,
+    colorScheme: "dark",
+    userAgent: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 " +
+      "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
+  });
+  await other.goto("/");
+  await shot(other, "home-dark-phone");
+  await fillIn(other, person);
+  await other.getByLabel("Keep me logged in").check();
+  await other.getByRole("button", { name: "Log in" }).click();
+  await other.getByText("This is visit number 1", { exact: true }).waitFor();
+  await shot(other, "admin-dark-phone");
+  await other.setViewportSize(desktop);
+  for (let visit = 2; visit <= 12; visit++) await other.reload();
+  await shot(other, "admin-dark");
+  for (let visit = 5; visit <= 8; visit++) await page.reload();
+  await page.getByText("This is visit number 8", { exact: true }).waitFor();
+  await shot(page, "admin");
+
+  // A link from another site asks first.
+  const elsewhere = await page.context().newPage();
+  await elsewhere.route("http://elsewhere.test/", (route) =>
+    route.fulfill({ contentType: "text/html", body: `<a href="${base}/logout">x</a>` }));
+  await elsewhere.goto("http://elsewhere.test/");
+  await elsewhere.getByRole("link").click();
+  await elsewhere.getByRole("heading", { name: "Log out?" }).waitFor();
+  await shot(elsewhere, "log-out");
+
+  // The Swagger UI works under its policy, to the call.
+  const docs = await open();
+  await docs.goto("/docs");
+  await docs.getByText("Count a visit").first().waitFor();
+  await shot(docs, "docs");
+  await docs.getByText("The session of this request").first().click();
+  await docs.getByRole("button", { name: "Try it out" }).click();
+  await docs.getByRole("button", { name: "Execute" }).click();
+  await docs.getByText("not_signed_in").first().waitFor();
+
+  await page.goto("/admin");
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.getByRole("button", { name: "Log in" }).waitFor();
+  expect((await page.context().cookies()).length === 0, "a logout to leave no cookie");
+} finally {
+  await browser.close();
+}
+
+if (complaints.length > 0) {
+  console.error(complaints.join("\n"));
+  process.exit(1);
+}

@@ -1,0 +1,133 @@
+//! What the documents say is so: their tables are compared with the program, their tests and links
+//! looked for.
+
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The texts between backticks.
+fn code_words(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// Every key of the configuration with its default, as the program prints it.
+fn defaults() -> BTreeMap<String, String> {
+    let empty = tempfile::tempdir().unwrap();
+    let show = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["config", "show"])
+        .current_dir(empty.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(show.status.success());
+    let mut section = String::new();
+    let mut defaults = BTreeMap::new();
+    for line in String::from_utf8(show.stdout).unwrap().lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = format!("{name}.");
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            defaults.insert(format!("{section}{key}"), value.trim_matches('"').to_owned());
+        }
+    }
+    assert!(defaults.len() > 20, "{defaults:?}");
+    defaults
+}
+
+#[test]
+fn the_readme_has_every_key_of_the_configuration_with_its_default() {
+    let mut documented = BTreeMap::new();
+    let readme = document("README.md");
+    let table = readme.split("| key | default | meaning |").nth(1).expect("the table");
+    for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<_> = row.split(" | ").collect();
+        let key = code_words(cells[0])[0].to_owned();
+        let default = code_words(cells[1]).first().map(|word| (*word).to_owned());
+        documented.insert(key, default);
+    }
+    let mut actual: BTreeMap<_, _> =
+        defaults().into_iter().map(|(key, value)| (key, Some(value))).collect();
+    // It is the number of this machine's cores.
+    actual.insert("password.parallel".into(), None);
+    assert_eq!(documented, actual);
+}
+
+#[test]
+fn every_test_that_a_promise_names_is_there() {
+    let this = std::env::current_exe().unwrap();
+    let listed = Command::new(this).arg("--list").output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let tests: Vec<_> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    assert!(tests.len() > 200, "only {}", tests.len());
+    let security = document("SECURITY.md");
+    let promises = security.split("## What is promised").nth(1).expect("the section");
+    let promises = promises.split("\n## ").next().unwrap();
+    let named: Vec<_> =
+        code_words(promises).into_iter().filter(|word| word.matches("::").count() > 0).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        // The contract of a store is run on each, and the word between says on which. What is
+        // written `token::jws` is a module of the program.
+        let found = match name.split_once("::") {
+            Some(("store_contract", test)) => {
+                tests.contains(&format!("store_contract::sled::{test}").as_str())
+            }
+            Some(("token", module)) => Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join(format!("src/token/{module}.rs"))
+                .exists(),
+            _ => tests.contains(&name),
+        };
+        assert!(found, "{name}");
+    }
+}
+
+#[test]
+fn the_lifetimes_that_the_security_page_gives_are_the_defaults() {
+    let security = document("SECURITY.md");
+    let defaults = defaults();
+    for (words, key) in [
+        ("30 minutes", "session.idle"),
+        ("12 hours", "session.absolute"),
+        ("14 days", "session.remember_idle"),
+        ("30 days", "session.remember_absolute"),
+    ] {
+        let short = words.replace(" minutes", "m").replace(" hours", "h").replace(" days", "d");
+        assert_eq!(defaults[key], short);
+        assert!(security.contains(words) && security.contains(key), "{key}");
+    }
+    let limit = format!("at most {} living sessions", defaults["session.max_per_account"]);
+    assert!(security.replace('\n', " ").contains(&limit), "{limit}");
+}
+
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut followed = 0;
+    for name in ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CHANGELOG.md", "data/README.md"] {
+        let text = document(name);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let file = root.join(name).parent().unwrap().join(link);
+            assert!(file.exists(), "{name}: {link}");
+            followed += 1;
+        }
+    }
+    assert!(followed >= 5, "{followed}");
+}
+
+#[test]
+fn every_operation_of_the_api_is_in_the_readme() {
+    let readme = document("README.md");
+    let openapi: serde_json::Value =
+        serde_json::from_str(&document("openapi/countersign.json")).unwrap();
+    let paths = openapi["paths"].as_object().unwrap();
+    let operations = paths.values().flat_map(|path| path.as_object().unwrap().values());
+    for operation in operations {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(readme.contains(&format!("| `{id}` |")), "{id}");
+    }
+}

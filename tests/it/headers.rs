@@ -1,0 +1,145 @@
+//! The headers that every answer has, errors included.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{Answer, TestApp, raw, routes, store::Outage};
+
+#[track_caller]
+fn assert_secure(answer: &Answer, what: &str) {
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        assert_eq!(answer.header(name), value, "{name} of {what}");
+    }
+    let policy = answer.header("content-security-policy");
+    for directive in ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(directive), "{directive} of {what}: {policy}");
+    }
+    assert!(!policy.contains("unsafe") && !policy.contains("http"), "{what}: {policy}");
+    for banner in ["server", "x-powered-by", "via"] {
+        assert_eq!(answer.header(banner), "", "{banner} of {what}");
+    }
+    let id = answer.header("x-request-id");
+    assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{what}: {id}");
+    if !answer.body.is_empty() {
+        let media_type = answer.header("content-type");
+        assert!(!media_type.is_empty(), "{what} has a media type");
+        if media_type.starts_with("text/") {
+            assert!(media_type.ends_with("charset=utf-8"), "{what}: {media_type}");
+        }
+    }
+}
+
+fn is_public(id: &str) -> bool {
+    ["/.well-known/jwks.json", "/favicon.ico"].contains(&id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_has_the_security_headers() {
+    let app = TestApp::start().await;
+    let (stranger, ann) = (app.anonymous(), app.browser());
+    ann.sign_up("ann@example.com").await.expect(201);
+    for route in routes::all() {
+        ann.log_in("ann@example.com").await;
+        for (who, name) in [(&stranger, "a stranger"), (&ann, "ann")] {
+            let answer = route.ask(who).send().await;
+            assert_secure(&answer, &format!("{} for {name}: {}", route.id, answer.status));
+            let caching = answer.header("cache-control");
+            if is_public(&route.id) {
+                assert!(caching.contains("max-age"), "{}: {caching}", route.id);
+            } else {
+                assert_eq!(caching, "no-store", "{}", route.id);
+            }
+        }
+    }
+    let home = stranger.get("/").await.expect_page(200);
+    let link = scraper::Selector::parse("link[rel=stylesheet]").unwrap();
+    let html = scraper::Html::parse_document(home.text());
+    let style = html.select(&link).next().expect("a style sheet").value().attr("href");
+    let style = style.unwrap().to_owned();
+    drop(html);
+    let style = stranger.get(&style).await.expect(200);
+    assert_secure(&style, "the style sheet");
+    assert!(style.header("cache-control").contains("max-age"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_have_them_too() {
+    let app = TestApp::start().await;
+    for who in [app.anonymous(), app.browser()] {
+        let ask = async |method: &str, path: &str| {
+            let method = method.parse().unwrap();
+            who.request(method, path).send().await
+        };
+        for (method, path, status) in [
+            ("GET", "/nowhere", 404),
+            ("GET", "/api/v1/nowhere", 404),
+            ("DELETE", "/login", 405),
+            ("PATCH", "/api/v1/session", 405),
+            ("POST", "/api/v1/session", 415),
+            ("GET", "/api/v1/session", 401),
+            ("GET", "/admin", 401),
+        ] {
+            let answer = ask(method, path).await.expect(status);
+            assert_secure(&answer, &format!("{method} {path}"));
+            assert_eq!(answer.header("cache-control"), "no-store");
+        }
+        let foreign = who.request(reqwest::Method::POST, "/logout");
+        let foreign = foreign.header("sec-fetch-site", "cross-site").send().await.expect(403);
+        assert_secure(&foreign, "403");
+        app.control.outage(Outage::All);
+        assert_secure(&ask("GET", "/readyz").await.expect(503), "503");
+        app.control.outage(Outage::None);
+    }
+    let large = b"POST /api/v1/session HTTP/1.1\r\nhost: localhost:3000\r\nconnection: close\r\n\
+                  content-type: application/json\r\ncontent-length: 1048576\r\n\r\n";
+    let large = raw::send(&app.address(), large).await.expect("an answer").expect(413);
+    assert_secure(&large, "413");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_problem_says_what_a_client_needs() {
+    let app = TestApp::start().await;
+    let refused = app.program().check().await.expect_problem(401, "not_signed_in");
+    assert!(refused.header("www-authenticate").starts_with("Bearer"));
+    app.control.outage(Outage::All);
+    let busy = app.program().get("/readyz").await.expect_problem(503, "store_unavailable");
+    assert_eq!(busy.header("retry-after"), "1");
+    app.control.outage(Outage::None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_of_the_docs_lets_in_exactly_what_is_in_the_page() {
+    let app = TestApp::start().await;
+    let page = app.browser().get("/docs").await.expect(200);
+    let policy = page.header("content-security-policy").to_owned();
+    let html = scraper::Html::parse_document(page.text());
+    let mut hashes = 0;
+    for (element, directive) in [("script", "script-src"), ("style", "style-src")] {
+        let allowed = policy.split("; ").find(|d| d.starts_with(directive)).expect(directive);
+        let selector = scraper::Selector::parse(element).unwrap();
+        let mut expected = vec![directive.to_owned()];
+        for inline in html.select(&selector) {
+            assert_eq!(inline.value().attr("src"), None, "nothing is loaded from elsewhere");
+            // From the bytes as they were sent, which is what a browser hashes.
+            let text = inline.text().collect::<String>();
+            assert!(page.text().contains(&text));
+            expected.push(format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text))));
+            hashes += 1;
+        }
+        assert_eq!(allowed.split(' ').collect::<Vec<_>>(), expected);
+    }
+    assert!(hashes >= 3, "it has scripts and styles of its own");
+    let with_handler = scraper::Selector::parse("[onclick], [onload], [style]").unwrap();
+    assert_eq!(html.select(&with_handler).count(), 0, "which no hash would cover");
+    // Nothing else is relaxed.
+    for path in ["/", "/signup", "/openapi.json", "/docs/nowhere"] {
+        let other = app.browser().get(path).await;
+        assert!(!other.header("content-security-policy").contains("script-src"), "{path}");
+    }
+}

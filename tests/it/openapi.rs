@@ -1,0 +1,108 @@
+//! The OpenAPI document: committed, served and generated are one; and it says what design says.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::Value;
+
+use crate::support::{TestApp, routes};
+
+fn committed(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi").join(name);
+    fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run `just openapi`", path.display()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_committed_document_is_the_one_that_is_served() {
+    let app = TestApp::start().await;
+    for (name, generated, media_type) in [
+        ("countersign.json", countersign::http::openapi_json(), "application/json"),
+        ("countersign.yaml", countersign::http::openapi_yaml(), "application/yaml"),
+    ] {
+        let path = name.replace("countersign", "/openapi");
+        let served = app.anonymous().get(&path).await.expect(200);
+        assert_eq!(served.text(), generated, "{path}");
+        assert!(served.header("content-type").starts_with(media_type));
+        assert_eq!(committed(name), generated, "run `just openapi` and commit openapi/{name}");
+    }
+}
+
+#[test]
+fn every_operation_of_the_design_is_there_under_its_name() {
+    let found: BTreeMap<String, String> = routes::operations()
+        .into_iter()
+        .map(|route| (route.id, format!("{} {}", route.method, route.path)))
+        .collect();
+    let one = format!("DELETE /api/v1/sessions/{}", routes::NO_SESSION);
+    let expected: BTreeMap<String, String> = [
+        ("createAccount", "POST /api/v1/accounts"),
+        ("logIn", "POST /api/v1/session"),
+        ("getSession", "GET /api/v1/session"),
+        ("countVisit", "POST /api/v1/session/visits"),
+        ("logOut", "DELETE /api/v1/session"),
+        ("listSessions", "GET /api/v1/sessions"),
+        ("endSession", one.as_str()),
+        ("endOtherSessions", "DELETE /api/v1/sessions"),
+        ("changePassword", "PUT /api/v1/account/password"),
+        ("getAccount", "GET /api/v1/account"),
+    ]
+    .map(|(id, route)| (id.to_owned(), route.to_owned()))
+    .into();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn every_operation_is_explained_and_says_what_it_needs() {
+    let document = routes::document();
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    let mut looked_at = 0;
+    for operations in document["paths"].as_object().unwrap().values() {
+        for operation in operations.as_object().unwrap().values() {
+            let id = operation["operationId"].as_str().expect("an operationId");
+            let summary = operation["summary"].as_str().unwrap_or_default();
+            assert!(summary.len() > 5 && summary.ends_with('.'), "{id}: {summary}");
+            assert!(!operation["tags"].as_array().unwrap().is_empty(), "{id}");
+            let open = ["createAccount", "logIn"].contains(&id);
+            match operation.get("security") {
+                None => assert!(open, "{id} declares no security"),
+                Some(security) => {
+                    assert!(!open, "{id} needs no session");
+                    let named: Vec<&String> = security
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .flat_map(|option| option.as_object().unwrap().keys())
+                        .collect();
+                    assert!(named.iter().all(|name| schemes.contains_key(*name)), "{id}");
+                    assert!(named.len() >= 2, "{id}: cookie or bearer");
+                    assert!(operation["responses"].get("401").is_some(), "{id}");
+                }
+            }
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                if status.as_str() >= "400" {
+                    let content = response["content"].as_object().unwrap();
+                    let media_types: Vec<_> = content.keys().collect();
+                    assert_eq!(media_types, ["application/problem+json"], "{id} {status}");
+                }
+            }
+            looked_at += 1;
+        }
+    }
+    assert_eq!(looked_at, 10);
+    let names = [("cookie", "__Host-session"), ("cookie_without_https", "session")];
+    for (scheme, name) in names {
+        assert_eq!(schemes[scheme]["in"], "cookie");
+        assert_eq!(schemes[scheme]["name"], name, "as cookies.rs sees it set");
+    }
+    assert_eq!(schemes["bearer"]["scheme"], "bearer");
+}
+
+#[test]
+fn a_value_of_the_document_is_an_openapi_3_0_document() {
+    let document: Value = routes::document();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.0."));
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    let code = &document["components"]["schemas"]["Code"]["enum"];
+    let codes = code.as_array().expect("the codes are listed");
+    assert_eq!(codes.len(), countersign::http::Code::ALL.len());
+}

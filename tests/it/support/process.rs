@@ -1,0 +1,178 @@
+//! The real binary, to be killed and started again.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use countersign::model::clock::SystemClock;
+use parking_lot::Mutex;
+use tempfile::TempDir;
+use url::Url;
+
+use super::{PATIENCE, User, user::Kind};
+
+/// A server that is a process of its own.
+pub(crate) struct Process {
+    directory: TempDir,
+    environment: Vec<(String, String)>,
+    child: Option<Child>,
+    address: Arc<Mutex<Url>>,
+    output: Arc<Mutex<String>>,
+    readers: Vec<thread::JoinHandle<()>>,
+    http: reqwest::Client,
+}
+
+impl Process {
+    /// Starts the binary with cheap password hashes, and waits until it says where it listens.
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same, with more variables.
+    pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
+        let mut environment: Vec<(String, String)> = [
+            ("COUNTERSIGN_LISTEN", "127.0.0.1:0"),
+            ("COUNTERSIGN_DATA_DIR", "data"),
+            ("COUNTERSIGN_PASSWORD__MEMORY_KIB", "8"),
+            ("COUNTERSIGN_PASSWORD__PASSES", "1"),
+            ("COUNTERSIGN_STORE__CACHE_MIB", "8"),
+            ("COUNTERSIGN_LOG__FORMAT", "json"),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
+        environment.extend(variables.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        let mut process = Self {
+            directory: tempfile::tempdir().expect("a directory"),
+            environment,
+            child: None,
+            address: Arc::new(Mutex::new(Url::parse("http://127.0.0.1:1").unwrap())),
+            output: Arc::default(),
+            readers: Vec::new(),
+            http: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .build()
+                .expect("a client"),
+        };
+        process.run();
+        process
+    }
+
+    fn run(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut stderr = child.stderr.take().expect("a pipe");
+        let output = Arc::clone(&self.output);
+        self.readers.push(thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(n @ 1..) = stderr.read(&mut buffer) {
+                output.lock().push_str(&String::from_utf8_lossy(&buffer[..n]));
+            }
+        }));
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let output = Arc::clone(&self.output);
+        let (first_line, said) = mpsc::channel();
+        self.readers.push(thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                output.lock().extend([line.as_str(), "\n"]);
+                // Only the first is waited for.
+                let _ = first_line.send(line);
+            }
+        }));
+        self.child = Some(child);
+        let line = said
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| panic!("it does not start:\n{}", self.output()));
+        let url = line.strip_prefix("listening on ").expect("the first line");
+        *self.address.lock() = Url::parse(url).expect("a URL");
+    }
+
+    /// `kill -9`, and what comes after it: the process is gone when this returns.
+    pub(crate) fn kill_hard(&mut self) {
+        let mut child = self.child.take().expect("a running process");
+        child.kill().expect("SIGKILL");
+        child.wait().expect("its end");
+        self.join_readers();
+    }
+
+    /// SIGTERM; gives the exit status.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("a running process");
+        let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+        let status = child.wait().expect("its end");
+        self.join_readers();
+        status
+    }
+
+    fn join_readers(&mut self) {
+        for reader in self.readers.drain(..) {
+            reader.join().expect("no panic");
+        }
+    }
+
+    /// Starts it again on the same directory.
+    pub(crate) fn restart(&mut self) {
+        self.run();
+    }
+
+    /// All that it wrote, to stdout and stderr, over all its lives.
+    pub(crate) fn output(&self) -> String {
+        self.output.lock().clone()
+    }
+
+    /// Where its data directory is.
+    pub(crate) fn data_dir(&self) -> std::path::PathBuf {
+        Path::new(self.directory.path()).join("data")
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> Url {
+        self.address.lock().clone()
+    }
+
+    /// Somebody without anything.
+    pub(crate) fn anonymous(&self) -> User {
+        self.user(Kind::Stranger)
+    }
+
+    /// Somebody with a browser.
+    pub(crate) fn browser(&self) -> User {
+        self.user(Kind::Browser)
+    }
+
+    /// A program with a bearer token.
+    pub(crate) fn program(&self) -> User {
+        self.user(Kind::Program)
+    }
+
+    fn user(&self, kind: Kind) -> User {
+        let public = Url::parse("http://localhost:3000").unwrap();
+        User::new(self.http.clone(), Arc::clone(&self.address), public, kind, Arc::new(SystemClock))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("the server wrote:\n{}", self.output());
+        }
+    }
+}
