@@ -5,7 +5,7 @@
 //! `sled` (embedded, the default) and `memory` (for tests).
 //!
 //! # Writing another store
-//! Implement [`Store`] and run `tests/it/store_contract.rs` on it: that suite is the contract in
+//! Implement [`Store`] and run `tests/it/store_contract` on it: that suite is the contract in
 //! executable form. What it cannot show, and every store must keep:
 //!
 //! - **Answered is recorded.** When a method that changes something returns `Ok`, the change
