@@ -1,13 +1,15 @@
-//! The JSON API: every operation, with a cookie and with a bearer token.
+//! The JSON API: every operation, with a cookie and with a bearer token. Lists of sessions are in
+//! `own_sessions`, the ways of a token in `credentials`.
 
 use countersign::model::AccountState;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, PASSWORD, TestApp, User, claims};
+use crate::support::{PASSWORD, TestApp, claims};
 
-const SESSION: [&str; 9] = [
+/// The members of a session.
+pub(crate) const SESSION: [&str; 9] = [
     "created_at",
     "current",
     "email",
@@ -20,20 +22,10 @@ const SESSION: [&str; 9] = [
 ];
 
 #[track_caller]
-fn assert_members(value: &Value, members: &[&str]) {
+pub(crate) fn assert_members(value: &Value, members: &[&str]) {
     let mut found: Vec<_> = value.as_object().expect("an object").keys().collect();
     found.sort();
     assert_eq!(found, members);
-}
-
-async fn sids(who: &User) -> Vec<String> {
-    let sessions = who.api(Method::GET, "/sessions").send().await.expect(200).json();
-    let sessions = sessions.as_array().unwrap().iter();
-    sessions.map(|session| session["sid"].as_str().unwrap().to_owned()).collect()
-}
-
-async fn end(who: &User, sid: &str) -> Answer {
-    who.api(Method::DELETE, &format!("/sessions/{sid}")).send().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,152 +140,6 @@ async fn a_wrong_log_in_is_one_answer_byte_for_byte() {
         assert_eq!(answer.status, 401);
         assert_eq!(answer.body, reference.body, "{email}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn one_credential_at_a_time() {
-    let app = TestApp::start().await;
-    let ann = app.browser();
-    let program = app.program();
-    ann.join("ann@example.com").await;
-    program.log_in("ann@example.com").await;
-    let (cookie, bearer) =
-        (format!("session={}", ann.token()), format!("Bearer {}", program.token()));
-    for route in crate::support::routes::operations() {
-        if !route.protected {
-            continue;
-        }
-        let both = route.ask(&app.anonymous()).header("cookie", &cookie);
-        let both = both.header("authorization", &bearer).send().await;
-        both.expect_problem(400, "ambiguous_credentials");
-        let twice = route.ask(&app.anonymous()).header("authorization", &bearer);
-        let twice = twice.and_header("authorization", bearer.as_bytes()).send().await;
-        twice.expect_problem(400, "ambiguous_credentials");
-        let twice = route.ask(&app.anonymous()).header("cookie", &format!("{cookie}; {cookie}"));
-        twice.send().await.expect_problem(400, "duplicate_cookie");
-        let twice = route.ask(&app.anonymous()).header("cookie", &cookie);
-        let twice = twice.and_header("cookie", cookie.as_bytes()).send().await;
-        twice.expect_problem(400, "duplicate_cookie");
-    }
-    ann.check().await.expect(200);
-    program.check().await.expect(200);
-    assert_eq!(ann.visit().await, 1, "none of these counted");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_travels_its_own_way_alone() {
-    let app = TestApp::start().await;
-    let (ann, program) = (app.browser(), app.program());
-    ann.join("ann@example.com").await;
-    program.log_in("ann@example.com").await;
-    let before = app.snapshot().await;
-    for route in crate::support::routes::operations() {
-        if !route.protected {
-            continue;
-        }
-        let asked = route.ask(&app.anonymous());
-        let asked = asked.header("authorization", &format!("Bearer {}", ann.token()));
-        asked.send().await.expect_problem(401, "not_signed_in");
-        let asked = route.ask(&app.anonymous());
-        let asked = asked.header("cookie", &format!("session={}", program.token()));
-        asked.send().await.expect_problem(401, "not_signed_in").expect_no_cookie();
-    }
-    assert_eq!(app.snapshot().await, before);
-    ann.check().await.expect(200);
-    program.check().await.expect(200);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_looked_for_nowhere_else() {
-    let app = TestApp::start().await;
-    let ann = app.program();
-    ann.join("ann@example.com").await;
-    let token = ann.token();
-    let stranger = app.anonymous();
-    let query = format!("/api/v1/session?token={token}&access_token={token}&session={token}");
-    stranger.get(&query).await.expect_problem(401, "not_signed_in");
-    for (name, value) in [
-        ("authorization", token.clone()),
-        ("authorization", format!("Basic {token}")),
-        ("authorization", format!("Bearer  {token}")),
-        ("authorization", format!("Bearer {token} ")),
-        ("authorization", format!("Bearer {token},Bearer {token}")),
-        ("x-access-token", token.clone()),
-        ("x-auth-token", token.clone()),
-        ("x-forwarded-user", "ann@example.com".into()),
-        ("cookie", format!("__Host-session={token}")),
-        ("cookie", format!("Session={token}")),
-        ("cookie", format!("token={token}")),
-    ] {
-        // Blanks around a header's value are no part of it (RFC 9110 section 5.5).
-        if value.ends_with(' ') {
-            continue;
-        }
-        let asked = stranger.request(Method::GET, "/api/v1/session").header(name, &value);
-        asked.send().await.expect_problem(401, "not_signed_in");
-    }
-    let asked = stranger.request(Method::GET, "/api/v1/session");
-    asked.header("authorization", &format!("bEARER {token}")).send().await.expect(200);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sessions_are_listed_and_ended_by_their_owner() {
-    let app = TestApp::start().await;
-    let (ann, phone, bob) = (app.browser(), app.program(), app.browser());
-    ann.join("ann@example.com").await;
-    app.pass(SignedDuration::from_secs(1));
-    phone.log_in("ann@example.com").await;
-    bob.join("bob@example.com").await;
-
-    let list = ann.api(Method::GET, "/sessions").send().await.expect(200).json();
-    let list = list.as_array().unwrap();
-    assert_eq!(list.len(), 2);
-    for session in list {
-        assert_members(session, &SESSION);
-        assert_eq!(session["email"], "ann@example.com");
-    }
-    assert_eq!(list[0]["sid"], ann.sid(), "oldest first");
-    assert_eq!((&list[0]["current"], &list[1]["current"]), (&json!(true), &json!(false)));
-    assert_eq!(list[1]["user_agent"], "reporter/2.1");
-
-    for foreign in
-        [bob.sid(), crate::support::routes::NO_SESSION.into(), "no-id".into(), "%00".into()]
-    {
-        end(&ann, &foreign).await.expect_problem(404, "no_such_session").expect_no_cookie();
-    }
-    bob.check().await.expect(200);
-
-    end(&ann, &phone.sid()).await.expect(204).expect_no_cookie();
-    phone.check().await.expect(401);
-    end(&ann, &phone.sid()).await.expect_problem(404, "no_such_session");
-    assert_eq!(sids(&ann).await, [ann.sid()]);
-
-    let copy = ann.copy();
-    let own = end(&ann, &ann.sid()).await.expect(204);
-    assert_eq!(own.set_cookies().len(), 1, "the current one: the cookie goes");
-    assert_eq!(ann.cookie(), None);
-    copy.check().await.expect(401);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn all_other_sessions_are_ended_at_once() {
-    let app = TestApp::start().await;
-    let (ann, bob) = (app.browser(), app.browser());
-    ann.join("ann@example.com").await;
-    bob.join("bob@example.com").await;
-    let others: Vec<_> = (0..3).map(|_| app.program()).collect();
-    for other in &others {
-        other.log_in("ann@example.com").await;
-    }
-    let answer = ann.api(Method::DELETE, "/sessions").send().await.expect(200);
-    assert_eq!(answer.json(), json!({"ended": 3}));
-    for other in &others {
-        other.check().await.expect(401);
-    }
-    ann.check().await.expect(200);
-    bob.check().await.expect(200);
-    let answer = ann.api(Method::DELETE, "/sessions").send().await.expect(200);
-    assert_eq!(answer.json(), json!({"ended": 0}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -453,55 +299,4 @@ async fn a_visit_always_hands_out_the_next_token() {
         old.take(&token);
         old.check().await.expect(200);
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_operator_ends_every_session_of_everybody_in_one_step() {
-    let app = TestApp::start().await;
-    let everybody = [app.browser(), app.program()];
-    everybody[0].join("ann@example.com").await;
-    everybody[1].join("bob@example.com").await;
-    app.store().revoke_all_sessions().await.unwrap();
-    for who in &everybody {
-        who.check().await.expect(401);
-        who.try_visit().await.expect(401);
-        who.log_out().await.expect(401);
-    }
-    everybody[0].log_in("ann@example.com").await;
-    assert_eq!(sids(&everybody[0]).await, [everybody[0].sid()], "the new one alone");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_is_over_is_in_no_list() {
-    let app = TestApp::start().await;
-    let (ann, phone) = (app.browser(), app.program());
-    ann.join("ann@example.com").await;
-    phone.log_in("ann@example.com").await;
-    app.pass(SignedDuration::from_mins(20));
-    ann.visit().await;
-    assert_eq!(sids(&ann).await.len(), 2);
-    app.pass(SignedDuration::from_mins(10));
-    assert_eq!(sids(&ann).await, [ann.sid()]);
-    end(&ann, &phone.sid()).await.expect_problem(404, "no_such_session");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disabled_or_removed_account_is_out_at_once() {
-    let app = TestApp::start().await;
-    let (ann, phone) = (app.browser(), app.program());
-    ann.join("ann@example.com").await;
-    phone.log_in("ann@example.com").await;
-    let id = app.account("ann@example.com").await.id;
-    let store = app.store();
-    store.set_account_state(id, AccountState::Disabled).await.unwrap();
-    ann.check().await.expect(401);
-    phone.try_visit().await.expect(401);
-    ann.try_log_in("ann@example.com", PASSWORD, json!({})).await.expect(401);
-    store.set_account_state(id, AccountState::Active).await.unwrap();
-    ann.check().await.expect(401);
-    phone.check().await.expect(401);
-    ann.log_in("ann@example.com").await;
-    store.remove_account(id).await.unwrap();
-    ann.check().await.expect(401);
-    ann.try_log_in("ann@example.com", PASSWORD, json!({})).await.expect(401);
 }

@@ -6,10 +6,10 @@
 //! | module | what it shows |
 //! |---|---|
 //! | `tutorial` | the main story, from sign-up to logout, through restarts and `kill -9` |
-//! | `pages`, `api` | every page and every operation |
+//! | `pages`, `api`, `own_sessions` | every page and every operation |
 //! | `cookies`, `headers`, `csrf` | the rules that hold for every route |
-//! | `bad_input` | whatever is sent: a 4xx that repeats nothing and changes nothing |
-//! | `tokens`, `clones` | forged, old and copied tokens |
+//! | `bad_input`, `bad_requests` | whatever is sent: a 4xx that repeats nothing and changes nothing |
+//! | `tokens`, `clones`, `credentials` | forged, old and copied tokens, and how they travel |
 //! | `races`, `failures`, `crash` | many at once; a store that fails; `kill -9` under load |
 //! | `upkeep` | what is over leaves the store |
 //! | `logs`, `metrics` | what operators see, and what nobody must |
@@ -26,10 +26,12 @@
 
 mod api;
 mod bad_input;
+mod bad_requests;
 mod cli;
 mod clones;
 mod cookies;
 mod crash;
+mod credentials;
 mod csrf;
 mod documents;
 mod failures;
@@ -38,6 +40,7 @@ mod layers;
 mod logs;
 mod metrics;
 mod openapi;
+mod own_sessions;
 mod pages;
 mod races;
 mod store_contract;
