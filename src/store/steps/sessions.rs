@@ -88,10 +88,7 @@ pub(in crate::store) fn revoke(
     id: SessionId,
     now: Timestamp,
 ) -> Result<bool> {
-    match load_living_session(w, account, id, now)? {
-        Some(record) => end_in_account(w, account, &[record], None).map(|()| true),
-        None => Ok(false),
-    }
+    end_one(w, account, id, now, None)
 }
 
 pub(in crate::store) fn revoke_copied(
@@ -100,8 +97,18 @@ pub(in crate::store) fn revoke_copied(
     id: SessionId,
     now: Timestamp,
 ) -> Result<bool> {
+    end_one(w, account, id, now, Some(now))
+}
+
+fn end_one(
+    w: &mut dyn Write,
+    account: AccountId,
+    id: SessionId,
+    now: Timestamp,
+    copied_at: Option<Timestamp>,
+) -> Result<bool> {
     match load_living_session(w, account, id, now)? {
-        Some(record) => end_in_account(w, account, &[record], Some(now)).map(|()| true),
+        Some(record) => end_in_account(w, account, &[record], copied_at).map(|()| true),
         None => Ok(false),
     }
 }
