@@ -1,6 +1,6 @@
 //! What goes wrong, in one line for the person at the terminal.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use super::serve::{StartError, StopError};
 use crate::{config::ConfigError, http::HttpError, session, token::KeyError};
@@ -26,6 +26,22 @@ pub enum Failure {
     /// The keys cannot be listed.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// A backup cannot be written.
+    #[error("cannot write the backup {}: {reason}", .file.display())]
+    Backup {
+        /// Where to.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A backup cannot be restored.
+    #[error("cannot restore {}: {reason}; nothing was changed", .file.display())]
+    Restore {
+        /// From where.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// What was typed cannot be used.
     #[error("{0}")]
     Input(String),

@@ -4,10 +4,11 @@
 //! |---|---|
 //! | `serve/` | the composition root: [`serve::start`] builds a server from a configuration |
 //! | `account`, `session` | what an operator does to accounts and their sessions |
+//! | `backup`, `restore` | accounts and sessions into a file, and back |
 //! | `keys`, `openapi`, `config` | what can be shown without a server |
 //! | `operator` | carries a command out: by the running server, or in the store itself |
 //! | `admin_file` | how the command line finds the running server |
-//! | `input`, `output` | passwords, confirmations, tables |
+//! | `input`, `output`, `progress` | passwords, confirmations, tables, a bar |
 //! | `failure` | what goes wrong, in one line |
 //!
 //! A new subcommand is a file here and a variant of [`Command`]. Exit codes: 0 done, 1 failed with
@@ -15,6 +16,7 @@
 
 mod account;
 mod admin_file;
+mod backup;
 mod config;
 mod failure;
 mod input;
@@ -22,6 +24,8 @@ mod keys;
 mod openapi;
 mod operator;
 mod output;
+mod progress;
+mod restore;
 pub mod serve;
 mod session;
 
@@ -72,6 +76,8 @@ enum Command {
     Session(session::Session),
     #[command(subcommand)]
     Keys(keys::Keys),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Openapi(openapi::Openapi),
     #[command(subcommand)]
     Config(config::Config),
@@ -90,6 +96,8 @@ impl Cli {
             Some(Command::Account(command)) => command.run(&global.load()?).await,
             Some(Command::Session(command)) => command.run(&global.load()?).await,
             Some(Command::Keys(command)) => command.run(&global.load()?),
+            Some(Command::Backup(command)) => command.run(&global.load()?).await,
+            Some(Command::Restore(command)) => command.run(&global.load()?).await,
             Some(Command::Openapi(command)) => command.run(),
             Some(Command::Config(command)) => command.run(&global.load()?),
         }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use serde::Deserialize;
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{
     http::admin::OperatorToken,
     model::clock::SystemClock,
     session::{
-        Sessions,
+        Backup, Sessions,
         operate::{Command, Reply},
     },
     store::OpenError,
@@ -45,10 +45,33 @@ struct Server {
 }
 
 /// What became of asking the server.
-enum Asked {
-    Answered(Reply),
+enum Asked<T> {
+    Answered(T),
     /// Nobody is there, or somebody else: the command reached no server of this data directory.
     Nobody,
+}
+
+/// A backup that somebody makes.
+pub(super) enum BackupSource {
+    /// The server: what it sends, and who it is.
+    Server(Response, String),
+    /// The store, opened here.
+    Store(Box<Backup>),
+}
+
+impl BackupSource {
+    /// The next bytes of it; `None` after the last.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        match self {
+            Self::Store(backup) => Ok(backup.chunk().await?),
+            Self::Server(response, url) => match response.chunk().await {
+                Ok(chunk) => Ok(chunk.map(Into::into)),
+                Err(_) => Err(Failure::Unreachable(format!(
+                    "the server at {url} broke the backup off; its log says why"
+                ))),
+            },
+        }
+    }
 }
 
 impl<'a> Operator<'a> {
@@ -68,16 +91,29 @@ impl<'a> Operator<'a> {
     /// Carries out one command.
     pub(super) async fn run(&mut self, command: Command) -> Result<Reply, Failure> {
         if let Way::Server(server) = &self.way {
-            match server.ask(&command).await? {
+            match server.operate(&command).await? {
                 Asked::Answered(reply) => return Ok(reply),
-                // Left behind by a server that was killed.
-                Asked::Nobody => {
-                    self.way = Way::Store(Box::new(open(self.config, Some(&server.url))?));
-                }
+                Asked::Nobody => self.way = instead_of(server, self.config)?,
             }
         }
         match &self.way {
             Way::Store(sessions) => Ok(sessions.operate(command).await?),
+            Way::Server(_) => Err(unexpected()),
+        }
+    }
+
+    /// Begins a backup.
+    pub(super) async fn backup(&mut self) -> Result<BackupSource, Failure> {
+        if let Way::Server(server) = &self.way {
+            match server.back_up().await? {
+                Asked::Answered(response) => {
+                    return Ok(BackupSource::Server(response, server.url.clone()));
+                }
+                Asked::Nobody => self.way = instead_of(server, self.config)?,
+            }
+        }
+        match &self.way {
+            Way::Store(sessions) => Ok(BackupSource::Store(Box::new(sessions.backup().await?))),
             Way::Server(_) => Err(unexpected()),
         }
     }
@@ -104,6 +140,11 @@ pub(super) fn unexpected() -> Failure {
     Failure::Unreachable("the server gave an answer of another version: restart it".into())
 }
 
+/// What to do where the server is not: its `admin.json` was left behind when it was killed.
+fn instead_of(server: &Server, config: &Config) -> Result<Way, Failure> {
+    Ok(Way::Store(Box::new(open(config, Some(&server.url))?)))
+}
+
 fn open(config: &Config, silent: Option<&str>) -> Result<Sessions, Failure> {
     match open_sessions(config, Arc::new(SystemClock), |store| store) {
         Ok(opened) => Ok(opened.sessions),
@@ -126,7 +167,8 @@ fn open(config: &Config, silent: Option<&str>) -> Result<Sessions, Failure> {
 impl Server {
     fn of(file: AdminFile) -> Result<Self, Failure> {
         let client = Client::builder()
-            .timeout(PATIENCE)
+            // Between any two signs of life: a backup may take long.
+            .read_timeout(PATIENCE)
             // It is this machine: a proxy of the environment is not to see the token.
             .no_proxy()
             .redirect(redirect::Policy::none())
@@ -136,21 +178,29 @@ impl Server {
         Ok(Self { client, url: file.url, token })
     }
 
-    async fn ask(&self, command: &Command) -> Result<Asked, Failure> {
-        let request = self
-            .client
-            .post(format!("{}/operate", self.url))
-            .bearer_auth(self.token.expose())
-            .json(command);
-        let answer = match request.send().await {
+    async fn operate(&self, command: &Command) -> Result<Asked<Reply>, Failure> {
+        let request = self.client.post(format!("{}/operate", self.url)).json(command);
+        match self.ask(request.timeout(PATIENCE)).await? {
+            Asked::Answered(answer) => {
+                Ok(Asked::Answered(answer.json().await.map_err(|_| unexpected())?))
+            }
+            Asked::Nobody => Ok(Asked::Nobody),
+        }
+    }
+
+    async fn back_up(&self) -> Result<Asked<Response>, Failure> {
+        self.ask(self.client.get(format!("{}/backup", self.url))).await
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Asked<Response>, Failure> {
+        let answer = match request.bearer_auth(self.token.expose()).send().await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => return Ok(Asked::Nobody),
             Err(error) => return Err(self.lost(&error)),
         };
         let status = answer.status();
         if status.is_success() {
-            let reply = answer.json().await.map_err(|_| unexpected())?;
-            return Ok(Asked::Answered(reply));
+            return Ok(Asked::Answered(answer));
         }
         // A server that does not know the token is another one, which took the address over.
         if status == StatusCode::UNAUTHORIZED {

@@ -3,14 +3,16 @@
 //! | where | what |
 //! |---|---|
 //! | `POST /operate` | carries out a [`Command`]; the bearer token is in `admin.json` of the data directory |
+//! | `GET /backup` | streams a backup of the store; the same token. What breaks off is no backup |
 //! | `GET /metrics` | Prometheus; needs no token, says nothing of persons |
 //!
 //! No page calls this interface. What a browser sends is refused, whoever made it send that: every
 //! request with an `Origin`, and on a loopback address every request for another host's name (a
 //! DNS name that an attacker points at 127.0.0.1).
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, io, net::IpAddr, sync::Arc};
 
+use futures_util::stream;
 use poem::{
     Addr, Body, Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, handler,
     http::{header, uri::Authority},
@@ -58,6 +60,19 @@ struct Admin {
     metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
 
+impl Admin {
+    /// Refuses who does not show the operator's token.
+    fn check(&self, request: &Request) -> Result<(), HttpError> {
+        let shown =
+            request.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+        if shown.is_some_and(|shown| self.token.is(shown)) {
+            Ok(())
+        } else {
+            Err(Code::NotSignedIn.into())
+        }
+    }
+}
+
 /// The admin interface.
 pub fn app(
     sessions: Sessions,
@@ -67,6 +82,7 @@ pub fn app(
     let admin = Arc::new(Admin { sessions, token, metrics: Box::new(metrics) });
     Route::new()
         .at("/operate", post(operate))
+        .at("/backup", get(back_up))
         .at("/metrics", get(show_metrics))
         .around(limits::refuse_oversized)
         .around(refuse_browsers)
@@ -81,11 +97,7 @@ async fn operate(
     body: Body,
     Data(admin): Data<&Arc<Admin>>,
 ) -> poem::Result<Response> {
-    let shown =
-        request.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    if !shown.is_some_and(|shown| admin.token.is(shown)) {
-        return Err(HttpError::from(Code::NotSignedIn).into());
-    }
+    admin.check(request)?;
     if !limits::is_of_type(request, "application/json") {
         return Err(HttpError::from(Code::UnsupportedMediaType).into());
     }
@@ -94,6 +106,28 @@ async fn operate(
         serde_json::from_slice(&bytes).map_err(|_| HttpError::from(Code::InvalidBody))?;
     let reply = admin.sessions.operate(command).await.map_err(HttpError::from)?;
     Ok(Json(reply).into_response())
+}
+
+/// Each page is read when the one before it has been sent: a client that reads slowly costs no
+/// memory here but for what changes meanwhile.
+#[handler]
+async fn back_up(request: &Request, Data(admin): Data<&Arc<Admin>>) -> poem::Result<Response> {
+    admin.check(request)?;
+    let backup = admin.sessions.backup().await.map_err(HttpError::from)?;
+    let chunks = stream::try_unfold(backup, |mut backup| async move {
+        match backup.chunk().await {
+            Ok(chunk) => Ok(chunk.map(|chunk| (chunk, backup))),
+            Err(error) => {
+                // The status is sent already. All that can be done is to break off, without the
+                // end that makes it a backup.
+                tracing::error!(event = "backup_failed", %error, "a backup was broken off");
+                Err(io::Error::other("the backup was broken off"))
+            }
+        }
+    });
+    Ok(Response::builder()
+        .content_type("application/octet-stream")
+        .body(Body::from_bytes_stream(chunks)))
 }
 
 #[handler]

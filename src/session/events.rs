@@ -22,6 +22,7 @@ pub(crate) enum Event {
     LoggedOut { account: AccountId, session: SessionId },
     Revoked { account: AccountId, ended: u64, reason: &'static str },
     AllRevoked,
+    BackupBegun,
     CopyFound { account: AccountId, session: SessionId, revoked: bool },
     PasswordChanged { account: AccountId, by: &'static str, ended: u64 },
     PasswordChangeRefused { account: AccountId },
@@ -68,6 +69,7 @@ impl Event {
             Self::AllRevoked => {
                 warn!(event = "all_revoked", "every session ended");
             }
+            Self::BackupBegun => info!(event = "backup", "a backup was begun"),
             Self::CopyFound { account, session, revoked } => {
                 count_ended(u64::from(revoked), "copied");
                 counter!("countersign_copies_total").increment(1);

@@ -9,12 +9,14 @@
 //! | `log_out` | end the session of a token |
 //! | `manage` | list and end one's own sessions |
 //! | `password` | the rules, the hashing pool, the change |
+//! | `backup` | everything in the store, as a stream |
 //! | `operate` | what the operator's command line asks for |
 //!
 //! [`Sessions`] joins them. It knows nothing of HTTP: callers are `http/` and `cli/`. A new
 //! operation is a file here with an `impl Sessions`, its events in `events`, its tests beneath it.
 
 mod authenticate;
+mod backup;
 mod events;
 mod log_in;
 mod log_out;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 
 pub use self::{
     authenticate::{Credential, SignedIn},
+    backup::Backup,
     log_in::LogIn,
     manage::AccountSummary,
     password::{Hasher, PasswordRules},

@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use super::{
-    Created, PasswordChange, Result, Store, SweepCursor, Swept, Visit, Visited,
-    steps::{accounts, sessions, upkeep, visits},
+    BackupRecord, Created, Export, PasswordChange, Result, Store, SweepCursor, Swept, Visit,
+    Visited,
+    export::{Exported, Snapshot},
+    steps::{accounts, import, sessions, upkeep, visits},
     view::{Read, Write},
 };
 use crate::model::{
@@ -41,6 +43,9 @@ pub(super) trait Backend: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Visited>> + Send {
         self.commit(step)
     }
+
+    /// Holds on to this moment, for [`Store::export`].
+    fn snapshot(&self) -> impl Future<Output = Result<impl Snapshot>> + Send;
 
     /// [`Store::ping`].
     fn ping(&self) -> impl Future<Output = Result<()>> + Send;
@@ -182,6 +187,14 @@ impl<B: Backend> Store for B {
             self.commit(move |w| upkeep::remove_dead(w, &dead, now)).await?
         };
         Ok(Swept { removed, next })
+    }
+
+    async fn export(&self) -> Result<Box<dyn Export>> {
+        Ok(Box::new(Exported(self.snapshot().await?)))
+    }
+
+    async fn import(&self, records: Vec<BackupRecord>) -> Result<()> {
+        self.commit(move |w| import::import(w, records)).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::{
     Result, StoreError,
     backend::Backend,
+    export::Snapshot,
     records::{Key, Value},
     view::{self, Overlay, Read, Write},
 };
@@ -59,6 +60,10 @@ impl Backend for MemoryStore {
         })
     }
 
+    async fn snapshot(&self) -> Result<impl Snapshot> {
+        self.run(|records| Ok(Copied(Some(records.clone()))))
+    }
+
     async fn ping(&self) -> Result<()> {
         self.run(|_| Ok(()))
     }
@@ -66,5 +71,14 @@ impl Backend for MemoryStore {
     async fn close(&self) -> Result<()> {
         *self.records.lock() = None;
         Ok(())
+    }
+}
+
+/// All records, copied: one page.
+struct Copied(Option<BTreeMap<Key, Value>>);
+
+impl Snapshot for Copied {
+    async fn page(&mut self) -> Result<Option<Vec<(Key, Value)>>> {
+        Ok(self.0.take().map(|records| records.into_iter().collect()))
     }
 }

@@ -15,7 +15,9 @@
 //! - **It heals.** After `Unavailable`, the same store value works again once the cause is gone.
 
 mod backend;
+pub mod backup;
 pub mod error;
+mod export;
 pub mod memory;
 mod records;
 pub mod sled;
@@ -24,6 +26,7 @@ mod view;
 
 pub use self::sled::{Durability, SledOptions, SledStore};
 use async_trait::async_trait;
+pub use backup::{BackupRecord, Export};
 pub use error::{OpenError, StoreError};
 use jiff::SignedDuration;
 pub use memory::MemoryStore;
@@ -178,6 +181,15 @@ pub trait Store: Send + Sync + 'static {
         budget: usize,
         now: Timestamp,
     ) -> Result<Swept>;
+
+    /// Everything in the store at this moment, as one consistent whole, to be read while it goes on
+    /// changing. Holds nobody up for longer than a page.
+    async fn export(&self) -> Result<Box<dyn Export>>;
+
+    /// Adds records of an [`export`](Self::export), this store's or another's, as they are: dead
+    /// sessions stay dead, counters are where they were. A record that is there already is an
+    /// error. Many calls make up an import, so it is for a store that nobody uses yet.
+    async fn import(&self, records: Vec<BackupRecord>) -> Result<()>;
 
     /// Whether a change could be recorded now.
     async fn ping(&self) -> Result<()>;

@@ -29,6 +29,8 @@ pub(super) type Key = Vec<u8>;
 /// The bytes of a record.
 pub(super) type Value = Vec<u8>;
 
+/// The prefix of the keys of all accounts.
+pub(super) const ACCOUNTS: &[u8] = b"a";
 /// The prefix of the keys of all e-mails, which lie in the order of the addresses.
 pub(super) const EMAILS: &[u8] = b"e";
 /// The prefix of the keys of all sessions.
@@ -42,7 +44,7 @@ pub(super) const PING: &[u8] = b"mping";
 const VERSION: u8 = 1;
 
 pub(super) fn account_key(id: AccountId) -> Key {
-    [b"a", id.as_bytes().as_slice()].concat()
+    [ACCOUNTS, id.as_bytes()].concat()
 }
 
 pub(super) fn email_key(email: &Email) -> Key {

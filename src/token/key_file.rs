@@ -85,13 +85,20 @@ fn read(path: &Path) -> Result<KeyFile, KeyError> {
     let mut json = Zeroizing::new(Vec::new());
     file.take(MAX_BYTES).read_to_end(&mut json).map_err(failed)?;
 
-    let jwk = Jwk::parse(&json).map_err(unusable)?;
-    let dates = jws::read_object(&json).ok_or_else(|| unusable(KeyDefect::Undated))?;
-    // The name, the `kid` and the key are one: none can be swapped for another.
-    let thumbprint = jwk.thumbprint().map_err(unusable)?;
-    let named = path.file_stem().is_some_and(|name| name == thumbprint.as_str());
-    if !named || jwk.kid() != Some(thumbprint.as_str()) {
+    let file = parse(&json).map_err(unusable)?;
+    if path.file_stem().is_none_or(|name| name != file.kid()) {
         return Err(unusable(KeyDefect::Kid));
+    }
+    Ok(file)
+}
+
+/// The key that a file's content is.
+pub(super) fn parse(json: &[u8]) -> Result<KeyFile, KeyDefect> {
+    let jwk = Jwk::parse(json)?;
+    let dates = jws::read_object(json).ok_or(KeyDefect::Undated)?;
+    // The name, the `kid` and the key are one: none can be swapped for another.
+    if jwk.kid() != Some(jwk.thumbprint()?.as_str()) {
+        return Err(KeyDefect::Kid);
     }
     Ok(KeyFile { jwk, dates })
 }
@@ -120,14 +127,18 @@ impl KeyFile {
         self.dates.verify_until.is_some_and(|until| until <= now)
     }
 
+    /// What the file says.
+    pub(super) fn json(&self) -> Zeroizing<Vec<u8>> {
+        let written = Written { jwk: &self.jwk, dates: &self.dates };
+        let json = serde_json::to_vec_pretty(&written).expect("texts and times are JSON");
+        Zeroizing::new(json)
+    }
+
     /// Writes the file, or replaces it. When this returns it is on the disk.
     pub(super) fn write(&self, dir: &Path) -> Result<(), KeyError> {
         let path = self.path(dir);
         let unfinished = dir.join(format!(".{}.json.new", self.kid()));
-        let written = Written { jwk: &self.jwk, dates: &self.dates };
-        let json = serde_json::to_vec_pretty(&written).expect("texts and times are JSON");
-        let json = Zeroizing::new(json);
-        replace(&path, &unfinished, &json)
+        replace(&path, &unfinished, &self.json())
             .and_then(|()| sync_dir(dir))
             .map_err(|error| KeyError::io("write", &path, &error))
     }

@@ -12,6 +12,7 @@
 //! | `signing` | keys ready for use, as `aws-lc-rs` prepares them |
 //! | `jwk` | keys as JSON, and all that must agree in one before it is used |
 //! | `key_file` | one key, one file |
+//! | `key_copy` | copies of key files, for a backup |
 //! | `keys` | [`KeySet`]: which key signs, which still verify, and until when |
 //! | `jwks` | what the world may know of them |
 //! | `self_test` | every key is tried out before the service listens |
@@ -28,6 +29,7 @@ pub mod jwk;
 mod jwks;
 pub mod jws;
 pub mod jwt;
+mod key_copy;
 mod key_file;
 pub mod keys;
 mod self_test;
@@ -39,4 +41,5 @@ pub use algorithm::Algorithm;
 pub use claims::Claims;
 pub use error::{Defect, KeyDefect, KeyError, SigningFailed};
 pub use jwt::{Grant, Tokens};
+pub use key_copy::{KeyCopy, copy_keys, place_keys};
 pub use keys::{KeyInfo, KeySet, KeyStatus, list_keys};

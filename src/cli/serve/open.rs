@@ -111,17 +111,26 @@ pub(in crate::cli) fn open_sessions(
 
 fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
     match config.store.url {
-        StoreUrl::Sled => {
-            let options = SledOptions {
-                cache_bytes: config.store.cache_mib << 20,
-                durability: match config.store.durability {
-                    Durability::Commit => sled::Durability::Commit,
-                    Durability::Interval => sled::Durability::Interval(sled::Durability::LONGEST),
-                },
-                ..SledOptions::default()
-            };
-            Ok(Arc::new(SledStore::open(&config.data_dir, options)?))
-        }
+        StoreUrl::Sled => Ok(Arc::new(SledStore::open(&config.data_dir, sled_options(config))?)),
+    }
+}
+
+/// How the embedded store is to be kept.
+pub(in crate::cli) fn sled_options(config: &Config) -> SledOptions {
+    SledOptions {
+        cache_bytes: config.store.cache_mib << 20,
+        durability: match config.store.durability {
+            Durability::Commit => sled::Durability::Commit,
+            Durability::Interval => sled::Durability::Interval(sled::Durability::LONGEST),
+        },
+        ..SledOptions::default()
+    }
+}
+
+/// Whether there is a store already: opening it would not make one.
+pub(in crate::cli) fn has_store(config: &Config) -> bool {
+    match config.store.url {
+        StoreUrl::Sled => SledStore::is_in(&config.data_dir),
     }
 }
 

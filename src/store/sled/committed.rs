@@ -9,10 +9,12 @@
 //! Locks are held for edits of the map and for reads, never across a write, a flush or a sync.
 //! Only the writer takes the write lock.
 
-use ::sled::{Db, IVec};
-use parking_lot::RwLock;
+use std::sync::{Arc, Weak};
 
-use super::{closed, contained};
+use ::sled::{Db, IVec};
+use parking_lot::{Mutex, RwLock};
+
+use super::{closed, contained, snapshot::Moment};
 use crate::store::{
     Result, StoreError,
     records::{Key, Value},
@@ -25,6 +27,8 @@ struct State {
     database: Handle,
     /// What readers see in place of what the database says.
     shadow: Changes,
+    /// Earlier moments that are still being read.
+    moments: Vec<Weak<Mutex<Moment>>>,
 }
 
 enum Handle {
@@ -36,19 +40,23 @@ enum Handle {
 
 impl Committed {
     pub(super) fn new(database: Db) -> Self {
-        Self(RwLock::new(State { database: Handle::Open(database), shadow: Changes::new() }))
+        Self(RwLock::new(State {
+            database: Handle::Open(database),
+            shadow: Changes::new(),
+            moments: Vec::new(),
+        }))
     }
 
     /// Runs a step on one committed moment: no commit becomes visible while it runs.
     pub(super) fn read<T>(&self, step: impl FnOnce(&dyn Read) -> Result<T>) -> Result<T> {
-        let state = self.0.read();
-        let database = match &state.database {
-            Handle::Open(database) => Database(database),
-            Handle::Away => return Err(StoreError::Unavailable("it is being reopened".to_owned())),
-            Handle::Closed => return Err(closed()),
-        };
-        let view = Layer { base: &database, changes: &state.shadow };
-        contained(|| Ok(step(&view))).unwrap_or_else(|panic| Err(StoreError::Unavailable(panic)))
+        self.0.read().read(step)
+    }
+
+    /// Holds on to this moment, for as long as the caller does.
+    pub(super) fn moment(&self) -> Arc<Mutex<Moment>> {
+        let moment = Arc::new(Mutex::new(Moment::new()));
+        self.0.write().moments.push(Arc::downgrade(&moment));
+        moment
     }
 
     /// The open database, for the writer.
@@ -71,6 +79,7 @@ impl Committed {
     /// Shows `changes` to readers from now on, although they are not in the database yet.
     pub(super) fn show(&self, changes: &Changes) {
         let mut state = self.0.write();
+        state.keep_images(changes);
         for (key, value) in changes {
             state.shadow.insert(key.clone(), value.clone());
         }
@@ -78,7 +87,15 @@ impl Committed {
 
     /// Shows what the database says.
     pub(super) fn show_database(&self) {
-        self.0.write().shadow.clear();
+        let mut state = self.0.write();
+        // What readers are about to see changed is what they see in the shadow now.
+        let shadow = std::mem::take(&mut state.shadow);
+        for moment in state.moments() {
+            let mut moment = moment.lock();
+            for (key, image) in &shadow {
+                moment.keep(key, || Ok(image.clone()));
+            }
+        }
     }
 
     /// What readers see in place of what the database says.
@@ -106,6 +123,34 @@ impl Committed {
         match std::mem::replace(&mut self.0.write().database, handle) {
             Handle::Open(database) => Some(database),
             Handle::Away | Handle::Closed => None,
+        }
+    }
+}
+
+impl State {
+    fn read<T>(&self, step: impl FnOnce(&dyn Read) -> Result<T>) -> Result<T> {
+        let database = match &self.database {
+            Handle::Open(database) => Database(database),
+            Handle::Away => return Err(StoreError::Unavailable("it is being reopened".to_owned())),
+            Handle::Closed => return Err(closed()),
+        };
+        let view = Layer { base: &database, changes: &self.shadow };
+        contained(|| Ok(step(&view))).unwrap_or_else(|panic| Err(StoreError::Unavailable(panic)))
+    }
+
+    /// The moments that are still being read.
+    fn moments(&mut self) -> Vec<Arc<Mutex<Moment>>> {
+        self.moments.retain(|moment| moment.strong_count() > 0);
+        self.moments.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Keeps what readers see of the records that `changes` is about to change for them.
+    fn keep_images(&mut self, changes: &Changes) {
+        for moment in self.moments() {
+            let mut moment = moment.lock();
+            for key in changes.keys() {
+                moment.keep(key, || self.read(|r| r.get(key)));
+            }
         }
     }
 }

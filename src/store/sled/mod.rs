@@ -18,6 +18,8 @@
 //! | `job` | a step in the queue |
 //! | `writer` | the thread: groups, commits, answers |
 //! | `recovery` | from a failed commit back to a working store |
+//! | `snapshot` | all records of one moment, read while others change them |
+//! | `replacement` | a store built beside the one that is there, put in its place when it is whole |
 //!
 //! Metrics: `countersign_store_commit_seconds` (histogram: batch, flush and sync),
 //! `countersign_store_commit_changes` (histogram: answers that waited for one commit),
@@ -29,9 +31,12 @@ mod disk;
 mod job;
 mod open;
 mod recovery;
+mod replacement;
+mod snapshot;
 mod writer;
 
 use std::{
+    fs::File,
     path::Path,
     sync::{
         Arc,
@@ -42,6 +47,7 @@ use std::{
 
 pub use disk::{Disk, RealDisk};
 use parking_lot::Mutex;
+pub use replacement::{Replacement, ReplacementError};
 use tokio::sync::watch;
 
 use self::{
@@ -51,6 +57,7 @@ use self::{
 use super::{
     OpenError, Result, StoreError, Visited,
     backend::Backend,
+    export,
     steps::upkeep,
     view::{Read, Write},
 };
@@ -128,6 +135,26 @@ struct Shared {
     last_commit: Mutex<Instant>,
 }
 
+impl Shared {
+    async fn read<T: Send>(
+        &self,
+        step: impl Fn(&dyn Read) -> Result<T> + Send + Sync,
+    ) -> Result<T> {
+        let asked = Instant::now();
+        loop {
+            // While the store heals, the database is away for a moment; and before that, sled
+            // cannot always read what it could not write (it splits full nodes as it passes).
+            let answer = self.committed.read(&step);
+            let heals = self.trouble.lock().is_some();
+            let missed = matches!(answer, Err(StoreError::Unavailable(_)));
+            if !missed || !heals || asked.elapsed() >= PATIENCE {
+                return answer;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
 impl SledStore {
     /// Opens the store under `data_dir`, or makes a new one.
     ///
@@ -137,11 +164,22 @@ impl SledStore {
     /// [`OpenError`]: in use, not ours, of another version, or the file system refused. In the
     /// first three cases nothing was written.
     pub fn open(data_dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
+        let (lock, _) = open::lock(data_dir)?;
+        Self::open_locked(lock, data_dir, options)
+    }
+
+    /// Whether there is a store, or at least something in its place, under `data_dir`.
+    #[must_use]
+    pub fn is_in(data_dir: &Path) -> bool {
+        data_dir.join("store").exists()
+    }
+
+    fn open_locked(lock: File, data_dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
         let interval = match options.durability {
             Durability::Commit => None,
             Durability::Interval(interval) => Some(interval.min(Durability::LONGEST)),
         };
-        let open::Opened { lock, database, handle } = open::open(data_dir, options)?;
+        let open::Opened { lock, database, handle } = open::open(lock, data_dir, options)?;
         let shared = Arc::new(Shared {
             committed: Committed::new(handle),
             trouble: Mutex::new(None),
@@ -199,18 +237,7 @@ impl Backend for SledStore {
         &self,
         step: impl Fn(&dyn Read) -> Result<T> + Send + Sync,
     ) -> Result<T> {
-        let asked = Instant::now();
-        loop {
-            // While the store heals, the database is away for a moment; and before that, sled
-            // cannot always read what it could not write (it splits full nodes as it passes).
-            let answer = self.shared.committed.read(&step);
-            let heals = self.shared.trouble.lock().is_some();
-            let missed = matches!(answer, Err(StoreError::Unavailable(_)));
-            if !missed || !heals || asked.elapsed() >= PATIENCE {
-                return answer;
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+        self.shared.read(step).await
     }
 
     async fn commit<T: Send + 'static>(
@@ -226,6 +253,11 @@ impl Backend for SledStore {
     ) -> Result<Visited> {
         let counted = |visited: &Visited| matches!(visited, Visited::Counted(_));
         self.submit(counted, step).await
+    }
+
+    async fn snapshot(&self) -> Result<impl export::Snapshot> {
+        let moment = self.shared.committed.moment();
+        Ok(snapshot::Snapshot { shared: Arc::clone(&self.shared), moment })
     }
 
     /// A commit of the last seconds is proof enough; otherwise a change that means nothing is

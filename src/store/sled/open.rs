@@ -37,17 +37,25 @@ pub(super) struct Opened {
     pub(super) handle: Db,
 }
 
-pub(super) fn open(data_dir: &Path, options: SledOptions) -> Result<Opened, OpenError> {
+/// Makes the data directory if it is not there, and takes its lock. Returns what is in it.
+pub(super) fn lock(data_dir: &Path) -> Result<(File, Found), OpenError> {
+    let dir = data_dir.join("store");
+    // Looked at twice: before anything is made, and when nobody else can be making it.
+    look_at(&dir)?;
+    make_private_dir(data_dir)
+        .map_err(|error| OpenError::Io { dir: data_dir.to_owned(), reason: error.to_string() })?;
+    let lock = take_lock(data_dir)?;
+    Ok((lock, look_at(&dir)?))
+}
+
+/// Opens the store, or makes a new one, under a lock that was taken.
+pub(super) fn open(lock: File, data_dir: &Path, options: SledOptions) -> Result<Opened, OpenError> {
     let dir = data_dir.join("store");
     let refused =
         |error: io::Error| OpenError::Io { dir: data_dir.to_owned(), reason: error.to_string() };
-    // Looked at twice: before anything is made, and when nobody else can be making it.
-    look_at(&dir)?;
-    make_private_dir(data_dir).map_err(refused)?;
-    let lock = take_lock(data_dir)?;
     let found = look_at(&dir)?;
     make_private_dir(&dir).map_err(refused)?;
-    if matches!(found, Found::Nothing) {
+    if found == Found::Nothing {
         write_format(&dir).map_err(refused)?;
     }
     clear_half_snapshots(&dir).map_err(refused)?;
@@ -73,7 +81,9 @@ pub(super) fn clear_half_snapshots(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-enum Found {
+/// What is in a data directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
     Nothing,
     Ours,
 }

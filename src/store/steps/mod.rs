@@ -6,6 +6,7 @@
 //! the file of its subject, and one line in [`backend`](super::backend).
 
 pub(super) mod accounts;
+pub(super) mod import;
 pub(super) mod sessions;
 pub(super) mod upkeep;
 pub(super) mod visits;

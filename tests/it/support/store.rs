@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use countersign::{
     model::{Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp},
     store::{
-        Created, PasswordChange, Result, Store, StoreError, SweepCursor, Swept, Visit, Visited,
+        BackupRecord, Created, Export, PasswordChange, Result, Store, StoreError, SweepCursor,
+        Swept, Visit, Visited,
     },
 };
 use jiff::SignedDuration;
@@ -298,6 +299,16 @@ impl Store for HeldStore {
         let swept = self.inner.sweep(from, budget, now).await?;
         self.control.0.swept.fetch_add(swept.removed, Ordering::SeqCst);
         Ok(swept)
+    }
+
+    async fn export(&self) -> Result<Box<dyn Export>> {
+        self.control.read()?;
+        self.inner.export().await
+    }
+
+    async fn import(&self, records: Vec<BackupRecord>) -> Result<()> {
+        self.control.write()?;
+        self.inner.import(records).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -1,0 +1,239 @@
+//! `countersign restore`: a backup becomes the store of a data directory.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek as _},
+    mem,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use super::{
+    Failure, output,
+    progress::Progress,
+    serve::{KEYS_DIR, sled_options},
+};
+use crate::{
+    config::{Config, StoreUrl},
+    store::{
+        BackupRecord, OpenError, Store,
+        backup::{BackupKey, Counts, Decoder, Entry, Item},
+        sled::{Replacement, ReplacementError},
+    },
+    token::{KeyCopy, place_keys},
+};
+
+/// How many records are imported in one step of the store.
+const BATCH: usize = 1_000;
+
+/// How much of the file is read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Make the store from a backup
+///
+/// Looks at the whole file first: what is damaged, of another program or of a later format changes
+/// nothing. The server must not be running.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  countersign restore /backup/countersign-2026-09-21
+  age -d backup.age | countersign restore --replace -
+
+Sessions that ended after the backup was made are alive again, until they would have expired:
+--end-sessions logs everybody out instead. Signing keys are restored if the backup has them; put
+the directory `keys` of the old data directory in its place otherwise.")]
+pub(super) struct Restore {
+    /// The backup; `-` is standard input
+    file: PathBuf,
+    /// Replace a store that is not empty: what is in it is lost
+    #[arg(long)]
+    replace: bool,
+    /// End every session
+    #[arg(long)]
+    end_sessions: bool,
+}
+
+/// What came of reading a backup.
+#[derive(Default)]
+struct Found {
+    counts: Counts,
+    keys: Vec<KeyCopy>,
+}
+
+impl Restore {
+    /// Does it.
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        let mut source = Source::open(&self.file).map_err(|error| self.failed(error))?;
+        if let Source::File(file, size) = &mut source {
+            let progress = Progress::of("check", Some(*size));
+            read(file, progress, None).await.map_err(|error| self.failed(error))?;
+            file.rewind().map_err(|error| self.failed(error))?;
+        }
+        let StoreUrl::Sled = config.store.url;
+        let options = sled_options(config);
+        let replacement = Replacement::begin(&config.data_dir, options, !self.replace)
+            .await
+            .map_err(|error| self.refused(error))?;
+        let found = match self.fill(&mut source, &replacement, config).await {
+            Ok(found) => found,
+            Err(error) => {
+                replacement.discard().await.map_err(|error| self.refused(error))?;
+                return Err(error);
+            }
+        };
+        replacement.finish().await.map_err(|error| self.refused(error))?;
+        self.say(&found, &config.data_dir.join(KEYS_DIR))
+    }
+
+    /// Everything but the last step, after which there is no way back.
+    async fn fill(
+        &self,
+        source: &mut Source,
+        replacement: &Replacement,
+        config: &Config,
+    ) -> Result<Found, Failure> {
+        let progress = Progress::of("restore", source.size());
+        let found = read(source, progress, Some(replacement.store())).await;
+        let found = found.map_err(|error| self.failed(error))?;
+        if self.end_sessions {
+            let ended = replacement.store().revoke_all_sessions().await;
+            ended.map_err(|error| self.failed(error))?;
+        }
+        if !found.keys.is_empty() {
+            place_keys(&config.data_dir.join(KEYS_DIR), &found.keys)?;
+        }
+        Ok(found)
+    }
+
+    fn say(&self, found: &Found, keys_dir: &Path) -> Result<(), Failure> {
+        let Counts { accounts, sessions, keys, .. } = found.counts;
+        let ended = if self.end_sessions { " (all ended)" } else { "" };
+        output::say(&format!(
+            "restored from {}: accounts {accounts}, sessions {sessions}{ended}, signing keys {keys}",
+            self.file.display()
+        ))?;
+        if keys == 0 && !keys_dir.exists() {
+            output::say(&format!(
+                "it has no signing keys: put the old ones into {} before the server starts, or \
+                 everybody has to log in again",
+                keys_dir.display()
+            ))?;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+    fn failed(&self, reason: impl ToString) -> Failure {
+        Failure::Restore { file: self.file.clone(), reason: reason.to_string() }
+    }
+
+    fn refused(&self, error: ReplacementError) -> Failure {
+        match error {
+            ReplacementError::Open(OpenError::Locked { dir, pid }) => {
+                let pid = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+                self.failed(format!("a server{pid} runs on {}; stop it first", dir.display()))
+            }
+            ReplacementError::NotEmpty { dir } => self.failed(format!(
+                "the store in {} is not empty; --replace puts the backup in its place",
+                dir.display()
+            )),
+            error => Failure::Input(error.to_string()),
+        }
+    }
+}
+
+/// Why a backup could not be read.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error(transparent)]
+    Backup(#[from] crate::store::backup::BackupError),
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    #[error("it cannot be read: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Reads a backup to its end, into `store` if there is one. What came before an error is of no use.
+async fn read(
+    source: &mut impl Read,
+    mut progress: Progress,
+    store: Option<&dyn Store>,
+) -> Result<Found, Unread> {
+    let mut decoder = Decoder::new();
+    let mut found = Found::default();
+    let mut batch: Vec<BackupRecord> = Vec::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let length = match source.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            length => length?,
+        };
+        if length == 0 {
+            break;
+        }
+        progress.advance(length);
+        decoder.feed(&chunk[..length]);
+        while let Some(item) = decoder.read()? {
+            match item {
+                Item::Header(_) => {}
+                Item::Entry(Entry::Key(BackupKey { kid, json })) => {
+                    found.keys.push(KeyCopy { kid, json });
+                }
+                Item::Entry(Entry::Record(record)) => batch.push(record),
+            }
+            if batch.len() >= BATCH {
+                import(store, &mut batch).await?;
+            }
+        }
+    }
+    found.counts = decoder.finish()?;
+    import(store, &mut batch).await?;
+    Ok(found)
+}
+
+async fn import(store: Option<&dyn Store>, batch: &mut Vec<BackupRecord>) -> Result<(), Unread> {
+    let records = mem::take(batch);
+    if let Some(store) = store {
+        store.import(records).await?;
+    }
+    Ok(())
+}
+
+/// Where the backup comes from.
+enum Source {
+    /// What can be read twice, and its size.
+    File(File, u64),
+    /// What cannot: a pipe.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl Source {
+    fn open(path: &Path) -> io::Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::Stream(Box::new(io::stdin())));
+        }
+        let file = File::open(path)?;
+        let found = file.metadata()?;
+        Ok(if found.is_file() {
+            Self::File(file, found.len())
+        } else {
+            Self::Stream(Box::new(file))
+        })
+    }
+
+    fn size(&self) -> Option<u64> {
+        match self {
+            Self::File(_, size) => Some(*size),
+            Self::Stream(_) => None,
+        }
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file, _) => file.read(buffer),
+            Self::Stream(stream) => stream.read(buffer),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The bytes of each entry: one version byte and a postcard value, ids and all.
+//!
+//! They are not those of [`records`](crate::store::records) on purpose: the store's may change for
+//! speed, and these must be read for ever.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{BackupError, BackupKey, BackupRecord, Entry, Header};
+use crate::model::{
+    Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp,
+    Transport, clock::from_millis, session::LastPresented,
+};
+
+pub(super) const HEADER: u8 = b'h';
+pub(super) const KEY: u8 = b'k';
+pub(super) const ACCOUNT: u8 = b'a';
+pub(super) const SESSION: u8 = b's';
+pub(super) const EPOCH: u8 = b'e';
+pub(super) const END: u8 = b'z';
+
+/// The first byte of every payload.
+const VERSION: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct StoredHeader<'a> {
+    created_at: i64,
+    program: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredKey<'a> {
+    kid: &'a str,
+    json: &'a [u8],
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredAccount<'a> {
+    id: [u8; 16],
+    email: &'a str,
+    password: &'a str,
+    state: AccountState,
+    created_at: i64,
+    copied_at: Option<i64>,
+    ended_visits: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSession<'a> {
+    account: [u8; 16],
+    id: [u8; 16],
+    epoch: u64,
+    created_at: i64,
+    expires_at: i64,
+    idle_expires_at: i64,
+    last_seen_at: i64,
+    visits: u64,
+    last_number: u64,
+    last_at: i64,
+    remember: bool,
+    transport: Transport,
+    user_agent: &'a str,
+    copied_at: Option<i64>,
+}
+
+/// The kind of an entry and its payload.
+pub(super) fn encode(entry: &Entry) -> (u8, Zeroizing<Vec<u8>>) {
+    match entry {
+        Entry::Key(key) => (KEY, bytes(&StoredKey { kid: &key.kid, json: &key.json })),
+        Entry::Record(BackupRecord::Epoch(epoch)) => (EPOCH, bytes(epoch)),
+        Entry::Record(BackupRecord::Account { account, ended_visits }) => {
+            let stored = StoredAccount {
+                id: *account.id.as_bytes(),
+                email: account.email.as_str(),
+                password: account.password.as_str(),
+                state: account.state,
+                created_at: account.created_at.as_millisecond(),
+                copied_at: account.copied_at.map(Timestamp::as_millisecond),
+                ended_visits: *ended_visits,
+            };
+            (ACCOUNT, bytes(&stored))
+        }
+        Entry::Record(BackupRecord::Session { session, epoch }) => {
+            let stored = StoredSession {
+                account: *session.account.as_bytes(),
+                id: *session.id.as_bytes(),
+                epoch: *epoch,
+                created_at: session.created_at.as_millisecond(),
+                expires_at: session.expires_at.as_millisecond(),
+                idle_expires_at: session.idle_expires_at.as_millisecond(),
+                last_seen_at: session.last_seen_at.as_millisecond(),
+                visits: session.visits,
+                last_number: session.last.number,
+                last_at: session.last.at.as_millisecond(),
+                remember: session.remember,
+                transport: session.transport,
+                user_agent: &session.user_agent,
+                copied_at: session.copied_at.map(Timestamp::as_millisecond),
+            };
+            (SESSION, bytes(&stored))
+        }
+    }
+}
+
+/// The entry of a frame that is neither the first nor the last.
+pub(super) fn decode(kind: u8, payload: &[u8]) -> Result<Entry, BackupError> {
+    match kind {
+        KEY => {
+            let StoredKey { kid, json } = value(payload)?;
+            let json = Zeroizing::new(json.to_vec());
+            Ok(Entry::Key(BackupKey { kid: kid.to_owned(), json }))
+        }
+        EPOCH => Ok(Entry::Record(BackupRecord::Epoch(value(payload)?))),
+        ACCOUNT => account(&value(payload)?).map(Entry::Record),
+        SESSION => Ok(Entry::Record(session(&value(payload)?))),
+        HEADER => Err(BackupError::Damaged("it begins twice")),
+        _ => Err(BackupError::Unknown),
+    }
+}
+
+fn account(stored: &StoredAccount<'_>) -> Result<BackupRecord, BackupError> {
+    let email =
+        Email::parse(stored.email).map_err(|_| BackupError::Damaged("an e-mail address"))?;
+    Ok(BackupRecord::Account {
+        account: Account {
+            id: AccountId::from_bytes(stored.id),
+            email,
+            password: PasswordHash::new(stored.password.to_owned()),
+            state: stored.state,
+            created_at: from_millis(stored.created_at),
+            copied_at: stored.copied_at.map(from_millis),
+        },
+        ended_visits: stored.ended_visits,
+    })
+}
+
+fn session(stored: &StoredSession<'_>) -> BackupRecord {
+    BackupRecord::Session {
+        session: Session {
+            account: AccountId::from_bytes(stored.account),
+            id: SessionId::from_bytes(stored.id),
+            created_at: from_millis(stored.created_at),
+            expires_at: from_millis(stored.expires_at),
+            idle_expires_at: from_millis(stored.idle_expires_at),
+            last_seen_at: from_millis(stored.last_seen_at),
+            visits: stored.visits,
+            last: LastPresented { number: stored.last_number, at: from_millis(stored.last_at) },
+            remember: stored.remember,
+            transport: stored.transport,
+            user_agent: stored.user_agent.to_owned(),
+            copied_at: stored.copied_at.map(from_millis),
+        },
+        epoch: stored.epoch,
+    }
+}
+
+pub(super) fn encode_header(header: &Header) -> Zeroizing<Vec<u8>> {
+    bytes(&StoredHeader {
+        created_at: header.created_at.as_millisecond(),
+        program: &header.program,
+    })
+}
+
+pub(super) fn decode_header(payload: &[u8]) -> Result<Header, BackupError> {
+    let stored: StoredHeader<'_> = value(payload)?;
+    Ok(Header { created_at: from_millis(stored.created_at), program: stored.program.to_owned() })
+}
+
+fn bytes<T: Serialize>(stored: &T) -> Zeroizing<Vec<u8>> {
+    let bytes = postcard::to_extend(stored, vec![VERSION]);
+    Zeroizing::new(bytes.expect("plain values in memory can be written"))
+}
+
+fn value<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, BackupError> {
+    match payload.split_first() {
+        Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
+            Ok((stored, [])) => Ok(stored),
+            _ => Err(BackupError::Damaged("an entry cannot be read")),
+        },
+        Some(_) => Err(BackupError::Unknown),
+        None => Err(BackupError::Damaged("an entry is empty")),
+    }
+}

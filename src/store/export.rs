@@ -1,0 +1,57 @@
+//! From the records of an ordered store to those of a backup.
+
+use async_trait::async_trait;
+
+use super::{
+    Result,
+    backup::{BackupRecord, Export},
+    records::{self, AccountRecord, Key, SessionRecord, Value},
+};
+use crate::model::AccountId;
+
+/// All records of one recorded moment, page by page, in the order of their keys.
+pub(super) trait Snapshot: Send + 'static {
+    /// The next page; `None` at the end.
+    fn page(&mut self) -> impl Future<Output = Result<Option<Vec<(Key, Value)>>>> + Send;
+}
+
+/// [`Export`] for every backend that can take a [`Snapshot`].
+pub(super) struct Exported<S>(pub(super) S);
+
+#[async_trait]
+impl<S: Snapshot> Export for Exported<S> {
+    async fn next(&mut self) -> Result<Option<Vec<BackupRecord>>> {
+        let Some(page) = self.0.page().await? else {
+            return Ok(None);
+        };
+        let mut found = Vec::with_capacity(page.len());
+        for (key, value) in &page {
+            found.extend(logical(key, value)?);
+        }
+        Ok(Some(found))
+    }
+}
+
+/// The logical record, unless it follows from others.
+fn logical(key: &[u8], value: &[u8]) -> Result<Option<BackupRecord>> {
+    if key.starts_with(records::SESSIONS) {
+        let SessionRecord { session, epoch } = SessionRecord::decode(key, value)?;
+        return Ok(Some(BackupRecord::Session { session, epoch }));
+    }
+    if let Some(id) = key.strip_prefix(records::ACCOUNTS) {
+        let id = id
+            .try_into()
+            .map_err(|_| records::damaged("account", "its key is not of the right length"))?;
+        let AccountRecord { account, ended_visits } =
+            AccountRecord::decode(AccountId::from_bytes(id), value)?;
+        return Ok(Some(BackupRecord::Account { account, ended_visits }));
+    }
+    if key == records::EPOCH {
+        return Ok(Some(BackupRecord::Epoch(records::decode_epoch(value)?)));
+    }
+    if key.starts_with(records::EMAILS) || key == records::PING {
+        return Ok(None);
+    }
+    // Left out, it would be lost without a word.
+    Err(records::damaged("backup", "a record of an unknown kind is in the store"))
+}
