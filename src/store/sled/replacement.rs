@@ -84,7 +84,9 @@ impl Replacement {
         }
         let beside = data_dir.join("store.restored");
         remove(&beside)?;
-        let store = SledStore::open(&beside, options)?;
+        let store = SledStore::open(&beside, options)
+            // Half of it would be in nobody's way; the error says more than a second one.
+            .inspect_err(|_| drop(remove(&beside)))?;
         Ok(Self { store, data_dir: data_dir.to_owned(), beside, _lock: lock })
     }
 

@@ -116,3 +116,79 @@ impl export::Snapshot for Snapshot {
         self.shared.read(|now| self.moment.lock().page(now)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::view::apply;
+
+    fn records(numbers: std::ops::Range<u32>) -> BTreeMap<Key, Value> {
+        numbers.map(|n| (n.to_be_bytes().to_vec(), vec![1])).collect()
+    }
+
+    /// Changes a record, as the writer does.
+    fn change(now: &mut BTreeMap<Key, Value>, moment: &mut Moment, n: u32, to: Option<Value>) {
+        let key = n.to_be_bytes().to_vec();
+        moment.keep(&key, || Read::get(now, &key));
+        apply(now, Changes::from([(key, to)]));
+    }
+
+    #[test]
+    fn a_moment_shows_what_was_there_whatever_changes_before_and_behind_it() {
+        let then = records(0..1_000);
+        let mut now = then.clone();
+        let mut moment = Moment::new();
+        let mut seen = BTreeMap::new();
+        let mut round = 0;
+        while let Some(page) = moment.page(&now).unwrap() {
+            assert!(page.len() <= PAGE);
+            seen.extend(page);
+            round += 1;
+            // What was passed and what was not; changed, changed twice, removed, brought back, new.
+            for n in (0..1_000).step_by(7) {
+                change(&mut now, &mut moment, n, Some(vec![round]));
+                change(&mut now, &mut moment, n, Some(vec![round, round]));
+                change(&mut now, &mut moment, n + 1, None);
+                change(&mut now, &mut moment, n + 2, None);
+                change(&mut now, &mut moment, n + 2, Some(vec![9]));
+                change(&mut now, &mut moment, 1_000 + n, Some(vec![9]));
+            }
+        }
+        assert!(round >= 4);
+        assert_eq!(seen, then);
+        assert!(moment.images.is_empty() && moment.bytes == 0, "{} bytes are held", moment.bytes);
+        change(&mut now, &mut moment, 5, None);
+        assert!(moment.images.is_empty(), "nothing is kept after its end");
+        assert_eq!(moment.page(&now).unwrap(), None, "it stays at its end");
+    }
+
+    #[test]
+    fn a_moment_that_needs_too_much_is_given_up_and_says_so() {
+        let mut now = records(0..1_000);
+        let mut moment = Moment::with_limit(100 * (IMAGE_OVERHEAD + 5));
+        for n in 0..100 {
+            change(&mut now, &mut moment, n, None);
+            change(&mut now, &mut moment, n, None);
+        }
+        assert_eq!(moment.images.len(), 100);
+        assert_eq!(moment.page(&now).unwrap().unwrap().len(), PAGE);
+        for n in 300..400 {
+            change(&mut now, &mut moment, n, None);
+        }
+        assert!(moment.lost.is_none(), "what it passed does not count");
+        change(&mut now, &mut moment, 400, None);
+        assert!(moment.images.is_empty());
+        assert!(moment.page(&now).is_err());
+        change(&mut now, &mut moment, 401, None);
+        assert!(moment.images.is_empty());
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_had_is_not_made_up() {
+        let now = records(0..10);
+        let mut moment = Moment::new();
+        let fails = || Err(StoreError::Unavailable("the test says so".to_owned()));
+        moment.keep(&vec![0], fails);
+        assert!(moment.page(&now).is_err());
+    }
+}

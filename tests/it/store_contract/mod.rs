@@ -5,6 +5,7 @@
 //! `store_durability` does it for the embedded store.
 
 mod accounts;
+mod backup;
 mod ends;
 mod sessions;
 mod upkeep;
@@ -80,5 +81,10 @@ contract! { memory sled; {
         a_sweep_removes_exactly_the_dead
         a_sweep_keeps_its_budget_and_reaches_the_end
         a_closed_store_refuses
+    }
+    backup {
+        an_export_comes_back_by_an_import_on_any_store
+        an_export_shows_the_moment_at_which_it_began
+        an_import_replaces_nothing
     }
 } }
