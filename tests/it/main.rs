@@ -11,6 +11,7 @@
 //! | `bad_input`, `bad_requests` | whatever is sent: a 4xx that repeats nothing and changes nothing |
 //! | `tokens`, `clones`, `credentials` | forged, old and copied tokens, and how they travel |
 //! | `races`, `failures`, `crash` | many at once; a store that fails; `kill -9` under load |
+//! | `backup` | everything into a file and back, by the real binary |
 //! | `upkeep` | what is over leaves the store |
 //! | `logs`, `metrics` | what operators see, and what nobody must |
 //! | `openapi`, `layers`, `documents` | the committed document; the architecture; what the README says |
@@ -25,6 +26,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api;
+mod backup;
 mod bad_input;
 mod bad_requests;
 mod cli;

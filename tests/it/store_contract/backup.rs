@@ -54,7 +54,10 @@ pub(super) async fn an_export_comes_back_by_an_import_on_any_store(world: &World
             other.import(vec![record.clone()]).await.unwrap();
         }
         assert_eq!(export(other).await, records);
-        assert_eq!(other.accounts(None, 10).await.unwrap(), store.accounts(None, 10).await.unwrap());
+        assert_eq!(
+            other.accounts(None, 10).await.unwrap(),
+            store.accounts(None, 10).await.unwrap()
+        );
         for account in [&ann, &bob] {
             let found = other.account_by_email(&account.email).await.unwrap();
             assert_eq!(found, store.account(account.id).await.unwrap());
@@ -108,7 +111,8 @@ pub(super) async fn an_import_replaces_nothing(world: &World) {
     log_in(store, &ann, 0).await;
     store.revoke_all_sessions().await.unwrap();
     let before = export(store).await;
-    let bob = BackupRecord::Account { account: crate::store_world::account("bob"), ended_visits: 0 };
+    let bob =
+        BackupRecord::Account { account: crate::store_world::account("bob"), ended_visits: 0 };
     for record in &before {
         // The good one before it is not taken either.
         store.import(vec![bob.clone(), record.clone()]).await.unwrap_err();

@@ -5,7 +5,7 @@
 //! `store_durability` does it for the embedded store.
 
 mod accounts;
-mod backup;
+pub(crate) mod backup;
 mod ends;
 mod sessions;
 mod upkeep;

@@ -5,6 +5,7 @@
 
 mod answered;
 mod directory;
+mod exported;
 mod full_disk;
 mod refused;
 mod visits_first;
@@ -180,7 +181,7 @@ fn copy_dir(from: &Path, to: &Path) {
 }
 
 /// Every file under `dir` and what is in it.
-fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

@@ -1,0 +1,124 @@
+//! Everything comes back.
+
+use std::{fs, sync::Arc, time::Instant};
+
+use countersign::{
+    model::{Account, Session},
+    store::{Created, Store},
+};
+use tokio::task::JoinSet;
+
+use super::{done, living, open, people, run, small_store};
+use crate::{
+    store_world::{account, at, count},
+    support::Process,
+};
+
+const ACCOUNTS: usize = 10_000;
+const SESSIONS: usize = 10;
+
+/// An account with its sessions, one of them with a visit and one ended after one.
+async fn crowd(store: &dyn Store, n: usize) -> (Account, Vec<Session>) {
+    let account = account(&format!("user{n}"));
+    assert!(store.create_account(account.clone()).await.unwrap());
+    let mut sessions = Vec::with_capacity(SESSIONS);
+    for _ in 0..=SESSIONS {
+        let new = living(account.id);
+        match store.create_session(new, &account.password, SESSIONS + 1).await.unwrap() {
+            Created::Added { session, .. } => sessions.push(session),
+            Created::AccountChanged => panic!("nobody changed it"),
+        }
+    }
+    let ended = count(store, &sessions.pop().unwrap(), 1).await;
+    assert!(store.revoke_session(account.id, ended.id, at(1)).await.unwrap());
+    sessions[n % SESSIONS] = count(store, &sessions[n % SESSIONS], 2).await;
+    (account, sessions)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_sessions_come_back_and_people_stay_logged_in() {
+    let mut server = Process::start();
+    let browser = server.browser();
+    browser.join("ann@example.com").await;
+    assert_eq!(browser.open_admin().await, 1);
+    assert_eq!(browser.open_admin().await, 2);
+    assert!(server.terminate().success());
+    let data = server.data_dir();
+    let dir = data.parent().unwrap().to_owned();
+
+    let started = Instant::now();
+    let store = Arc::new(open(&dir));
+    let mut tasks = JoinSet::new();
+    for n in 0..ACCOUNTS {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move { crowd(&*store, n).await });
+    }
+    let crowd = tasks.join_all().await;
+    store.close().await.unwrap();
+    println!("{} sessions made in {:?}", ACCOUNTS * SESSIONS, started.elapsed());
+
+    server.restart();
+    let started = Instant::now();
+    let said = done(&run(&dir, &["backup", "--with-keys", "everything"]));
+    println!("backed up in {:?}: {said}", started.elapsed());
+    assert!(said.contains("accounts 10001, sessions 100001, signing keys 1"), "{said}");
+    // Three visits that the backup does not know of.
+    for visit in 3..=5 {
+        assert_eq!(browser.open_admin().await, visit);
+    }
+    server.kill_hard();
+    fs::remove_dir_all(&data).unwrap();
+
+    let started = Instant::now();
+    let said = done(&run(&dir, &["restore", "everything"]));
+    println!("restored in {:?}: {said}", started.elapsed());
+    assert!(said.contains("accounts 10001, sessions 100001, signing keys 1"), "{said}");
+
+    server.restart();
+    // The old cookie is good, and its number is the larger one: no visit is given twice.
+    assert_eq!(browser.open_admin().await, 6);
+    assert!(server.terminate().success());
+
+    let store = open(&dir);
+    for (n, (account, sessions)) in crowd.iter().enumerate() {
+        assert_eq!(store.account_by_email(&account.email).await.unwrap().as_ref(), Some(account));
+        let mut found = store.sessions(account.id, at(3)).await.unwrap();
+        let mut expected = sessions.clone();
+        for sessions in [&mut found, &mut expected] {
+            sessions.sort_by_key(|session| session.id);
+        }
+        assert_eq!(found, expected, "user{n}");
+        assert_eq!(store.total_visits(account.id).await.unwrap(), 2, "ended sessions, too");
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_moves_without_a_server_and_through_pipes() {
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    small_store(old.path(), "ann", 3).await;
+    let backup = run(old.path(), &["backup", "-"]);
+    assert!(backup.status.success() && backup.stderr.is_empty());
+    fs::write(new.path().join("file"), &backup.stdout).unwrap();
+
+    let mut restore = super::countersign(new.path(), &["restore", "-"]);
+    restore.stdin(fs::File::open(new.path().join("file")).unwrap());
+    let said = done(&restore.output().unwrap());
+    assert!(said.contains("everybody has to log in again"), "it has no keys: {said}");
+    assert_eq!(people(new.path()).await, [("ann@example.com".to_owned(), 3)]);
+    assert_eq!(super::names(&new.path().join("data")), ["lock", "store"]);
+}
+
+#[tokio::test]
+async fn a_restore_can_end_every_session_and_keeps_their_visits() {
+    let dir = tempfile::tempdir().unwrap();
+    small_store(dir.path(), "ann", 3).await;
+    done(&run(dir.path(), &["backup", "file"]));
+    let said = done(&run(dir.path(), &["restore", "--replace", "--end-sessions", "file"]));
+    assert!(said.contains("sessions 1 (all ended)"), "{said}");
+    let store = open(dir.path());
+    let ann = store.accounts(None, 1).await.unwrap().remove(0);
+    assert_eq!(store.sessions(ann.id, at(2)).await.unwrap(), []);
+    assert_eq!(store.total_visits(ann.id).await.unwrap(), 3);
+    store.close().await.unwrap();
+}

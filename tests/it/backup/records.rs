@@ -1,0 +1,130 @@
+//! The backup of every version that ever was opens in this one.
+//!
+//! `tests/records/v1.backup` was written by version 0.1.0, with
+//! `cargo test --test it write_v1_backup -- --ignored`. It is never written anew: a new format gets
+//! a file of its own beside it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use countersign::{
+    model::{
+        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Transport,
+        clock::from_millis, session::LastPresented,
+    },
+    store::{
+        BackupRecord, Store,
+        backup::{BackupKey, Encoder, Entry, Header},
+    },
+};
+
+use super::{done, open, read, run};
+use crate::store_contract::backup::export;
+
+const NOW: i64 = 1_790_000_000_000;
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/v1.backup")
+}
+
+fn header() -> Header {
+    Header { created_at: from_millis(NOW), program: "0.1.0".to_owned() }
+}
+
+fn records() -> Vec<BackupRecord> {
+    let (ann, bob) = (AccountId::from_bytes([1; 16]), AccountId::from_bytes([2; 16]));
+    let account = |id, email: &str, state, copied_at, ended_visits| BackupRecord::Account {
+        account: Account {
+            id,
+            email: Email::parse(email).unwrap(),
+            password: PasswordHash::new("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA".into()),
+            state,
+            created_at: from_millis(NOW - 1),
+            copied_at,
+        },
+        ended_visits,
+    };
+    let session = |account, id, transport, visits, epoch| BackupRecord::Session {
+        session: Session {
+            account,
+            id: SessionId::from_bytes([id; 16]),
+            created_at: from_millis(NOW),
+            expires_at: from_millis(NOW + 43_200_000),
+            idle_expires_at: from_millis(NOW + 1_800_000),
+            last_seen_at: from_millis(NOW + 2),
+            visits,
+            last: LastPresented { number: visits.saturating_sub(1), at: from_millis(NOW + 1) },
+            remember: visits > 0,
+            transport,
+            user_agent: "Mozilla/5.0 (ä)".to_owned(),
+            copied_at: (visits > 0).then(|| from_millis(NOW - 7)),
+        },
+        epoch,
+    };
+    vec![
+        BackupRecord::Epoch(3),
+        account(ann, "ann@example.com", AccountState::Active, Some(from_millis(NOW - 9)), 70_000),
+        account(bob, "bob@example.com", AccountState::Disabled, None, 0),
+        session(ann, 3, Transport::Cookie, 300, 3),
+        session(ann, 4, Transport::Bearer, 0, 3),
+        session(bob, 5, Transport::Cookie, u64::MAX, 2),
+    ]
+}
+
+/// The key of RFC 8037, appendix A: everybody knows it.
+fn key() -> BackupKey {
+    let json = r#"{
+  "kty": "OKP",
+  "crv": "Ed25519",
+  "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+  "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+  "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+  "use": "sig",
+  "alg": "EdDSA",
+  "created_at": "2026-09-21T14:13:20Z"
+}"#;
+    let kid = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".to_owned();
+    BackupKey { kid, json: json.as_bytes().to_vec().into() }
+}
+
+#[test]
+#[ignore = "was done once, with version 0.1.0"]
+fn write_v1_backup() {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::begin(&header(), &mut bytes);
+    encoder.add(&Entry::Key(key()), &mut bytes);
+    for record in records() {
+        encoder.add(&Entry::Record(record), &mut bytes);
+    }
+    encoder.finish(&mut bytes);
+    assert!(!path().exists(), "it is never written anew");
+    fs::write(path(), bytes).unwrap();
+}
+
+#[test]
+fn the_first_version_of_the_format_is_read() {
+    let (found, entries, _) = read(&fs::read(path()).unwrap()).unwrap();
+    assert_eq!(found, header());
+    let expected: Vec<_> = std::iter::once(Entry::Key(key()))
+        .chain(records().into_iter().map(Entry::Record))
+        .collect();
+    assert_eq!(entries, expected);
+}
+
+#[tokio::test]
+async fn the_backup_of_the_first_version_is_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = done(&run(dir.path(), &["restore", path().to_str().unwrap()]));
+    assert!(said.ends_with("accounts 2, sessions 3, signing keys 1\n"), "{said}");
+    let listed = done(&run(dir.path(), &["keys", "list"]));
+    assert!(listed.contains(&key().kid) && listed.contains("signing"), "{listed}");
+    let store = open(dir.path());
+    assert_eq!(export(&store).await, records());
+    let ann = AccountId::from_bytes([1; 16]);
+    let living = store.sessions(ann, from_millis(NOW + 3)).await.unwrap();
+    assert_eq!(living.len(), 2);
+    assert_eq!(store.total_visits(ann).await.unwrap(), 70_300);
+    store.close().await.unwrap();
+}
