@@ -57,7 +57,6 @@ impl Backup {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{
         session::testing::Fixture,
         store::backup::{Counts, Decoder, Item},

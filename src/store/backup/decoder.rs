@@ -385,7 +385,7 @@ mod tests {
         ] {
             assert_eq!(of(line.as_bytes()), BackupError::Foreign, "{line}");
         }
-        for foreign in [&b"PK\x03\x04"[..], b"c0", &[0; 100_000]] {
+        for foreign in [&b"PK\x03\x04"[..], b"c0", &[0; 10_000]] {
             assert_eq!(read(foreign, 7).unwrap_err(), BackupError::Foreign);
         }
     }

@@ -56,7 +56,6 @@ const FRAME_HEAD: usize = 5;
 
 /// One record of a store, whatever kind of store it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "pages of a few hundred, most of them sessions")]
 pub enum BackupRecord {
     /// An account.
     Account {

@@ -8,6 +8,7 @@ mod directory;
 mod exported;
 mod full_disk;
 mod refused;
+mod replaced;
 mod visits_first;
 
 use std::{
