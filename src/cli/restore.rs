@@ -17,9 +17,8 @@ use super::{
 use crate::{
     config::{Config, StoreUrl},
     store::{
-        BackupRecord, OpenError, Store,
+        BackupRecord, OpenError, Replacement, ReplacementError, Store,
         backup::{BackupKey, Counts, Decoder, Entry, Item},
-        sled::{Replacement, ReplacementError},
     },
     token::{KeyCopy, place_keys},
 };

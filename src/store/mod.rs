@@ -24,7 +24,7 @@ pub mod sled;
 mod steps;
 mod view;
 
-pub use self::sled::{Durability, SledOptions, SledStore};
+pub use self::sled::{Durability, Replacement, ReplacementError, SledOptions, SledStore};
 use async_trait::async_trait;
 pub use backup::{BackupRecord, Export};
 pub use error::{OpenError, StoreError};
