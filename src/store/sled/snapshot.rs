@@ -172,6 +172,10 @@ mod tests {
         }
         assert_eq!(moment.images.len(), 100);
         assert_eq!(moment.page(&now).unwrap().unwrap().len(), PAGE);
+        for n in 0..100 {
+            change(&mut now, &mut moment, n, Some(vec![2]));
+        }
+        assert!(moment.images.is_empty(), "it has passed them");
         for n in 300..400 {
             change(&mut now, &mut moment, n, None);
         }
