@@ -71,7 +71,7 @@ impl Sessions {
         }
         let replay = self.policy.replay;
         if replay.policy != ReplayPolicy::Ignore
-            && session.is_copied(&claims.presented(), replay.grace)
+            && session.is_copied(&claims.presented(), now, replay.grace)
         {
             let revoked = replay.policy == ReplayPolicy::Revoke
                 && self.store.revoke_copied_session(session.account, session.id, now).await?;
@@ -239,6 +239,7 @@ mod tests {
         let owner = fixture.sessions.visit(&shown(&login)).await.unwrap();
         fixture.later(2);
         let owner = fixture.sessions.visit(&shown(&owner)).await.unwrap();
+        fixture.later(2);
         let copied = refusal(fixture.sessions.authenticate(&shown(&stolen)).await);
         assert_eq!(copied, Some(Refusal::Copied));
         let ended = refusal(fixture.sessions.visit(&shown(&owner)).await);
@@ -260,6 +261,7 @@ mod tests {
             let owner = fixture.sessions.visit(&shown(&login)).await.unwrap();
             fixture.later(2);
             let owner = fixture.sessions.visit(&shown(&owner)).await.unwrap();
+            fixture.later(2);
             for _ in 0..2 {
                 let copy = fixture.sessions.authenticate(&shown(&login)).await;
                 assert_eq!(copy.is_ok(), copy_passes);
