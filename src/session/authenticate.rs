@@ -1,6 +1,6 @@
 //! Who is this? Verify a token, look its session up, and renew it when it is due.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use jiff::SignedDuration;
 
@@ -30,7 +30,7 @@ impl fmt::Debug for Credential {
 pub struct SignedIn {
     /// The session as the store has it.
     pub session: Session,
-    claims: Claims,
+    claims: Arc<Claims>,
 }
 
 impl SignedIn {
@@ -50,7 +50,7 @@ impl SignedIn {
 impl Sessions {
     /// Verifies the signature and claims of a token: the first thing that is done with it
     /// (invariant 1). Says nothing about its session.
-    pub(super) fn verify(&self, credential: &Credential) -> Result<Claims> {
+    pub(super) fn verify(&self, credential: &Credential) -> Result<Arc<Claims>> {
         self.tokens
             .verify(&credential.token, self.clock.now())
             .map_err(|defect| refuse(Refusal::Token(defect)))
