@@ -166,6 +166,29 @@ mod tests {
     };
 
     #[test]
+    fn a_known_token_is_still_asked_for_its_time_and_for_every_letter() {
+        let tokens = service(Algorithm::EdDsa);
+        let token = issue(&tokens);
+        for _ in 0..2 {
+            assert!(tokens.verify(&token, now()).is_ok());
+        }
+        assert_eq!(tokens.verify(&token, after(1_000_000)).unwrap_err(), Defect::Expired);
+        assert_eq!(tokens.verify(&token, after(-1_000)).unwrap_err(), Defect::NotYetValid);
+        let other = service(Algorithm::EdDsa);
+        assert_eq!(
+            other.verify(&token, now()).unwrap_err(),
+            Defect::UnknownKey,
+            "known here alone"
+        );
+        for place in 0..token.len() {
+            let mut touched = token.clone().into_bytes();
+            touched[place] = if touched[place] == b'A' { b'B' } else { b'A' };
+            let touched = String::from_utf8(touched).unwrap();
+            assert!(tokens.verify(&touched, now()).is_err(), "{place}");
+        }
+    }
+
+    #[test]
     fn what_is_granted_is_what_is_read() {
         for algorithm in Algorithm::ALL {
             let tokens = service(algorithm);
