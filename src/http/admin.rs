@@ -84,7 +84,6 @@ pub fn app(
         .at("/operate", post(operate))
         .at("/backup", get(back_up))
         .at("/metrics", get(show_metrics))
-        .around(limits::refuse_oversized)
         .around(refuse_browsers)
         .around(problem::render)
         .around(trace::observe)
@@ -141,6 +140,7 @@ async fn refuse_browsers<E: Endpoint>(next: Arc<E>, request: Request) -> poem::R
     if request.headers().contains_key(header::ORIGIN) || !asks_for_us(&request) {
         return Err(HttpError::from(Code::CrossSite).into());
     }
+    limits::check(&request)?;
     next.call(request).await
 }
 

@@ -3,10 +3,8 @@
 //! poem limits nothing by itself, and its size middleware reads `Content-Length` alone; here a
 //! body is also counted while it is read.
 
-use std::sync::Arc;
-
 use poem::{
-    Endpoint, Request, RequestBody,
+    Request, RequestBody,
     http::{HeaderValue, header},
 };
 
@@ -22,15 +20,7 @@ const MAX_COOKIES_BYTES: usize = 16 * 1024;
 const MAX_HEADERS_BYTES: usize = 32 * 1024;
 
 /// Refuses what is too large by what it says of itself, before anything is done for it.
-pub(super) async fn refuse_oversized<E: Endpoint>(
-    next: Arc<E>,
-    request: Request,
-) -> poem::Result<E::Output> {
-    check(&request)?;
-    next.call(request).await
-}
-
-fn check(request: &Request) -> Result<(), HttpError> {
+pub(super) fn check(request: &Request) -> Result<(), HttpError> {
     let headers = request.headers();
     let cookies: usize = headers.get_all(header::COOKIE).iter().map(HeaderValue::len).sum();
     let all: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();

@@ -16,4 +16,4 @@ pub use clock::{Clock, Timestamp};
 pub use email::Email;
 pub use ids::{AccountId, SessionId, TokenId};
 pub use password::Password;
-pub use session::{Lifetimes, Presented, Replay, Session, Transport};
+pub use session::{Chain, Lifetimes, Presented, Replay, Session, Transport};

@@ -25,8 +25,8 @@ pub struct Session {
     pub last_seen_at: Timestamp,
     /// How many visits were counted. The truth; a token's number is a snapshot.
     pub visits: u64,
-    /// The latest token that was presented for a counted visit.
-    pub last: LastPresented,
+    /// The tokens that were presented for counted visits.
+    pub chain: Chain,
     /// Whether the person asked to stay logged in.
     pub remember: bool,
     /// How its tokens travel.
@@ -53,30 +53,62 @@ impl Session {
 
     /// Whether the presented token shows that its cookie has two holders.
     ///
-    /// A browser holds one token at a time, so the tokens it shows make a chain: each one's `prev`
-    /// is the number shown before it. `token` is off the chain if the latest one shown for a visit
-    /// is neither itself nor its predecessor. Requests under way at the same time leave the chain
-    /// for as long as they last; that is why a fork counts only when the chain has gone on for more
-    /// than `grace` after the token was signed.
-    ///
     /// Cookie sessions only: programs share a bearer token among threads.
     #[must_use]
-    pub fn is_copied(&self, token: &Presented, grace: SignedDuration) -> bool {
-        self.transport == Transport::Cookie
-            && self.last.number != token.visits
-            && self.last.number != token.prev
-            && self.last.at > later(token.issued_at, grace)
+    pub fn is_copied(&self, token: &Presented, now: Timestamp, grace: SignedDuration) -> bool {
+        self.transport == Transport::Cookie && self.chain.has_left(token, now, grace)
     }
 }
 
-/// The latest token that was presented for a counted visit: its number and when it arrived. Before
-/// the first visit: the token of the login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastPresented {
-    /// The `visits` claim it carried.
+/// The tokens that were presented for counted visits, as far as they are needed to tell a copy.
+///
+/// A browser holds one token at a time, so the tokens it shows make a chain: each one's `prev` is
+/// the number shown before it. Two holders of a copied cookie make a fork. But requests that are
+/// under way at the same time fork, too, for as long as they last. A fork is a theft when it
+/// outlives that: the *grace*.
+///
+/// A token belongs to the chain while the latest one shown is itself or its predecessor. When the
+/// chain moves past a token, requests with it may still be under way; they are excused
+/// - for the grace from when the token was signed, and
+/// - if the chain had rested before it moved, for the grace from that move: the browser held the
+///   token all the while, and may have sent it several times at once.
+///
+/// A rest is half a grace. So a token is excused for at least half a grace, and at most one, after
+/// the chain moved past it, whenever it was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// The number, or `visits` claim, of the latest token that was presented.
     pub number: u64,
     /// When it arrived.
     pub at: Timestamp,
+    /// The number at which the chain rested before it moved on.
+    pub left: u64,
+    /// When it moved on from there.
+    pub left_at: Timestamp,
+}
+
+impl Chain {
+    /// The chain of a login: its token has the number 0.
+    #[must_use]
+    pub fn begun(now: Timestamp) -> Self {
+        Self { number: 0, at: now, left: 0, left_at: now }
+    }
+
+    /// Notes that the token of that number was presented for a visit.
+    pub fn go_on(&mut self, number: u64, now: Timestamp, grace: SignedDuration) {
+        if number != self.number && now > later(self.left_at, grace / 2) {
+            (self.left, self.left_at) = (self.number, now);
+        }
+        (self.number, self.at) = (number, now);
+    }
+
+    /// Whether it went on without `token` for longer than requests are under way.
+    fn has_left(&self, token: &Presented, now: Timestamp, grace: SignedDuration) -> bool {
+        let belongs = |number| number == token.visits || number == token.prev;
+        let is_recent = self.at <= later(token.issued_at, grace);
+        let was_resting = belongs(self.left) && now <= later(self.left_at, grace);
+        !belongs(self.number) && !is_recent && !was_resting
+    }
 }
 
 /// What a verified token says about its place in the session.
@@ -191,7 +223,7 @@ mod tests {
         from_millis(seconds * 1_000)
     }
 
-    fn session(last_number: u64, last_at: i64, transport: Transport) -> Session {
+    fn session(number: u64, since: i64, transport: Transport) -> Session {
         let account = AccountId::new(at(0));
         Session {
             account,
@@ -201,7 +233,7 @@ mod tests {
             idle_expires_at: at(500),
             last_seen_at: at(0),
             visits: 9,
-            last: LastPresented { number: last_number, at: at(last_at) },
+            chain: Chain { number, at: at(since), left: 0, left_at: at(0) },
             remember: false,
             transport,
             user_agent: String::new(),
@@ -243,22 +275,55 @@ mod tests {
     #[test]
     fn the_chain_and_its_last_link_are_no_copies() {
         let session = session(5, 200, Transport::Cookie);
-        assert!(!session.is_copied(&token(&session, 6, 5, 100), GRACE), "the next link");
-        assert!(!session.is_copied(&token(&session, 5, 4, 100), GRACE), "the same link again");
+        let copied = |token: Presented| session.is_copied(&token, at(900), GRACE);
+        assert!(!copied(token(&session, 6, 5, 100)), "the next link");
+        assert!(!copied(token(&session, 5, 4, 100)), "the same link again");
     }
 
     #[test]
     fn a_fork_is_a_copy_only_when_it_outlived_the_grace() {
         let session = session(5, 200, Transport::Cookie);
-        assert!(session.is_copied(&token(&session, 3, 2, 139), GRACE));
-        assert!(!session.is_copied(&token(&session, 3, 2, 140), GRACE), "exactly the grace");
-        assert!(session.is_copied(&token(&session, 8, 7, 100), GRACE), "a fork from above");
+        let copied = |token: Presented| session.is_copied(&token, at(201), GRACE);
+        assert!(copied(token(&session, 3, 2, 139)));
+        assert!(!copied(token(&session, 3, 2, 140)), "exactly the grace");
+        assert!(copied(token(&session, 8, 7, 100)), "a fork from above");
+    }
+
+    /// A browser that was idle sends one token several times at once; all but one arrive after
+    /// the chain has gone on with the next.
+    #[test]
+    fn what_is_sent_at_once_after_a_rest_is_no_copy() {
+        let mut session = session(5, 0, Transport::Cookie);
+        let held = token(&session, 6, 5, 0);
+        session.chain.go_on(6, at(300), GRACE);
+        session.chain.go_on(7, at(301), GRACE);
+        assert!(!session.is_copied(&held, at(302), GRACE));
+        assert!(!session.is_copied(&held, at(360), GRACE), "exactly the grace");
+        assert!(session.is_copied(&held, at(361), GRACE), "by now it had arrived");
+        assert!(session.is_copied(&token(&session, 3, 2, 0), at(302), GRACE), "an older one");
+    }
+
+    /// Whatever the rhythm of a browser: what it held when the chain moved on is excused for half
+    /// a grace.
+    #[test]
+    fn every_rhythm_leaves_half_a_grace() {
+        for pause in 1..200 {
+            let mut session = session(0, 0, Transport::Cookie);
+            for step in 1..50 {
+                let now = pause * i64::try_from(step).unwrap();
+                let held = token(&session, step, step - 1, now - pause);
+                session.chain.go_on(step, at(now), GRACE);
+                session.chain.go_on(step + 1, at(now), GRACE);
+                assert!(!session.is_copied(&held, at(now + 30), GRACE), "every {pause} s: {step}");
+                session.chain.number = step;
+            }
+        }
     }
 
     #[test]
     fn bearer_sessions_are_shared_on_purpose() {
         let session = session(5, 200, Transport::Bearer);
-        assert!(!session.is_copied(&token(&session, 3, 2, 0), GRACE));
+        assert!(!session.is_copied(&token(&session, 3, 2, 0), at(900), GRACE));
     }
 
     #[test]

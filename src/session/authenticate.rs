@@ -1,6 +1,6 @@
 //! Who is this? Verify a token, look its session up, and renew it when it is due.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use jiff::SignedDuration;
 
@@ -30,7 +30,7 @@ impl fmt::Debug for Credential {
 pub struct SignedIn {
     /// The session as the store has it.
     pub session: Session,
-    claims: Claims,
+    claims: Arc<Claims>,
 }
 
 impl SignedIn {
@@ -50,7 +50,7 @@ impl SignedIn {
 impl Sessions {
     /// Verifies the signature and claims of a token: the first thing that is done with it
     /// (invariant 1). Says nothing about its session.
-    pub(super) fn verify(&self, credential: &Credential) -> Result<Claims> {
+    pub(super) fn verify(&self, credential: &Credential) -> Result<Arc<Claims>> {
         self.tokens
             .verify(&credential.token, self.clock.now())
             .map_err(|defect| refuse(Refusal::Token(defect)))
@@ -71,7 +71,7 @@ impl Sessions {
         }
         let replay = self.policy.replay;
         if replay.policy != ReplayPolicy::Ignore
-            && session.is_copied(&claims.presented(), replay.grace)
+            && session.is_copied(&claims.presented(), now, replay.grace)
         {
             let revoked = replay.policy == ReplayPolicy::Revoke
                 && self.store.revoke_copied_session(session.account, session.id, now).await?;
@@ -239,6 +239,7 @@ mod tests {
         let owner = fixture.sessions.visit(&shown(&login)).await.unwrap();
         fixture.later(2);
         let owner = fixture.sessions.visit(&shown(&owner)).await.unwrap();
+        fixture.later(2);
         let copied = refusal(fixture.sessions.authenticate(&shown(&stolen)).await);
         assert_eq!(copied, Some(Refusal::Copied));
         let ended = refusal(fixture.sessions.visit(&shown(&owner)).await);
@@ -260,6 +261,7 @@ mod tests {
             let owner = fixture.sessions.visit(&shown(&login)).await.unwrap();
             fixture.later(2);
             let owner = fixture.sessions.visit(&shown(&owner)).await.unwrap();
+            fixture.later(2);
             for _ in 0..2 {
                 let copy = fixture.sessions.authenticate(&shown(&login)).await;
                 assert_eq!(copy.is_ok(), copy_passes);

@@ -30,7 +30,7 @@ impl Sessions {
         match self.store.visit(visit).await? {
             Visited::Counted(session) => {
                 Event::Visited.record();
-                self.issue(session, claims.email, token.visits, now)
+                self.issue(session, claims.email.clone(), token.visits, now)
             }
             Visited::Absent => Err(refuse(Refusal::Absent)),
             Visited::Copied => {

@@ -124,7 +124,7 @@ pub trait Store: Send + Sync + 'static {
     /// token a [copy](Session::is_copied) (and then, if
     /// the policy says so, end the session and note `now` in the account); otherwise move the
     /// counter to one more than the larger of itself and the token's number, the idle end to the
-    /// earlier of `now` plus its idle time and the absolute end (never back), [`last`](Session::last) to the
+    /// earlier of `now` plus its idle time and the absolute end (never back), the [chain](Session::chain) to the
     /// token's number at `now`, and `last_seen_at` to `now`.
     ///
     /// A token's number can be above the counter after a restored backup: then the token is right.
@@ -215,6 +215,10 @@ pub struct Visit {
 
 /// What became of a visit.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are counted: a box would be one more allocation for each"
+)]
 pub enum Visited {
     /// It was counted; the session as it is now.
     Counted(Session),

@@ -1,6 +1,13 @@
 //! Session tokens: signed for a grant, and verified against everything they must be.
 
-use super::{Claims, Defect, KeySet, SigningFailed, jws, keys::Key};
+use std::sync::Arc;
+
+use super::{
+    Claims, Defect, KeySet, SigningFailed,
+    cache::{Known, Token},
+    jws,
+    keys::Key,
+};
 use crate::model::{AccountId, Email, SessionId, Timestamp, TokenId};
 
 /// The `typ` of session tokens: no other kind of JWT passes for one (RFC 8725 section 3.11).
@@ -19,6 +26,7 @@ pub struct Tokens {
     keys: KeySet,
     issuer: String,
     audience: String,
+    known: Known,
 }
 
 /// What a token is to say.
@@ -46,7 +54,7 @@ impl Tokens {
     /// `issuer` and `audience` name the service: both must be in a token, exactly so.
     #[must_use]
     pub fn new(keys: KeySet, issuer: String, audience: String) -> Self {
-        Self { keys, issuer, audience }
+        Self { keys, issuer, audience, known: Known::new() }
     }
 
     /// Signs a token for `grant`, with a new `jti`.
@@ -54,10 +62,14 @@ impl Tokens {
     /// # Errors
     /// [`SigningFailed`].
     pub fn issue(&self, grant: &Grant<'_>) -> Result<String, SigningFailed> {
-        let token = sign(&self.claims(grant), self.keys.signing())?;
+        let key = self.keys.signing();
+        let claims = self.claims(grant);
+        let token = sign(&claims, key)?;
         if token.len() > MAX_ISSUED_BYTES {
             return Err(SigningFailed::TooLong);
         }
+        let kid = key.kid.clone();
+        self.known.keep(&token, Token { claims: Arc::new(claims), kid });
         Ok(token)
     }
 
@@ -66,16 +78,24 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Defect`], the first that is found.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Defect> {
-        let token = jws::parse(token)?;
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>, Defect> {
+        if let Some(known) = self.known.find(token) {
+            self.keys.find(&known.kid, now).ok_or(Defect::UnknownKey)?;
+            self.check(&known.claims, now)?;
+            return Ok(Arc::clone(&known.claims));
+        }
+        let text = token;
+        let token = jws::parse(text)?;
         if token.header().typ.as_deref() != Some(TYPE) {
             return Err(Defect::Type);
         }
         let kid = token.header().kid.as_deref().ok_or(Defect::UnknownKey)?;
         let key = self.keys.find(kid, now).ok_or(Defect::UnknownKey)?;
         let payload = token.verify(&key.verifying)?;
-        let claims = Claims::parse(&payload)?;
+        let claims = Arc::new(Claims::parse(&payload)?);
         self.check(&claims, now)?;
+        let kid = key.kid.clone();
+        self.known.keep(text, Token { claims: Arc::clone(&claims), kid });
         Ok(claims)
     }
 
@@ -144,6 +164,29 @@ mod tests {
         model::clock::from_millis,
         token::{Algorithm, testing::*},
     };
+
+    #[test]
+    fn a_known_token_is_still_asked_for_its_time_and_for_every_letter() {
+        let tokens = service(Algorithm::EdDsa);
+        let token = issue(&tokens);
+        for _ in 0..2 {
+            assert!(tokens.verify(&token, now()).is_ok());
+        }
+        assert_eq!(tokens.verify(&token, after(1_000_000)).unwrap_err(), Defect::Expired);
+        assert_eq!(tokens.verify(&token, after(-1_000)).unwrap_err(), Defect::NotYetValid);
+        let other = service(Algorithm::EdDsa);
+        assert_eq!(
+            other.verify(&token, now()).unwrap_err(),
+            Defect::UnknownKey,
+            "known here alone"
+        );
+        for place in 0..token.len() {
+            let mut touched = token.clone().into_bytes();
+            touched[place] = if touched[place] == b'A' { b'B' } else { b'A' };
+            let touched = String::from_utf8(touched).unwrap();
+            assert!(tokens.verify(&touched, now()).is_err(), "{place}");
+        }
+    }
 
     #[test]
     fn what_is_granted_is_what_is_read() {

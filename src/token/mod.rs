@@ -23,7 +23,8 @@
 pub mod algorithm;
 #[cfg(test)]
 mod attacks;
-pub mod claims;
+pub mod cache;
+mod claims;
 pub mod error;
 pub mod jwk;
 mod jwks;

@@ -69,6 +69,8 @@ async fn a_check_finds_a_copy_too_and_moves_nothing() {
     for _ in 0..3 {
         ann.check().await.expect(200);
     }
+    thief.check().await.expect(200);
+    app.pass(A_WHILE);
     thief.check().await.expect(401).expect_no_cookie();
     ann.check().await.expect(401);
     ann.log_in("ann@example.com").await;
@@ -83,6 +85,7 @@ async fn refuse_refuses_the_copy_alone() {
         app.pass(A_WHILE);
         ann.visit().await;
     }
+    app.pass(A_WHILE);
     let before = app.snapshot().await;
     thief.check().await.expect(401);
     thief.try_visit().await.expect(401);
@@ -127,6 +130,21 @@ async fn sixty_four_requests_at_once_are_one_browser() {
     }
     app.pass(SignedDuration::from_mins(10));
     assert_eq!(ann.visit().await, 193, "whichever answer landed last");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_sent_at_once_after_a_rest_may_arrive_in_any_order() {
+    let app = TestApp::start().await;
+    let ann = app.browser();
+    ann.join("ann@example.com").await;
+    for round in 0..3 {
+        app.pass(SignedDuration::from_mins(10));
+        let overtaken = ann.api(Method::POST, "/session/visits");
+        ann.visit().await;
+        ann.visit().await;
+        overtaken.send().await.expect(200);
+        assert_eq!(ann.visit().await, 4 * round + 4);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use countersign::{
         Account, AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay,
         Session, SessionId, Timestamp, Transport,
         clock::{from_millis, later},
-        session::{LastPresented, ReplayPolicy},
+        session::{Chain, ReplayPolicy},
     },
     store::{Created, MemoryStore, SledOptions, SledStore, Store, Visit, Visited},
 };
@@ -59,7 +59,7 @@ pub(crate) fn session(account: AccountId, seconds: i64) -> Session {
         idle_expires_at: later(now, IDLE),
         last_seen_at: now,
         visits: 0,
-        last: LastPresented { number: 0, at: now },
+        chain: Chain::begun(now),
         remember: false,
         transport: Transport::Cookie,
         user_agent: "curl/8".to_owned(),

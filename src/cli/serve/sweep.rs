@@ -73,7 +73,7 @@ mod tests {
         model::{
             Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Transport,
             clock::{ManualClock, from_millis, later},
-            session::LastPresented,
+            session::Chain,
         },
         store::MemoryStore,
     };
@@ -106,7 +106,7 @@ mod tests {
                 idle_expires_at: later(now, LIFE),
                 last_seen_at: now,
                 visits: 0,
-                last: LastPresented { number: 0, at: now },
+                chain: Chain::begun(now),
                 remember: false,
                 transport: Transport::Cookie,
                 user_agent: String::new(),

@@ -13,6 +13,8 @@ mod sessions;
 mod text;
 mod view;
 
+use std::sync::LazyLock;
+
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
 
 /// Where the API is mounted.
@@ -50,12 +52,14 @@ pub(super) fn service() -> OpenApiService<Apis, ()> {
 
 /// The OpenAPI document as JSON: what is served, printed and committed.
 #[must_use]
-pub fn openapi_json() -> String {
-    service().spec() + "\n"
+pub fn openapi_json() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| service().spec() + "\n");
+    &DOCUMENT
 }
 
 /// The OpenAPI document as YAML.
 #[must_use]
-pub fn openapi_yaml() -> String {
-    service().spec_yaml()
+pub fn openapi_yaml() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| service().spec_yaml());
+    &DOCUMENT
 }

@@ -196,7 +196,7 @@ mod tests {
     };
     use crate::model::{
         Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Transport,
-        clock::from_millis, session::LastPresented,
+        clock::from_millis, session::Chain,
     };
 
     fn header() -> Header {
@@ -231,7 +231,12 @@ mod tests {
                     idle_expires_at: from_millis(5),
                     last_seen_at: from_millis(6),
                     visits: 300,
-                    last: LastPresented { number: 299, at: from_millis(-1) },
+                    chain: Chain {
+                        number: 299,
+                        at: from_millis(-1),
+                        left: 298,
+                        left_at: from_millis(-2),
+                    },
                     remember: true,
                     transport: Transport::Bearer,
                     user_agent: "curl/8".to_owned(),

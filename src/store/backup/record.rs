@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{BackupError, BackupKey, BackupRecord, Entry, Header};
 use crate::model::{
     Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp,
-    Transport, clock::from_millis, session::LastPresented,
+    Transport, clock::from_millis, session::Chain,
 };
 
 pub(super) const HEADER: u8 = b'h';
@@ -55,8 +55,10 @@ struct StoredSession<'a> {
     idle_expires_at: i64,
     last_seen_at: i64,
     visits: u64,
-    last_number: u64,
-    last_at: i64,
+    chain_number: u64,
+    chain_at: i64,
+    chain_left: u64,
+    chain_left_at: i64,
     remember: bool,
     transport: Transport,
     user_agent: &'a str,
@@ -90,8 +92,10 @@ pub(super) fn encode(entry: &Entry) -> (u8, Zeroizing<Vec<u8>>) {
                 idle_expires_at: session.idle_expires_at.as_millisecond(),
                 last_seen_at: session.last_seen_at.as_millisecond(),
                 visits: session.visits,
-                last_number: session.last.number,
-                last_at: session.last.at.as_millisecond(),
+                chain_number: session.chain.number,
+                chain_at: session.chain.at.as_millisecond(),
+                chain_left: session.chain.left,
+                chain_left_at: session.chain.left_at.as_millisecond(),
                 remember: session.remember,
                 transport: session.transport,
                 user_agent: &session.user_agent,
@@ -144,7 +148,12 @@ fn session(stored: &StoredSession<'_>) -> BackupRecord {
             idle_expires_at: from_millis(stored.idle_expires_at),
             last_seen_at: from_millis(stored.last_seen_at),
             visits: stored.visits,
-            last: LastPresented { number: stored.last_number, at: from_millis(stored.last_at) },
+            chain: Chain {
+                number: stored.chain_number,
+                at: from_millis(stored.chain_at),
+                left: stored.chain_left,
+                left_at: from_millis(stored.chain_left_at),
+            },
             remember: stored.remember,
             transport: stored.transport,
             user_agent: stored.user_agent.to_owned(),

@@ -6,6 +6,11 @@
 //! when the batch is on the disk. If it never gets there, the shadow stays, and is what the
 //! database is set back to.
 //!
+//! A look-up in sled takes ten times as long as all else that a check of a session does here. So
+//! records that were read lately are kept in a bounded cache, which only ever holds what is
+//! committed: readers fill it under the lock they read under, and the writer brings it up to date
+//! while the shadow still hides what changed.
+//!
 //! Locks are held for edits of the map and for reads, never across a write, a flush or a sync.
 //! Only the writer takes the write lock.
 
@@ -13,6 +18,7 @@ use std::sync::{Arc, Weak};
 
 use ::sled::{Db, IVec};
 use parking_lot::{Mutex, RwLock};
+use quick_cache::{Weighter, sync::Cache};
 
 use super::{closed, contained, snapshot::Moment};
 use crate::store::{
@@ -21,7 +27,10 @@ use crate::store::{
     view::{Changes, Layer, Read, Scan},
 };
 
-pub(super) struct Committed(RwLock<State>);
+pub(super) struct Committed {
+    state: RwLock<State>,
+    recent: Recent,
+}
 
 struct State {
     database: Handle,
@@ -39,29 +48,34 @@ enum Handle {
 }
 
 impl Committed {
-    pub(super) fn new(database: Db) -> Self {
-        Self(RwLock::new(State {
-            database: Handle::Open(database),
-            shadow: Changes::new(),
-            moments: Vec::new(),
-        }))
+    /// Keeps up to so many bytes of records in memory.
+    pub(super) fn new(database: Db, cache_bytes: u64) -> Self {
+        let records = usize::try_from(cache_bytes / TYPICAL_BYTES).unwrap_or(usize::MAX);
+        Self {
+            state: RwLock::new(State {
+                database: Handle::Open(database),
+                shadow: Changes::new(),
+                moments: Vec::new(),
+            }),
+            recent: Cache::with_weighter(records, cache_bytes, Bytes),
+        }
     }
 
     /// Runs a step on one committed moment: no commit becomes visible while it runs.
     pub(super) fn read<T>(&self, step: impl FnOnce(&dyn Read) -> Result<T>) -> Result<T> {
-        self.0.read().read(step)
+        self.state.read().read(&self.recent, step)
     }
 
     /// Holds on to this moment, for as long as the caller does.
     pub(super) fn moment(&self) -> Arc<Mutex<Moment>> {
         let moment = Arc::new(Mutex::new(Moment::new()));
-        self.0.write().moments.push(Arc::downgrade(&moment));
+        self.state.write().moments.push(Arc::downgrade(&moment));
         moment
     }
 
     /// The open database, for the writer.
     pub(super) fn database(&self) -> Option<Db> {
-        match &self.0.read().database {
+        match &self.state.read().database {
             Handle::Open(database) => Some(database.clone()),
             Handle::Away | Handle::Closed => None,
         }
@@ -70,7 +84,7 @@ impl Committed {
     /// Lets readers go on seeing `images`, whatever the database says, unless it is decided
     /// already what they see.
     pub(super) fn keep_showing(&self, images: Changes) {
-        let shadow = &mut self.0.write().shadow;
+        let shadow = &mut self.state.write().shadow;
         for (key, image) in images {
             shadow.entry(key).or_insert(image);
         }
@@ -78,16 +92,23 @@ impl Committed {
 
     /// Shows `changes` to readers from now on, although they are not in the database yet.
     pub(super) fn show(&self, changes: &Changes) {
-        let mut state = self.0.write();
-        state.keep_images(changes);
+        let mut state = self.state.write();
+        state.keep_images(&self.recent, changes);
         for (key, value) in changes {
             state.shadow.insert(key.clone(), value.clone());
         }
     }
 
-    /// Shows what the database says.
-    pub(super) fn show_database(&self) {
-        let mut state = self.0.write();
+    /// Shows what the database says, now that `changes` are recorded in it.
+    pub(super) fn show_database(&self, changes: &Changes) {
+        // The shadow hides these records: nobody reads them from the cache, or fills them in.
+        for (key, value) in changes {
+            match value {
+                Some(value) => self.recent.insert(key.clone(), value.clone()),
+                None => drop(self.recent.remove(key)),
+            }
+        }
+        let mut state = self.state.write();
         // What readers are about to see changed is what they see in the shadow now.
         let shadow = std::mem::take(&mut state.shadow);
         for moment in state.moments() {
@@ -100,7 +121,7 @@ impl Committed {
 
     /// What readers see in place of what the database says.
     pub(super) fn shadow(&self) -> Changes {
-        self.0.read().shadow.clone()
+        self.state.read().shadow.clone()
     }
 
     /// Takes the database from the readers, who wait for the next one. `None` if it was away.
@@ -120,7 +141,7 @@ impl Committed {
 
     fn replace(&self, handle: Handle) -> Option<Db> {
         // The old one is dropped by the caller, not under the lock: it may take a while, or panic.
-        match std::mem::replace(&mut self.0.write().database, handle) {
+        match std::mem::replace(&mut self.state.write().database, handle) {
             Handle::Open(database) => Some(database),
             Handle::Away | Handle::Closed => None,
         }
@@ -128,9 +149,9 @@ impl Committed {
 }
 
 impl State {
-    fn read<T>(&self, step: impl FnOnce(&dyn Read) -> Result<T>) -> Result<T> {
+    fn read<T>(&self, recent: &Recent, step: impl FnOnce(&dyn Read) -> Result<T>) -> Result<T> {
         let database = match &self.database {
-            Handle::Open(database) => Database(database),
+            Handle::Open(sled) => Database { sled, recent },
             Handle::Away => return Err(StoreError::Unavailable("it is being reopened".to_owned())),
             Handle::Closed => return Err(closed()),
         };
@@ -145,25 +166,49 @@ impl State {
     }
 
     /// Keeps what readers see of the records that `changes` is about to change for them.
-    fn keep_images(&mut self, changes: &Changes) {
+    fn keep_images(&mut self, recent: &Recent, changes: &Changes) {
         for moment in self.moments() {
             let mut moment = moment.lock();
             for key in changes.keys() {
-                moment.keep(key, || self.read(|r| r.get(key)));
+                moment.keep(key, || self.read(recent, |r| r.get(key)));
             }
         }
     }
 }
 
 /// sled as a step sees it.
-struct Database<'a>(&'a Db);
+struct Database<'a> {
+    sled: &'a Db,
+    recent: &'a Recent,
+}
+
+/// What a record in the cache takes, about.
+const TYPICAL_BYTES: u64 = 256;
+
+/// Records that were read lately.
+type Recent = Cache<Key, Value, Bytes>;
+
+/// How records are weighed: by their bytes, and what the cache itself needs for each.
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Key, Value> for Bytes {
+    fn weight(&self, key: &Key, value: &Value) -> u64 {
+        (key.len() + value.len()) as u64 + 100
+    }
+}
 
 impl Read for Database<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        match self.0.get(key) {
-            Ok(value) => Ok(value.map(|value| value.to_vec())),
-            Err(error) => Err(unreadable(&error)),
+        if let Some(value) = self.recent.get(key) {
+            return Ok(Some(value));
         }
+        let value = self.sled.get(key).map_err(|error| unreadable(&error))?;
+        let value = value.map(|value| value.to_vec());
+        if let Some(value) = &value {
+            self.recent.insert(key.to_vec(), value.clone());
+        }
+        Ok(value)
     }
 
     fn scan<'a>(&'a self, prefix: &'a [u8], start: &[u8]) -> Scan<'a> {
@@ -176,7 +221,7 @@ impl Read for Database<'_> {
             let (key, value) = entry.map_err(|error| unreadable(&error))?;
             Ok((key.to_vec(), value.to_vec()))
         };
-        Box::new(self.0.range(start..).take_while(within).map(owned))
+        Box::new(self.sled.range(start..).take_while(within).map(owned))
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 
 use ::sled::{Batch, Db};
 
-use super::{Disk, SledOptions, contained};
+use super::{Disk, RECORDS_SHARE, SledOptions, contained};
 use crate::store::view::Changes;
 
 /// sled lets go of its lock a little after the last handle is dropped (sled issue 1289).
@@ -53,10 +53,10 @@ impl Database {
             let unsynced = File::open(&path).and_then(|log| options.disk.sync(&log));
             unsynced.map_err(|error| error.to_string())?;
         }
-        let handle = open_sled(&dir, options.cache_bytes)?;
+        let cache_bytes = options.cache_bytes - options.cache_bytes / RECORDS_SHARE;
+        let handle = open_sled(&dir, cache_bytes)?;
         let log = File::open(&path).map_err(|error| error.to_string())?;
-        let database =
-            Self { dir, cache_bytes: options.cache_bytes, disk: options.disk, log, suspect: false };
+        let database = Self { dir, cache_bytes, disk: options.disk, log, suspect: false };
         Ok((database, handle))
     }
 

@@ -66,6 +66,9 @@ use super::{
 /// and waiting would only cost memory.
 const QUEUE: usize = 16_384;
 
+/// Which part of the cache is for records that were read lately; the rest is for sled's pages.
+const RECORDS_SHARE: u64 = 4;
+
 /// How long a reader waits while the database is being reopened.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -78,8 +81,8 @@ const PROOF: Duration = Duration::from_secs(5);
 /// How to keep the store.
 #[derive(Clone, Debug)]
 pub struct SledOptions {
-    /// How many bytes of records sled keeps in memory. Its own default, 1 GiB, is too much for a
-    /// small server.
+    /// How many bytes of pages and records are kept in memory. sled's own default, 1 GiB, is too
+    /// much for a small server.
     pub cache_bytes: u64,
     /// When a change is answered.
     pub durability: Durability,
@@ -179,9 +182,10 @@ impl SledStore {
             Durability::Commit => None,
             Durability::Interval(interval) => Some(interval.min(Durability::LONGEST)),
         };
+        let record_bytes = options.cache_bytes / RECORDS_SHARE;
         let open::Opened { lock, database, handle } = open::open(lock, data_dir, options)?;
         let shared = Arc::new(Shared {
-            committed: Committed::new(handle),
+            committed: Committed::new(handle, record_bytes),
             trouble: Mutex::new(None),
             last_commit: Mutex::new(Instant::now()),
         });

@@ -170,7 +170,7 @@ impl Writer {
         batch.extend(changes);
         self.due = None;
         self.database.record(&handle, &batch)?;
-        committed.show_database();
+        committed.show_database(&batch);
         *self.shared.last_commit.lock() = Instant::now();
         metrics::histogram!("countersign_store_commit_seconds").record(started.elapsed());
         Ok(())

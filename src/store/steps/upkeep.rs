@@ -82,7 +82,7 @@ mod tests {
         model::{
             Session, SessionId, Transport,
             clock::{from_millis, later},
-            session::LastPresented,
+            session::Chain,
         },
         store::{steps::save_session, view::Overlay},
     };
@@ -100,7 +100,7 @@ mod tests {
             idle_expires_at: later(start, hour),
             last_seen_at: start,
             visits: 0,
-            last: LastPresented { number: 0, at: start },
+            chain: Chain::begun(start),
             remember: false,
             transport: Transport::Cookie,
             user_agent: String::new(),

@@ -2,7 +2,7 @@
 
 use super::{load_living_session, save_session, sessions::end_in_account};
 use crate::{
-    model::session::{LastPresented, ReplayPolicy},
+    model::session::ReplayPolicy,
     store::{Result, Visit, Visited, view::Write},
 };
 
@@ -15,7 +15,7 @@ pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visite
     if record.session.transport != visit.transport {
         return Ok(Visited::Absent);
     }
-    if record.session.is_copied(&token, visit.replay.grace) {
+    if record.session.is_copied(&token, now, visit.replay.grace) {
         match visit.replay.policy {
             ReplayPolicy::Revoke => {
                 end_in_account(w, token.account, &[record], Some(now))?;
@@ -27,7 +27,7 @@ pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visite
     }
     let session = &mut record.session;
     session.visits = session.visits.max(token.visits).saturating_add(1);
-    session.last = LastPresented { number: token.visits, at: now };
+    session.chain.go_on(token.visits, now, visit.replay.grace);
     session.use_at(now, visit.lifetimes.idle(session.remember));
     save_session(w, &record)?;
     Ok(Visited::Counted(record.session))

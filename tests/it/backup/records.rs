@@ -12,7 +12,7 @@ use std::{
 use countersign::{
     model::{
         Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Transport,
-        clock::from_millis, session::LastPresented,
+        clock::from_millis, session::Chain,
     },
     store::{
         BackupRecord, Store,
@@ -55,7 +55,12 @@ fn records() -> Vec<BackupRecord> {
             idle_expires_at: from_millis(NOW + 1_800_000),
             last_seen_at: from_millis(NOW + 2),
             visits,
-            last: LastPresented { number: visits.saturating_sub(1), at: from_millis(NOW + 1) },
+            chain: Chain {
+                number: visits.saturating_sub(1),
+                at: from_millis(NOW + 1),
+                left: visits.saturating_sub(2),
+                left_at: from_millis(NOW),
+            },
             remember: visits > 0,
             transport,
             user_agent: "Mozilla/5.0 (ä)".to_owned(),

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use countersign::{
-    model::{Account, AccountState, Session, SessionId, Transport, session::LastPresented},
+    model::{Account, AccountState, Session, SessionId, Transport, session::Chain},
     store::{Created, Visited},
 };
 use tokio::task::JoinSet;
@@ -18,7 +18,7 @@ pub(super) async fn a_session_comes_back_as_it_was_made(world: &World) {
         transport: Transport::Bearer,
         user_agent: "Mozilla/5.0 (\u{fc}ber) ".repeat(8),
         visits: 41,
-        last: LastPresented { number: 40, at: at(3) },
+        chain: Chain { number: 40, at: at(3), left: 39, left_at: at(2) },
         last_seen_at: at(4),
         copied_at: Some(at(-5)),
         ..session(ann.id, 0)

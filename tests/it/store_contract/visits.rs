@@ -6,7 +6,7 @@ use countersign::{
     model::{
         Account, Session, Transport,
         clock::later,
-        session::{LastPresented, ReplayPolicy},
+        session::{Chain, ReplayPolicy},
     },
     store::{Store, Visited},
 };
@@ -20,7 +20,7 @@ pub(super) async fn a_visit_counts_and_moves_the_idle_end(world: &World) {
     let one = log_in(store, &ann, 0).await;
     let counted = Session {
         visits: 1,
-        last: LastPresented { number: 0, at: at(100) },
+        chain: Chain { at: at(100), ..Chain::begun(at(0)) },
         idle_expires_at: later(at(100), IDLE),
         last_seen_at: at(100),
         ..one.clone()
@@ -60,12 +60,12 @@ pub(super) async fn a_visit_takes_a_higher_number_for_true(world: &World) {
     let Visited::Counted(visited) = store.visit(visit(&one, 40, 0, 1)).await.unwrap() else {
         panic!("not counted")
     };
-    assert_eq!((visited.visits, visited.last.number), (41, 40));
+    assert_eq!((visited.visits, visited.chain.number), (41, 40));
     // A lower one (another tab's) lowers nothing.
     let Visited::Counted(visited) = store.visit(visit(&one, 3, 1, 2)).await.unwrap() else {
         panic!("not counted")
     };
-    assert_eq!((visited.visits, visited.last.number), (42, 3));
+    assert_eq!((visited.visits, visited.chain.number), (42, 3));
     assert_eq!(store.total_visits(ann.id).await.unwrap(), 42);
 }
 
@@ -154,7 +154,7 @@ pub(super) async fn a_copied_token_is_refused(world: &World) {
     assert_eq!(became, Visited::Copied);
     let found = store.session(ann.id, one.id, at(201)).await.unwrap().unwrap();
     assert_eq!(found.visits, 3);
-    assert_eq!(found.last, LastPresented { number: 2, at: at(200) });
+    assert_eq!((found.chain.number, found.chain.at), (2, at(200)));
     assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, None);
     let owner = store.visit(visit(&one, 3, 200, 202)).await.unwrap();
     assert!(matches!(owner, Visited::Counted(session) if session.visits == 4));

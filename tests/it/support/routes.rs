@@ -47,7 +47,7 @@ impl Route {
 
 /// The OpenAPI document.
 pub(crate) fn document() -> Value {
-    serde_json::from_str(&countersign::http::openapi_json()).expect("JSON")
+    serde_json::from_str(countersign::http::openapi_json()).expect("JSON")
 }
 
 /// The operations of the API.
