@@ -32,10 +32,15 @@ def wrk(port, connections, seconds, request, cookies):
 
 
 def measure(running, work, connections, seconds, cookies):
-    """One cell: `work` is `check` or `visit`. A warm-up of a second comes first."""
+    """One cell: `work` is `check` or `visit`.
+
+    A warm-up of a second comes first, but for the plain handler, which has no `cookies` and runs
+    all the time.
+    """
     server = running.server
     request = getattr(server, work)
-    wrk(running.port, connections, 1, request, cookies)
+    if cookies:
+        wrk(running.port, connections, 1, request, cookies)
     time.sleep(SETTLE)
     counted_before = running.visits(cookies) if cookies else 0
     cpu, redis_cpu = running.process.cpu_seconds(), redis_seconds(running)
@@ -43,7 +48,8 @@ def measure(running, work, connections, seconds, cookies):
     cpu = running.process.cpu_seconds() - cpu
     redis_cpu = redis_seconds(running) - redis_cpu
     running.process.check_alive()
-    time.sleep(SETTLE)
+    if work == "visit":
+        time.sleep(SETTLE)
     counted = running.visits(cookies) - counted_before if cookies else 0
 
     requests = result["requests"]
