@@ -35,6 +35,10 @@ openapi:
 screenshots:
     sh tests/browser/screenshots.sh
 
+# the load comparison with a plain handler and with peers, in target/bench/report.md (needs wrk, Redis and npm)
+bench *flags:
+    python3 benches/load {{ flags }}
+
 # everything that runs before a change lands
 ci:
     .ci/run

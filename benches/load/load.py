@@ -1,0 +1,91 @@
+"""One measurement: wrk on a running server, and whether its counters add up."""
+
+import json
+import os
+import statistics
+import subprocess
+import time
+
+from processes import Failed
+from servers import OUT, ROOT
+
+SCRIPT = ROOT / "benches" / "load" / "rotate.lua"
+COOKIES = OUT / "cookies.txt"
+
+# Seconds for the requests that were under way when wrk hung up.
+SETTLE = 0.3
+
+
+def wrk(port, connections, seconds, request, cookies):
+    """Loads the server; what `rotate.lua` reports."""
+    method, path = request
+    arguments = [method, path] + ([str(COOKIES)] if cookies else [])
+    if cookies:
+        COOKIES.write_text("\n".join(cookies) + "\n")
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT)]
+    command += [f"http://127.0.0.1:{port}", "--", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
+    for line in done.stdout.splitlines():
+        if line.startswith("RESULT "):
+            return json.loads(line.removeprefix("RESULT "))
+    raise Failed(f"wrk failed:\n{done.stdout}{done.stderr}")
+
+
+def measure(running, work, connections, seconds, cookies):
+    """One cell: `work` is `check` or `visit`.
+
+    A warm-up of a second comes first, but for the plain handler, which has no `cookies` and runs
+    all the time.
+    """
+    server = running.server
+    request = getattr(server, work)
+    if cookies:
+        wrk(running.port, connections, 1, request, cookies)
+    time.sleep(SETTLE)
+    counted_before = running.visits(cookies) if cookies else 0
+    cpu, redis_cpu = running.process.cpu_seconds(), redis_seconds(running)
+    result = wrk(running.port, connections, seconds, request, cookies)
+    cpu = running.process.cpu_seconds() - cpu
+    redis_cpu = redis_seconds(running) - redis_cpu
+    running.process.check_alive()
+    if work == "visit":
+        time.sleep(SETTLE)
+    counted = running.visits(cookies) - counted_before if cookies else 0
+
+    requests = result["requests"]
+    where = f"{server.label}, {work} -c{connections}"
+    if not requests or result["refused"] or result["broken"]:
+        raise Failed(f"{where}: not every request was answered well: {result}")
+    expected = (requests, requests + connections) if work == "visit" else (0, 0)
+    if server.exact and not expected[0] <= counted <= expected[1]:
+        raise Failed(f"{where}: {requests} visits were answered, {counted} were counted")
+    return {
+        "requests": requests,
+        "rate": requests / (result["micros"] / 1e6),
+        "p50_ms": result["p50"] / 1e3,
+        "p99_ms": result["p99"] / 1e3,
+        "cpu_us": cpu / requests * 1e6,
+        "redis_cpu_us": redis_cpu / requests * 1e6 if running.redis else None,
+        "bytes": result["bytes"] / requests,
+        # Of the visits answered, how many are in the counters in the end.
+        "counted": min(counted / requests, 1.0) if work == "visit" else None,
+        "resident_mib": running.process.resident_mib(),
+    }
+
+
+def redis_seconds(running):
+    return running.redis.cpu_seconds() if running.redis else 0.0
+
+
+def sync_micros(directory, times=100):
+    """How long `fdatasync` takes after a small append: the median, in microseconds."""
+    path = directory / "sync-probe"
+    taken = []
+    with open(path, "ab", buffering=0) as file:
+        for _ in range(times):
+            file.write(b"x" * 256)
+            started = time.perf_counter()
+            os.fdatasync(file.fileno())
+            taken.append(time.perf_counter() - started)
+    path.unlink()
+    return statistics.median(taken) * 1e6
