@@ -17,6 +17,7 @@
 //! | `openapi`, `layers`, `documents` | the committed document; the architecture; what the README says |
 //! | `cli` | the real binary: its command line, its start and its end |
 //! | `store_contract` | what every store must do, run on each |
+//! | `store_machine`, `store_history` | random series, and many at once: each store answers as a plain model |
 //! | `store_durability` | what the embedded store does when disks fail and processes end |
 //! | `vectors` | published attacks on signatures and tokens |
 //!
@@ -47,6 +48,8 @@ mod pages;
 mod races;
 mod store_contract;
 mod store_durability;
+mod store_history;
+mod store_machine;
 mod store_world;
 mod support;
 mod tokens;

@@ -1,0 +1,130 @@
+//! Many at once against the embedded store: what they were answered could have been answered one
+//! after the other.
+//!
+//! Each history is short: a few tasks, each with a few operations on the same few sessions, of
+//! which is noted when they were called, when they returned and what was answered. What the tasks
+//! do comes from a seed, which is printed when a history has no explanation;
+//! `COUNTERSIGN_HISTORY_SEED` repeats its plan in every history, as often as there are histories
+//! (`COUNTERSIGN_HISTORIES`), for how the tasks meet is up to the machine.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `plan` | what the tasks do |
+//! | `search` | whether there is an order that explains a history |
+//! | `verdicts` | that the search tells right from wrong |
+
+mod plan;
+mod search;
+mod verdicts;
+
+use std::{
+    fs::File,
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use countersign::store::{Durability, SledOptions, SledStore, Store, sled::Disk};
+use tempfile::TempDir;
+use tokio::{sync::Barrier, task::JoinSet};
+
+use self::{
+    plan::{Plan, Step, Steps},
+    search::Event,
+};
+use crate::{store_machine::model::Model, store_world::at};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_answered_at_once_could_be_answered_in_a_row() {
+    histories(Durability::Commit).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn so_it_could_with_visits_answered_first() {
+    histories(Durability::Interval(Duration::from_millis(1))).await;
+}
+
+async fn histories(durability: Durability) {
+    let repeated = number("COUNTERSIGN_HISTORY_SEED");
+    let random = uuid::Uuid::new_v4().as_u64_pair().1;
+    let dir = TempDir::new().unwrap();
+    let options = SledOptions { durability, disk: Arc::new(Brief), ..SledOptions::default() };
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(dir.path(), options).unwrap());
+    for index in 0..number("COUNTERSIGN_HISTORIES").unwrap_or(250) {
+        let seed = repeated.unwrap_or_else(|| random.wrapping_add(index));
+        let plan = plan::plan(seed, index);
+        let mut model = Model::default();
+        for operation in &plan.first {
+            assert_eq!(operation.ask(&*store).await, model.answer(operation), "{operation:?}");
+        }
+        let history = run(&store, plan).await;
+        if let Err(unexplained) = search::explain(&model, &history) {
+            panic!("COUNTERSIGN_HISTORY_SEED={seed}, {durability:?}\n{unexplained}");
+        }
+    }
+    store.close().await.unwrap();
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+/// Lets all tasks of a plan go, and returns what they saw.
+async fn run(store: &Arc<dyn Store>, plan: Plan) -> Vec<Event> {
+    let clock = Arc::new(AtomicU64::new(0));
+    let start = Arc::new(Barrier::new(plan.tasks.len()));
+    let mut tasks = JoinSet::new();
+    for (task, steps) in plan.tasks.into_iter().enumerate() {
+        let (store, clock, start) = (Arc::clone(store), Arc::clone(&clock), Arc::clone(&start));
+        tasks.spawn(async move {
+            start.wait().await;
+            work(&*store, task, steps, &clock).await
+        });
+    }
+    // sled has been seen to hang: a history that does fails.
+    let seen = tokio::time::timeout(Duration::from_secs(60), tasks.join_all()).await;
+    seen.expect("no operation hangs").concat()
+}
+
+async fn work(store: &dyn Store, task: usize, steps: Steps, clock: &AtomicU64) -> Vec<Event> {
+    let mut seen = Vec::new();
+    for step in steps {
+        match step {
+            Step::Ask(operation) => {
+                let called = clock.fetch_add(1, Ordering::SeqCst);
+                let answer = operation.ask(store).await;
+                let returned = clock.fetch_add(1, Ordering::SeqCst);
+                seen.push(Event { task, called, returned, operation, answer });
+            }
+            // At the beginning nobody is over by time: it takes away only what ended by an epoch.
+            Step::Sweep => drop(store.sweep(None, 1_000, at(0)).await.unwrap()),
+            Step::Yield(times) => {
+                for _ in 0..times {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+    seen
+}
+
+/// A disk on which a sync takes a moment, and no longer: as long as a commit is under way, others
+/// read and queue; and no process is killed here.
+#[derive(Debug)]
+struct Brief;
+
+impl Disk for Brief {
+    fn sync(&self, _: &File) -> io::Result<()> {
+        std::thread::sleep(Duration::from_micros(100));
+        Ok(())
+    }
+
+    fn reserve(&self, _: &Path, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! Every store against a plain model of it: the same operations on both, one after the other, in
+//! orders nobody thought of. After each, the answers are the same, and so is everything that can
+//! be seen.
+//!
+//! A series that fails is cut down to a short one that still does, and printed.
+//! `PROPTEST_CASES=10000 cargo test --test it store_machine` tries longer. Another backend is a
+//! [`Backend`] here and a line in `prop_state_machine!`.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `operation` | the operations as values |
+//! | `model` | what is right |
+//! | `transition` | what may happen next |
+//! | `reach` | that all of it does happen |
+
+pub(crate) mod model;
+pub(crate) mod operation;
+mod reach;
+mod transition;
+
+use std::{fs::File, io, marker::PhantomData, path::Path, sync::Arc};
+
+use countersign::{
+    model::Timestamp,
+    store::{
+        Durability, MemoryStore, SledOptions, SledStore, Store, StoreError, SweepCursor, sled::Disk,
+    },
+};
+use proptest::prelude::*;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+use self::{
+    model::{Key, Model},
+    operation::{Answer, Operation},
+    transition::Transition,
+};
+use crate::store_world::{account, at};
+
+prop_state_machine! {
+    #![proptest_config(cases(128))]
+    #[test]
+    fn the_store_in_memory_does_what_the_model_does(sequential 1..80 => Machine<Memory>);
+}
+
+prop_state_machine! {
+    #![proptest_config(cases(24))]
+    #[test]
+    fn the_embedded_store_does_what_the_model_does(sequential 1..80 => Machine<Sled>);
+
+    #[test]
+    fn with_visits_answered_first_it_does_so_too(sequential 1..80 => Machine<SledVisitsFirst>);
+}
+
+/// So many series, unless `PROPTEST_CASES` says how many.
+fn cases(quick: u32) -> ProptestConfig {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { quick };
+    // Cutting down to a short series is what makes a failure readable, and happens only then.
+    ProptestConfig { cases, max_shrink_iters: 5_000, ..config }
+}
+
+/// The model, the time, and what the model answered last.
+#[derive(Clone, Debug)]
+struct State {
+    model: Model,
+    now: Timestamp,
+    /// Where the next sweep goes on.
+    cursor: Option<Key>,
+    expected: Expected,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
+enum Expected {
+    Nothing,
+    Answer(Answer),
+    /// How many were removed, and whether there is more to sweep.
+    Swept(u64, bool),
+}
+
+impl ReferenceStateMachine for State {
+    type State = Self;
+    type Transition = Transition;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        let model = Model::default();
+        let state = Self { model, now: at(0), cursor: None, expected: Expected::Nothing };
+        Just(state).boxed()
+    }
+
+    fn transitions(state: &Self) -> BoxedStrategy<Transition> {
+        transition::next(state).boxed()
+    }
+
+    fn apply(mut state: Self, transition: &Transition) -> Self {
+        state.expected = match transition {
+            Transition::Ask(operation) => Expected::Answer(state.model.answer(operation)),
+            Transition::Sweep { start_over, budget, now } => {
+                let from = state.cursor.filter(|_| !start_over);
+                let (removed, next) = state.model.sweep(from, *budget, *now);
+                state.cursor = next;
+                Expected::Swept(removed, next.is_some())
+            }
+            Transition::Wait(time) => {
+                state.now += *time;
+                Expected::Nothing
+            }
+            Transition::Reopen => Expected::Nothing,
+        };
+        state
+    }
+}
+
+/// A kind of store, and how to open it.
+trait Backend {
+    /// Whether it forgets everything when it is closed.
+    const FORGETS: bool = false;
+
+    fn open(dir: &Path) -> Arc<dyn Store>;
+}
+
+struct Memory;
+struct Sled;
+struct SledVisitsFirst;
+
+impl Backend for Memory {
+    const FORGETS: bool = true;
+
+    fn open(_: &Path) -> Arc<dyn Store> {
+        Arc::new(MemoryStore::new())
+    }
+}
+
+impl Backend for Sled {
+    fn open(dir: &Path) -> Arc<dyn Store> {
+        open_sled(dir, Durability::Commit)
+    }
+}
+
+impl Backend for SledVisitsFirst {
+    fn open(dir: &Path) -> Arc<dyn Store> {
+        open_sled(dir, Durability::Interval(Durability::LONGEST))
+    }
+}
+
+fn open_sled(dir: &Path, durability: Durability) -> Arc<dyn Store> {
+    let options = SledOptions { durability, disk: Arc::new(NoWait), ..SledOptions::default() };
+    Arc::new(SledStore::open(dir, options).unwrap())
+}
+
+/// A disk that is not waited for: no process is killed here, and there is more to try in the time.
+#[derive(Debug)]
+struct NoWait;
+
+impl Disk for NoWait {
+    fn sync(&self, _: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reserve(&self, _: &Path, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs a store beside the model.
+struct Machine<B>(PhantomData<B>);
+
+/// The store that is tried.
+struct Tried {
+    store: Arc<dyn Store>,
+    cursor: Option<SweepCursor>,
+    runtime: Runtime,
+    dir: TempDir,
+}
+
+impl<B: Backend> StateMachineTest for Machine<B> {
+    type SystemUnderTest = Tried;
+    type Reference = State;
+
+    fn init_test(_: &State) -> Tried {
+        let dir = TempDir::new().unwrap();
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        Tried { store: B::open(dir.path()), cursor: None, runtime, dir }
+    }
+
+    fn apply(mut tried: Tried, state: &State, transition: Transition) -> Tried {
+        let store = &*tried.store;
+        let answered = match transition {
+            Transition::Ask(operation) => {
+                Expected::Answer(tried.runtime.block_on(operation.ask(store)))
+            }
+            Transition::Sweep { start_over, budget, now } => {
+                let from = tried.cursor.take().filter(|_| !start_over);
+                let swept = tried.runtime.block_on(store.sweep(from, budget, now)).unwrap();
+                tried.cursor = swept.next;
+                Expected::Swept(swept.removed, tried.cursor.is_some())
+            }
+            Transition::Wait(_) => Expected::Nothing,
+            Transition::Reopen => {
+                if !B::FORGETS {
+                    tried.runtime.block_on(close(store));
+                    tried.store = B::open(tried.dir.path());
+                }
+                Expected::Nothing
+            }
+        };
+        assert_eq!(answered, state.expected);
+        tried
+    }
+
+    fn check_invariants(tried: &Tried, state: &State) {
+        let mut model = state.model.clone();
+        for look in transition::everything(state.now) {
+            let seen = tried.runtime.block_on(look.ask(&*tried.store));
+            assert_eq!(seen, model.answer(&look), "{look:?}");
+        }
+    }
+
+    fn teardown(tried: Tried, _: State) {
+        tried.runtime.block_on(close(&*tried.store));
+    }
+}
+
+/// Closes the store and sees that it does nothing any more.
+async fn close(store: &dyn Store) {
+    store.close().await.unwrap();
+    for operation in [Operation::CreateAccount(account("late")), Operation::RevokeAll] {
+        let refused = operation.try_ask(store).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+}
