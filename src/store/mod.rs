@@ -61,7 +61,8 @@ pub trait Store: Send + Sync + 'static {
     async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>>;
 
     /// Sets the state. Disabling ends all sessions of the account in the same step; enabling
-    /// revives none. Returns how many sessions ended, `None` when there is no such account.
+    /// revives none. Returns how many sessions ended (expired ones that were not swept yet are
+    /// among them), `None` when there is no such account.
     async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<Option<u64>>;
 
     /// Removes the account and ends all its sessions. Returns how many sessions ended, `None`
@@ -97,6 +98,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds a session, only while its account is active and `checked` is still the hash of its
     /// password: a login that races a disable or a password change loses.
+    ///
+    /// An id that is still kept, be its session alive or dead, is an error and replaces nothing.
     ///
     /// If the account then has more than `max_per_account` sessions, the oldest end in the same
     /// step. An account's [`copied_at`](Account::copied_at) moves into the new session.
