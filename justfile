@@ -20,6 +20,10 @@ test-full-disk:
         COUNTERSIGN_SMALL_DISK="$PWD/target/small-disk" \
             cargo test --locked --test it full_disk -- --ignored'
 
+# kill -9 under load, many more rounds than `cargo test` has
+crash rounds="200":
+    COUNTERSIGN_CRASH_ROUNDS={{ rounds }} cargo test --locked --test it crash:: -- --nocapture
+
 # format, lints, documentation: what must hold beside the tests
 check:
     cargo fmt --check
