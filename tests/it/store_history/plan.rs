@@ -3,9 +3,7 @@
 use countersign::{
     model::{
         Account, AccountId, AccountState, Email, Lifetimes, Presented, Replay, Session, SessionId,
-        Timestamp, Transport,
-        clock::later,
-        session::{Chain, ReplayPolicy},
+        Timestamp, Transport, clock::later, session::ReplayPolicy,
     },
     store::Visit,
 };
@@ -21,7 +19,7 @@ use proptest::{
 use super::search::MOST;
 use crate::{
     store_machine::operation::{Operation, PasswordUpdate},
-    store_world::{ABSOLUTE, GRACE, IDLE, PLENTY, account, at, hash},
+    store_world::{self, ABSOLUTE, GRACE, IDLE, PLENTY, account, at, hash},
 };
 
 const TASKS: usize = 5;
@@ -95,21 +93,7 @@ fn id(number: u8) -> SessionId {
 }
 
 fn session(account: AccountId, id: SessionId) -> Session {
-    let now = at(0);
-    Session {
-        account,
-        id,
-        created_at: now,
-        expires_at: later(now, ABSOLUTE),
-        idle_expires_at: later(now, IDLE),
-        last_seen_at: now,
-        visits: 0,
-        chain: Chain::begun(now),
-        remember: false,
-        transport: Transport::Cookie,
-        user_agent: String::new(),
-        copied_at: None,
-    }
+    Session { id, ..store_world::session(account, 0) }
 }
 
 fn log_in(session: Session, limit: usize) -> Operation {
