@@ -94,6 +94,11 @@ fn credential(request: &Request, cookie: CookieRules) -> Result<Option<Credentia
     }
 }
 
+/// What the device that asks calls itself.
+pub(super) fn user_agent(request: &Request) -> String {
+    request.header(header::USER_AGENT).unwrap_or_default().to_owned()
+}
+
 /// The site that a handler belongs to.
 pub(super) fn site(request: &Request) -> Result<&Arc<Site>, HttpError> {
     request.data::<Arc<Site>>().ok_or_else(|| Code::Internal.into())

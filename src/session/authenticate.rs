@@ -135,7 +135,7 @@ mod tests {
         model::Replay,
         session::{
             LogIn, Policy,
-            testing::{Fixture, PASSWORD, address, password, policy, shown},
+            testing::{Fixture, PASSWORD, password, policy, shown},
         },
     };
 
@@ -276,8 +276,8 @@ mod tests {
         let fixture = Fixture::new();
         fixture.signed_up("ann@example.com").await;
         let how = LogIn { transport: Transport::Bearer, ..LogIn::default() };
-        let ann = address("ann@example.com");
-        let login = fixture.sessions.log_in(&ann, password(PASSWORD), how).await.unwrap();
+        let login =
+            fixture.sessions.log_in("ann@example.com", password(PASSWORD), how).await.unwrap();
         let first = Credential { token: login.token, transport: Transport::Bearer };
         let mut latest = first.clone();
         for _ in 0..3 {

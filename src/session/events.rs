@@ -48,10 +48,7 @@ impl Event {
             }
             Self::TokenRefused { refusal } => {
                 counter!("countersign_refusals_total", "reason" => refusal.code()).increment(1);
-                // A visitor who is not logged in is no news; a token that is no good may be.
-                if refusal != Refusal::Missing {
-                    warn!(event = "token_refused", reason = refusal.code(), "token refused");
-                }
+                warn!(event = "token_refused", reason = refusal.code(), "token refused");
             }
             Self::Visited => counter!("countersign_visits_total").increment(1),
             Self::Renewed { account, session } => {

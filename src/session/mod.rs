@@ -146,9 +146,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// for all of them (ASVS 16.5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// There was no token.
-    #[error("no token")]
-    Missing,
     /// The token itself is no good.
     #[error("{0}")]
     Token(#[from] Defect),
@@ -168,7 +165,6 @@ impl Refusal {
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
-            Self::Missing => "missing",
             Self::Token(defect) => defect.code(),
             Self::Absent => "absent",
             Self::Transport => "transport",

@@ -69,7 +69,7 @@ impl Fixture {
     }
 
     pub(super) async fn logged_in(&self, email: &str) -> Issued {
-        self.sessions.log_in(&address(email), password(PASSWORD), LogIn::default()).await.unwrap()
+        self.sessions.log_in(email, password(PASSWORD), LogIn::default()).await.unwrap()
     }
 
     pub(super) fn later(&self, minutes: i64) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::{Request, http::header, web::Data};
+use poem::{Request, web::Data};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, payload::Json, types::Example};
 use serde::Deserialize;
 
@@ -15,11 +15,11 @@ use super::{
 };
 use crate::{
     http::{
-        Code, HttpError, Site,
-        credential::{Authenticated, Optional, Shown},
+        Code, Site,
+        credential::{Authenticated, Optional, Shown, user_agent},
         session_cookie::CookieSlot,
     },
-    model::{Email, Password, Transport, email::InvalidEmail},
+    model::{Password, Transport},
     session::{Issued, LogIn},
 };
 
@@ -112,14 +112,11 @@ impl Api {
                 TokenTransport::Cookie => Transport::Cookie,
                 TokenTransport::Bearer => Transport::Bearer,
             },
-            user_agent: request.header(header::USER_AGENT).unwrap_or_default().to_owned(),
+            user_agent: user_agent(request),
             replaces: shown.0,
         };
-        // What cannot be an address belongs to nobody: the same answer as for an unknown one.
-        let email = Email::parse(body.0.email.as_str())
-            .map_err(|_: InvalidEmail| HttpError::from(Code::WrongCredentials))?;
-        let issued =
-            site.sessions.log_in(&email, Password::new(body.0.password.into_string()), how).await?;
+        let password = Password::new(body.0.password.into_string());
+        let issued = site.sessions.log_in(body.0.email.as_str(), password, how).await?;
         Ok(LoggedIn::Created(Json(hand_out(issued, slot.0))))
     }
 

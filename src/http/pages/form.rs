@@ -4,11 +4,11 @@
 //! take one: two different passwords could then be the same. Here both are refused.
 
 use percent_encoding::percent_decode;
-use poem::{FromRequest, Request, RequestBody, http::header};
+use poem::{FromRequest, Request, RequestBody};
 use zeroize::Zeroizing;
 
 use crate::{
-    http::{Code, HttpError, limits},
+    http::{Code, HttpError, credential::user_agent, limits},
     model::{Password, email::MAX_EMAIL_BYTES},
     session::{Credential, LogIn},
 };
@@ -81,10 +81,9 @@ impl Form {
 
     /// How the session that the form asks for is to be opened.
     pub(super) fn log_in(&self, request: &Request, replaces: Option<Credential>) -> LogIn {
-        let user_agent = request.header(header::USER_AGENT).unwrap_or_default();
         LogIn {
             remember: self.remember,
-            user_agent: user_agent.to_owned(),
+            user_agent: user_agent(request),
             replaces,
             ..LogIn::default()
         }

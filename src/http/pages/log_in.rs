@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     http::{Code, HttpError, Site, problem, session_cookie::CookieSlot},
-    model::{Email, email::InvalidEmail},
     session::Issued,
 };
 
@@ -52,10 +51,7 @@ pub(in crate::http) async fn submit(
 
 async fn log_in(site: &Site, request: &Request, form: &Form) -> Result<Issued, HttpError> {
     let how = form.log_in(request, site.cookie.find(request.headers())?);
-    // What cannot be an address belongs to nobody: the same answer as for an unknown one.
-    let email = Email::parse(&form.email).map_err(|_: InvalidEmail| Code::WrongCredentials)?;
-    let password = form.password.clone();
-    Ok(site.sessions.log_in(&email, password, how).await?)
+    Ok(site.sessions.log_in(&form.email, form.password.clone(), how).await?)
 }
 
 /// The error as problem+json would tell it, but as its sentence alone.
