@@ -43,6 +43,10 @@ screenshots:
 bench *flags:
     python3 benches/load {{ flags }}
 
+# what one request costs without sockets and disk, in nanoseconds, beside a handler of the bare framework
+bench-requests:
+    cargo bench --locked --bench requests
+
 # everything that runs before a change lands
 ci:
     .ci/run

@@ -57,15 +57,18 @@ impl CookieRules {
                 else {
                     continue;
                 };
-                // What is not text is no token; it must still be seen as a cookie that came.
-                let token = String::from_utf8_lossy(token).into_owned();
-                if found.replace(token).is_some() {
+                if found.replace(text(token)).is_some() {
                     return Err(Code::DuplicateCookie.into());
                 }
             }
         }
         Ok(found.map(|token| Credential { token, transport: Transport::Cookie }))
     }
+}
+
+/// What is not text is no token; it must still be seen as one that came.
+fn text(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).unwrap_or("\u{fffd}").to_owned()
 }
 
 /// The bearer token of a request (RFC 6750 section 2.1), if there is one.
@@ -77,7 +80,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Credential>, HttpError> {
     if values.next().is_some() {
         return Err(Code::AmbiguousCredentials.into());
     }
-    let value = String::from_utf8_lossy(value.as_bytes());
+    let value = text(value.as_bytes());
     let token = match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.to_owned(),
         // Another scheme is a credential too, and none that signs anybody in.

@@ -1,13 +1,9 @@
 //! The security headers of every answer (ASVS V3.4; OWASP Secure Headers).
 
-use std::sync::Arc;
-
 use poem::{
-    Endpoint, IntoResponse, Request, Response,
+    Response,
     http::{HeaderName, HeaderValue, header},
 };
-
-use super::credential::site;
 
 /// What a page may do: show its own style sheet and images, and post to its own forms. No script.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
@@ -35,24 +31,23 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
     ),
 ];
 
+const UNLESS_SET: [(HeaderName, HeaderValue); 2] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY)),
+    // Everything that is not public and the same for all: never kept (ASVS 14.3.2).
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
 /// Adds them. What a handler set itself (the style sheet's caching, the policy of `/docs`) stays.
-pub(super) async fn secure<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
-    let https = site(&request)?.cookie.secure;
-    let mut response = next.call(request).await?.into_response();
+pub(super) fn secure(response: &mut Response, https: bool) {
     let headers = response.headers_mut();
+    headers.reserve(ALWAYS.len() + UNLESS_SET.len() + 1);
     for (name, value) in ALWAYS {
         headers.insert(name, value);
     }
-    let unless_set = [
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY)),
-        // Everything that is not public and the same for all: never kept (ASVS 14.3.2).
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    for (name, value) in unless_set {
+    for (name, value) in UNLESS_SET {
         headers.entry(name).or_insert(value);
     }
     if https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
-    Ok(response)
 }
