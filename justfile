@@ -44,8 +44,8 @@ bench *flags:
     python3 benches/load {{ flags }}
 
 # what one request costs without sockets and disk, in nanoseconds, beside a handler of the bare framework
-bench-requests:
-    cargo bench --locked --bench requests
+bench-requests *kind:
+    cargo bench --locked --bench requests -- {{ kind }}
 
 # everything that runs before a change lands
 ci:

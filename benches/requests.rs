@@ -1,6 +1,7 @@
 //! What the layers above the store cost, in nanoseconds a request: the whole application is called
 //! in this thread, without a socket, over a store in memory; and beside it a handler of the bare
-//! framework that answers the same bytes. `just bench-requests`.
+//! framework that answers the same bytes. `just bench-requests`, or
+//! `just bench-requests visit` for one kind.
 
 use std::{
     hint::black_box,
@@ -40,11 +41,15 @@ async fn main() {
     println!("{:<28} {:>6} ns", "plain handler", time(&bare, &asked).await.as_nanos());
     for algorithm in [Algorithm::Hs256, Algorithm::EdDsa] {
         let (app, cookie) = countersign(algorithm).await;
+        let only = std::env::args().nth(1).filter(|name| !name.starts_with('-'));
         for (name, method, path) in [
             ("check", Method::GET, "/api/v1/session"),
             ("visit", Method::POST, "/api/v1/session/visits"),
             ("page", Method::GET, "/admin"),
         ] {
+            if only.as_ref().is_some_and(|only| only != name) {
+                continue;
+            }
             let took = time(&app, &Asked { path, method, cookie: cookie.clone() }).await;
             println!("{:<28} {:>6} ns", format!("{name}, {}", algorithm.name()), took.as_nanos());
             metrics.upkeep();

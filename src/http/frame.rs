@@ -8,7 +8,9 @@ use std::{pin::pin, sync::Arc};
 use poem::{Endpoint, Request, Response};
 
 use super::{
-    HttpError, Site, csrf, headers, limits, pages, problem,
+    HttpError, Site, csrf,
+    headers::SecurityHeaders,
+    limits, pages, problem,
     session_cookie::{self, CookieSlot},
     trace::{Meters, Seen},
 };
@@ -16,13 +18,15 @@ use super::{
 /// The routes, and around them the rules that hold for all.
 pub(super) struct Frame<E> {
     site: Arc<Site>,
+    headers: SecurityHeaders,
     meters: Meters,
     routes: E,
 }
 
 impl<E: Endpoint<Output = Response>> Frame<E> {
     pub(super) fn new(site: Arc<Site>, routes: E) -> Self {
-        Self { site, meters: Meters::new(), routes }
+        let headers = SecurityHeaders::new(site.cookie.secure);
+        Self { site, headers, meters: Meters::new(), routes }
     }
 
     /// What is decided before anybody looks at what the request asks for, or who asks.
@@ -53,7 +57,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Frame<E> {
         // Pinned here: what is handed on is a pointer, not the whole future.
         let answer = pin!(self.answer(request, wants_page));
         let mut response = seen.through(&self.meters, wants_page, answer).await;
-        headers::secure(&mut response, self.site.cookie.secure);
+        self.headers.add_to(&mut response);
         Ok(response)
     }
 }
