@@ -16,7 +16,9 @@
 //! | `database` | the disk: a batch made durable, the database opened and let go |
 //! | `committed` | what readers see |
 //! | `job` | a step in the queue |
-//! | `writer` | the thread: groups, commits, answers |
+//! | `queue` | where steps wait until the writer takes them, and for how long |
+//! | `writer` | the thread: groups and their commits |
+//! | `answers` | from the writer back to those who wait |
 //! | `recovery` | from a failed commit back to a working store |
 //! | `snapshot` | all records of one moment, read while others change them |
 //! | `replacement` | a store built beside the one that is there, put in its place when it is whole |
@@ -25,11 +27,13 @@
 //! `countersign_store_commit_changes` (histogram: answers that waited for one commit),
 //! `countersign_store_healthy` (gauge: 1, or 0 from a failed commit until it has healed).
 
+mod answers;
 mod committed;
 mod database;
 mod disk;
 mod job;
 mod open;
+mod queue;
 mod recovery;
 mod replacement;
 mod snapshot;
@@ -38,10 +42,7 @@ mod writer;
 use std::{
     fs::File,
     path::Path,
-    sync::{
-        Arc,
-        mpsc::{SyncSender, TrySendError},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -50,10 +51,7 @@ use parking_lot::Mutex;
 pub use replacement::{Replacement, ReplacementError};
 use tokio::sync::watch;
 
-use self::{
-    committed::Committed,
-    job::{Change, Job},
-};
+use self::{answers::Answers, committed::Committed, job::Change, queue::Queue};
 use super::{
     OpenError, Result, StoreError, Visited,
     backend::Backend,
@@ -61,10 +59,6 @@ use super::{
     steps::upkeep,
     view::{Read, Write},
 };
-
-/// How many changes may wait for the writer. More are refused: by then the disk is seconds behind,
-/// and waiting would only cost memory.
-const QUEUE: usize = 16_384;
 
 /// Which part of the cache is for records that were read lately; the rest is for sled's pages.
 const RECORDS_SHARE: u64 = 4;
@@ -122,9 +116,6 @@ impl Durability {
 /// Dropping it records what was accepted and lets go, but in the background:
 /// [`close`](super::Store::close) waits for that.
 pub struct SledStore {
-    /// To the writer; `None` once the store is closed. The writer ends when it has worked off
-    /// what was sent before.
-    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
     shared: Arc<Shared>,
     /// How the writer ended; `None` while it runs.
     end: watch::Receiver<Option<Result<()>>>,
@@ -132,6 +123,8 @@ pub struct SledStore {
 
 /// What the writer and the handlers share.
 struct Shared {
+    /// To the writer, who ends when it is closed and worked off.
+    queue: Queue,
     committed: Committed,
     /// Why changes are refused, while they are.
     trouble: Mutex<Option<String>>,
@@ -148,9 +141,8 @@ impl Shared {
             // While the store heals, the database is away for a moment; and before that, sled
             // cannot always read what it could not write (it splits full nodes as it passes).
             let answer = self.committed.read(&step);
-            let heals = self.trouble.lock().is_some();
             let missed = matches!(answer, Err(StoreError::Unavailable(_)));
-            if !missed || !heals || asked.elapsed() >= PATIENCE {
+            if !missed || self.trouble.lock().is_none() || asked.elapsed() >= PATIENCE {
                 return answer;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -185,17 +177,19 @@ impl SledStore {
         let record_bytes = options.cache_bytes / RECORDS_SHARE;
         let open::Opened { lock, database, handle } = open::open(lock, data_dir, options)?;
         let shared = Arc::new(Shared {
+            queue: Queue::new(),
             committed: Committed::new(handle, record_bytes),
             trouble: Mutex::new(None),
             last_commit: Mutex::new(Instant::now()),
         });
-        let (queue, jobs) = std::sync::mpsc::sync_channel(QUEUE);
         let (ended, end) = watch::channel(None);
-        let writer = writer::Writer::new(jobs, Arc::clone(&shared), database, interval);
+        let writer = writer::Writer::new(Arc::clone(&shared), database, Answers::new(), interval);
+        let nobody_works = NobodyWorks(Arc::clone(&shared));
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
                 let outcome = writer.run();
+                drop(nobody_works);
                 // Only now may another process have it.
                 drop(lock);
                 ended.send_replace(Some(outcome));
@@ -204,7 +198,7 @@ impl SledStore {
                 dir: data_dir.to_owned(),
                 reason: error.to_string(),
             })?;
-        Ok(Self { queue: Mutex::new(Some(queue)), shared, end })
+        Ok(Self { shared, end })
     }
 
     async fn submit<T: Send + 'static>(
@@ -217,15 +211,7 @@ impl SledStore {
             return Err(StoreError::Unavailable(trouble.clone()));
         }
         let (change, answer) = Change::queued(step, answer_first);
-        match self.queue.lock().as_ref() {
-            None => return Err(closed()),
-            Some(queue) => queue.try_send(change).map_err(|error| match error {
-                TrySendError::Full(_) => {
-                    StoreError::Unavailable("too many changes are waiting".to_owned())
-                }
-                TrySendError::Disconnected(_) => closed(),
-            })?,
-        }
+        self.shared.queue.put(change)?;
         // A job that is dropped unanswered was not done: see `Job`.
         answer.await.unwrap_or_else(|_| {
             let trouble = self.shared.trouble.lock().clone();
@@ -278,7 +264,7 @@ impl Backend for SledStore {
     }
 
     async fn close(&self) -> Result<()> {
-        drop(self.queue.lock().take());
+        self.shared.queue.close();
         let mut end = self.end.clone();
         let ended = end.wait_for(Option::is_some).await.map(|end| end.clone());
         match ended {
@@ -286,6 +272,21 @@ impl Backend for SledStore {
             // The thread is gone without a word: it panicked outside all that is contained.
             _ => Err(StoreError::Unavailable("the writer ended early".to_owned())),
         }
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+/// Refuses all changes when it is dropped: also when the writer panicked, nobody waits in vain.
+struct NobodyWorks(Arc<Shared>);
+
+impl Drop for NobodyWorks {
+    fn drop(&mut self) {
+        self.0.queue.abandon();
     }
 }
 

@@ -3,15 +3,14 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
-    Shared, contained,
+    Shared,
+    answers::Answers,
+    contained,
     database::{self, Database},
     job::Job,
     recovery::Broken,
@@ -22,14 +21,12 @@ use crate::store::{
     view::{Changes, Layer, Overlay, Read, Scan},
 };
 
-/// The most changes in one commit. While a batch is made, sled holds on to the part of its log
-/// buffer where it began: a batch must stay far smaller than the cache.
-const MAX_GROUP: usize = 1_024;
-
 pub(super) struct Writer {
-    jobs: Receiver<Box<dyn Job>>,
     pub(super) shared: Arc<Shared>,
     pub(super) database: Database,
+    answers: Answers,
+    /// How many of the last group waited for its commit.
+    answered: usize,
     /// How long visits that were answered first may stay unrecorded.
     interval: Option<Duration>,
     /// Those visits: answered, shown to readers, not in the database yet.
@@ -37,9 +34,6 @@ pub(super) struct Writer {
     /// When the oldest of them has to be recorded.
     due: Option<Instant>,
 }
-
-/// The store is closed, and nothing is left to do.
-struct Closed;
 
 /// What became of the steps of a group.
 #[derive(Default)]
@@ -55,12 +49,13 @@ struct Outcome {
 
 impl Writer {
     pub(super) fn new(
-        jobs: Receiver<Box<dyn Job>>,
         shared: Arc<Shared>,
         database: Database,
+        answers: Answers,
         interval: Option<Duration>,
     ) -> Self {
-        Self { jobs, shared, database, interval, unrecorded: Changes::new(), due: None }
+        let (unrecorded, due) = (Changes::new(), None);
+        Self { shared, database, answers, answered: 0, interval, unrecorded, due }
     }
 
     /// Works until the store is closed and everything sent before is done.
@@ -69,7 +64,11 @@ impl Writer {
     /// When it ends broken: what was answered "unavailable" may then be in the files.
     pub(super) fn run(mut self) -> Result<()> {
         let mut broken = self.take_reserve();
-        while let Ok(group) = self.next_group(broken.as_ref().map(Broken::next_try).or(self.due)) {
+        loop {
+            let wake = broken.as_ref().map(Broken::next_try).or(self.due);
+            let Ok(group) = self.shared.queue.take(std::mem::take(&mut self.answered), wake) else {
+                return self.end(broken);
+            };
             let Some(trouble) = &mut broken else {
                 let worked = self.work(group);
                 broken = worked.err().map(|reason| self.break_down(&reason));
@@ -81,25 +80,6 @@ impl Writer {
                 broken = None;
             }
         }
-        self.end(broken)
-    }
-
-    /// Waits for work, at most until `wake`, and takes all that is there.
-    fn next_group(&self, wake: Option<Instant>) -> Result<Vec<Box<dyn Job>>, Closed> {
-        let first = match wake {
-            None => self.jobs.recv().map_err(|_| Closed)?,
-            Some(at) => {
-                let wait = at.saturating_duration_since(Instant::now());
-                match self.jobs.recv_timeout(wait) {
-                    Ok(job) => job,
-                    Err(RecvTimeoutError::Timeout) => return Ok(Vec::new()),
-                    Err(RecvTimeoutError::Disconnected) => return Err(Closed),
-                }
-            }
-        };
-        let mut group = vec![first];
-        group.extend(self.jobs.try_iter().take(MAX_GROUP - 1));
-        Ok(group)
     }
 
     /// Runs a group, records what it changed, answers it.
@@ -114,7 +94,7 @@ impl Writer {
             let interval = self.interval.unwrap_or_default();
             self.due.get_or_insert_with(|| Instant::now() + interval);
         }
-        answer_all(outcome.answered, &Ok(()));
+        self.answers.send(outcome.answered, Ok(()));
 
         let due = self.due.is_some_and(|due| due <= Instant::now());
         if outcome.changes.is_empty() && !due {
@@ -124,8 +104,8 @@ impl Writer {
         metrics::histogram!("countersign_store_commit_changes")
             .record(u32::try_from(outcome.waiting.len()).unwrap_or(u32::MAX));
         let recorded = self.record(outcome.changes);
-        let answer = recorded.clone().map_err(StoreError::Unavailable);
-        answer_all(outcome.waiting, &answer);
+        self.answered = outcome.waiting.len();
+        self.answers.send(outcome.waiting, recorded.clone().map_err(StoreError::Unavailable));
         recorded
     }
 
@@ -187,12 +167,6 @@ impl Writer {
         };
         database::let_go(self.shared.committed.close());
         recorded.map_err(StoreError::Unavailable)
-    }
-}
-
-fn answer_all(jobs: Vec<Box<dyn Job>>, recorded: &Result<()>) {
-    for job in jobs {
-        job.answer(recorded.clone());
     }
 }
 
