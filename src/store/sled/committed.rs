@@ -104,7 +104,8 @@ impl Committed {
         // The shadow hides these records: nobody reads them from the cache, or fills them in.
         for (key, value) in changes {
             match value {
-                Some(value) => self.recent.insert(key.clone(), value.clone()),
+                Some(_) => self.recent.insert(key.clone(), value.clone()),
+                // It is not asked for again: it need not push another one out.
                 None => drop(self.recent.remove(key)),
             }
         }
@@ -185,29 +186,27 @@ struct Database<'a> {
 /// What a record in the cache takes, about.
 const TYPICAL_BYTES: u64 = 256;
 
-/// Records that were read lately.
-type Recent = Cache<Key, Value, Bytes>;
+/// Records that were read lately; `None` for one that was not there.
+type Recent = Cache<Key, Option<Value>, Bytes>;
 
 /// How records are weighed: by their bytes, and what the cache itself needs for each.
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Key, Value> for Bytes {
-    fn weight(&self, key: &Key, value: &Value) -> u64 {
-        (key.len() + value.len()) as u64 + 100
+impl Weighter<Key, Option<Value>> for Bytes {
+    fn weight(&self, key: &Key, value: &Option<Value>) -> u64 {
+        (key.len() + value.as_ref().map_or(0, Vec::len)) as u64 + 100
     }
 }
 
 impl Read for Database<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         if let Some(value) = self.recent.get(key) {
-            return Ok(Some(value));
+            return Ok(value);
         }
         let value = self.sled.get(key).map_err(|error| unreadable(&error))?;
         let value = value.map(|value| value.to_vec());
-        if let Some(value) = &value {
-            self.recent.insert(key.to_vec(), value.clone());
-        }
+        self.recent.insert(key.to_vec(), value.clone());
         Ok(value)
     }
 

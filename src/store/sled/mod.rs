@@ -4,7 +4,9 @@
 //! done here in three steps (see [`writer`]): a handler puts its step into a queue and waits; the
 //! writer takes all that is waiting, runs the steps one after the other, makes one batch of them,
 //! flushes and syncs once; then it answers all. Every change is thereby serial, with no locks and
-//! no races, and one disk sync serves as many requests as came while the last one ran.
+//! no races, and one disk sync serves as many requests as came while the last one ran. A group of
+//! nothing but visits is made durable in the [`journal`] instead, which costs a tenth of that, and
+//! goes into the database with a later commit.
 //!
 //! Readers do not queue. They see what is [`committed`]: a change that is under way is hidden from
 //! them until it is on the disk. When a commit fails, it stays hidden, changes are answered
@@ -15,6 +17,7 @@
 //! | `open` | the lock, the format, what must be cleared away before sled may look |
 //! | `database` | the disk: a batch made durable, the database opened and let go |
 //! | `committed` | what readers see |
+//! | `journal` | visits that were answered and are not in the database yet |
 //! | `job` | a step in the queue |
 //! | `queue` | where steps wait until the writer takes them, and for how long |
 //! | `writer` | the thread: groups and their commits |
@@ -23,7 +26,8 @@
 //! | `snapshot` | all records of one moment, read while others change them |
 //! | `replacement` | a store built beside the one that is there, put in its place when it is whole |
 //!
-//! Metrics: `countersign_store_commit_seconds` (histogram: batch, flush and sync),
+//! Metrics: `countersign_store_commit_seconds` (histogram: batch, flush and sync, or the frame of
+//! the journal and its sync),
 //! `countersign_store_commit_changes` (histogram: answers that waited for one commit),
 //! `countersign_store_healthy` (gauge: 1, or 0 from a failed commit until it has healed).
 
@@ -32,6 +36,7 @@ mod committed;
 mod database;
 mod disk;
 mod job;
+mod journal;
 mod open;
 mod queue;
 mod recovery;
@@ -51,7 +56,7 @@ use parking_lot::Mutex;
 pub use replacement::{Replacement, ReplacementError};
 use tokio::sync::watch;
 
-use self::{answers::Answers, committed::Committed, job::Change, queue::Queue};
+use self::{answers::Answers, committed::Committed, job::Change, journal::Journal, queue::Queue};
 use super::{
     OpenError, Result, StoreError, Visited,
     backend::Backend,
@@ -170,12 +175,16 @@ impl SledStore {
     }
 
     fn open_locked(lock: File, data_dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
-        let interval = match options.durability {
-            Durability::Commit => None,
-            Durability::Interval(interval) => Some(interval.min(Durability::LONGEST)),
-        };
+        let (durability, disk) = (options.durability, Arc::clone(&options.disk));
         let record_bytes = options.cache_bytes / RECORDS_SHARE;
         let open::Opened { lock, database, handle } = open::open(lock, data_dir, options)?;
+        let refused = |reason: String| OpenError::Io { dir: data_dir.to_owned(), reason };
+        let (journal, visited) = Journal::open(&data_dir.join("store"), disk)
+            .map_err(|error| refused(error.to_string()))?;
+        let (journal, interval) = match durability {
+            Durability::Commit => (Some(journal), Durability::LONGEST),
+            Durability::Interval(interval) => (None, interval.min(Durability::LONGEST)),
+        };
         let shared = Arc::new(Shared {
             queue: Queue::new(),
             committed: Committed::new(handle, record_bytes),
@@ -183,7 +192,9 @@ impl SledStore {
             last_commit: Mutex::new(Instant::now()),
         });
         let (ended, end) = watch::channel(None);
-        let writer = writer::Writer::new(Arc::clone(&shared), database, Answers::new(), interval);
+        let mut writer =
+            writer::Writer::new(Arc::clone(&shared), database, Answers::new(), journal, interval);
+        writer.make_good(visited).map_err(|error| refused(error.to_string()))?;
         let nobody_works = NobodyWorks(Arc::clone(&shared));
         std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -194,10 +205,7 @@ impl SledStore {
                 drop(lock);
                 ended.send_replace(Some(outcome));
             })
-            .map_err(|error| OpenError::Io {
-                dir: data_dir.to_owned(),
-                reason: error.to_string(),
-            })?;
+            .map_err(|error| refused(error.to_string()))?;
         Ok(Self { shared, end })
     }
 
