@@ -29,7 +29,7 @@ use countersign::{
     },
 };
 use jiff::SignedDuration;
-use measure::{Cpu, median, percentile};
+use measure::{Cpu, median, number, percentile};
 
 /// Loads on a store.
 #[derive(Parser)]
@@ -104,7 +104,7 @@ async fn with_sessions(arguments: &Arguments, count: usize) {
         println!(
             "    {} commits/s of {:.0} visits, sync median {} us",
             syncs.len() as u64 / arguments.seconds,
-            load.took.len() as f64 / syncs.len() as f64,
+            number(load.took.len()) / number(syncs.len()),
             median(syncs).as_micros(),
         );
         if !arguments.only_visits {
@@ -129,7 +129,7 @@ impl Load {
         took.sort_unstable();
         println!(
             "  {what} -c{clients}: {:.0}/s, CPU {} us, p50 {} us, p99 {} us",
-            took.len() as f64 / self.seconds,
+            number(took.len()) / self.seconds,
             self.cpu.each(took.len()),
             percentile(&took, 50).as_micros(),
             percentile(&took, 99).as_micros(),

@@ -52,7 +52,7 @@ impl Cpu {
 
     /// In words, for each of so many.
     pub(crate) fn each(&self, count: usize) -> String {
-        let each = |spent: &Duration| spent.as_secs_f64() * 1e6 / count as f64;
+        let each = |spent: &Duration| spent.as_secs_f64() * 1e6 / number(count);
         let mut words = format!("{:.2} (", each(&self.all));
         let mut threads: Vec<_> = self.threads.iter().collect();
         threads.sort_by_key(|(_, spent)| std::cmp::Reverse(**spent));
@@ -62,6 +62,11 @@ impl Cpu {
         words.truncate(words.len() - 2);
         words + ")"
     }
+}
+
+/// A count, to be divided.
+pub(crate) fn number(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
 /// How long `fdatasync` takes after a small append to a file of its own.

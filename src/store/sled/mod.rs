@@ -141,13 +141,16 @@ impl Shared {
         &self,
         step: impl Fn(&dyn Read) -> Result<T> + Send + Sync,
     ) -> Result<T> {
-        let asked = Instant::now();
+        let mut asked = None;
         loop {
             // While the store heals, the database is away for a moment; and before that, sled
             // cannot always read what it could not write (it splits full nodes as it passes).
             let answer = self.committed.read(&step);
             let missed = matches!(answer, Err(StoreError::Unavailable(_)));
-            if !missed || self.trouble.lock().is_none() || asked.elapsed() >= PATIENCE {
+            if !missed || self.trouble.lock().is_none() {
+                return answer;
+            }
+            if asked.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
                 return answer;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -251,6 +254,10 @@ impl Backend for SledStore {
     ) -> Result<Visited> {
         let counted = |visited: &Visited| matches!(visited, Visited::Counted(_));
         self.submit(counted, step).await
+    }
+
+    fn ends(&self) -> Option<u64> {
+        Some(self.shared.committed.ends())
     }
 
     async fn snapshot(&self) -> Result<impl export::Snapshot> {

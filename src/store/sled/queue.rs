@@ -90,7 +90,7 @@ impl Queue {
         wake: Option<Instant>,
     ) -> Result<Vec<Box<dyn Job>>, Closed> {
         let mut state = self.state.lock();
-        let half = (answered + state.jobs.len()) / 2;
+        let half = answered.midpoint(state.jobs.len());
         let patience = Instant::now() + PATIENCE;
         let gathered = wake.map_or(patience, |wake| wake.min(patience));
         self.wait(&mut state, half.min(MAX_GROUP), Some(gathered));
