@@ -127,3 +127,89 @@ impl Queue {
         state.wanted = usize::MAX;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::view::Write;
+
+    struct Nothing;
+
+    impl Job for Nothing {
+        fn run(&mut self, _: &mut dyn Write) -> bool {
+            false
+        }
+
+        fn answer_first(&self) -> bool {
+            false
+        }
+
+        fn answer(self: Box<Self>, _: Result<()>) {}
+    }
+
+    fn with(jobs: usize) -> Queue {
+        let queue = Queue::new();
+        for _ in 0..jobs {
+            queue.put(Box::new(Nothing)).unwrap();
+        }
+        queue
+    }
+
+    fn taken(queue: &Queue, answered: usize) -> Option<usize> {
+        queue.take(answered, None).ok().map(|jobs| jobs.len())
+    }
+
+    #[test]
+    fn a_closed_queue_is_worked_off_and_takes_no_more() {
+        let queue = with(3);
+        queue.close();
+        assert!(queue.put(Box::new(Nothing)).is_err());
+        assert_eq!(taken(&queue, 1_000), Some(3), "at once: no more will come");
+        assert_eq!(taken(&queue, 0), None);
+        let queue = with(3);
+        queue.abandon();
+        assert_eq!(taken(&queue, 0), None);
+    }
+
+    #[test]
+    fn groups_and_the_queue_are_bounded() {
+        let queue = with(ROOM);
+        assert!(queue.put(Box::new(Nothing)).is_err());
+        assert_eq!(taken(&queue, 0), Some(MAX_GROUP));
+        queue.put(Box::new(Nothing)).unwrap();
+        let mut left = ROOM + 1 - MAX_GROUP;
+        while left > 0 {
+            left -= taken(&queue, 0).unwrap();
+        }
+    }
+
+    #[test]
+    fn who_waits_is_woken_by_the_first_to_come_and_by_the_end() {
+        let queue = Arc::new(with(0));
+        let writer = {
+            let queue = Arc::clone(&queue);
+            std::thread::spawn(move || {
+                let mut seen = 0;
+                // The second time it waits in vain for half of a thousand, but not for ever.
+                while let Some(jobs) = taken(&queue, seen * 1_000) {
+                    seen += jobs;
+                }
+                seen
+            })
+        };
+        for _ in 0..5 {
+            queue.put(Box::new(Nothing)).unwrap();
+            std::thread::sleep(PATIENCE * 5);
+        }
+        queue.close();
+        assert_eq!(writer.join().unwrap(), 5);
+    }
+
+    #[test]
+    fn it_waits_no_longer_than_until_it_is_to_wake() {
+        let jobs = with(0).take(1_000, Some(Instant::now()));
+        assert!(jobs.is_ok_and(|jobs| jobs.is_empty()));
+    }
+}

@@ -7,10 +7,10 @@ use countersign::{
     store::{Durability, SledOptions, SledStore, Store},
 };
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::{task::JoinSet, time::timeout};
 
-use super::{LIMIT, Mode, Rig, copy_dir};
-use crate::store_world::{alive, at, count, join, log_in, visit};
+use super::{LIMIT, Mode, Rig, copy_dir, until};
+use crate::store_world::{alive, at, count, join, log_in, session, visit};
 
 impl Rig {
     fn journal(&self) -> Vec<u8> {
@@ -48,6 +48,49 @@ async fn counted_visits_outlive_a_kill_in_both_places() {
     let (_copy, killed) = rig.killed_with(&[]);
     assert_eq!(visits(&killed, &one).await, Some(3));
     assert_eq!(killed.total_visits(ann.id).await.unwrap(), 3);
+    killed.close().await.unwrap();
+    let before = rig.journal();
+    count(&*rig.store, &one, 1).await;
+    assert_ne!(rig.journal()[..16], before[..16], "it begins again at its front");
+    // And without one, it happens after a while.
+    until("the database has it", async || {
+        let (_copy, killed) = rig.killed_with(&[]);
+        let counted = visits(&killed, &one).await;
+        killed.close().await.unwrap();
+        counted == Some(4)
+    })
+    .await;
+}
+
+/// More visits than the journal has room for, and of more sessions than may be behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_journal_makes_room_and_never_grows() {
+    let rig = Rig::new();
+    let ann = join(&*rig.store, "ann").await;
+    let mut sessions = Vec::new();
+    for _ in 0..1_200 {
+        let (store, ann) = (Arc::clone(&rig.store), ann.clone());
+        let mut login = session(ann.id, 0);
+        login.user_agent = "x".repeat(256);
+        sessions.push(tokio::spawn(async move {
+            store.create_session(login.clone(), &ann.password, 9_999).await.unwrap();
+            login
+        }));
+    }
+    let mut tasks = JoinSet::new();
+    for session in sessions {
+        let (store, session) = (Arc::clone(&rig.store), session.await.unwrap());
+        tasks.spawn(async move {
+            for _ in 0..5 {
+                count(&*store, &session, 1).await;
+            }
+        });
+    }
+    timeout(LIMIT, tasks.join_all()).await.unwrap();
+    assert_eq!(rig.journal().len(), 1 << 20);
+    assert_eq!(rig.store.total_visits(ann.id).await.unwrap(), 6_000);
+    let (_copy, killed) = rig.killed_now();
+    assert_eq!(killed.total_visits(ann.id).await.unwrap(), 6_000);
 }
 
 /// What is left of the journal from before is not erased: it must not be believed either.
