@@ -11,7 +11,7 @@
 //! fewer visits than the journal has for it. So frames that are in the database already do no
 //! harm, nothing needs to be erased when the journal begins again, and a session that ended stays
 //! ended. Only when a frame could not be written, and those who waited for it were told so, is the
-//! whole file [written over](Journal::renew) before it is used again.
+//! file [replaced](Journal::renew) before anything else is accepted.
 //!
 //! The file has its full size from the beginning, so that a frame needs no room on the disk, and
 //! its sync no more than the frame itself.
@@ -41,6 +41,9 @@ use crate::store::{
 /// How large the file is: about fifty full groups.
 const BYTES: usize = 1 << 20;
 
+/// What the system keeps files in.
+const PAGE: usize = 4_096;
+
 /// Length and checksum.
 const HEAD: usize = 8;
 
@@ -68,12 +71,19 @@ impl Journal {
         Ok((Self { path, disk, file: None, offset: 0, number: 0, frame: Vec::new() }, entries))
     }
 
-    /// Makes it empty, and as large as it may become. To be called when all that was answered is
-    /// in the database.
+    /// Makes a new one, empty and as large as it may become. To be called when all that was
+    /// answered is in the database.
     pub(super) fn renew(&mut self) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(false).open(&self.path)?;
-        file.write_all_at(&vec![0; BYTES], 0)?;
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).open(&self.path)?;
+        // Page by page: what is written at once is kept in memory as one piece, and is then looked
+        // through, and counted as written, as a whole for each frame in it.
+        for page in 0..BYTES / PAGE {
+            file.write_all_at(&[0; PAGE], (page * PAGE) as u64)?;
+        }
         self.disk.sync(&file)?;
         if let Some(dir) = self.path.parent() {
             File::open(dir)?.sync_all()?;

@@ -13,7 +13,7 @@
 //! 5. The database is opened; readers go on.
 //! 6. What the failed commit was about to replace is written back, flushed and synced, with the
 //!    visits that were answered before it. Only then does the shadow go. If it was a frame of the
-//!    [journal](super::journal) that could not be written, the journal is written over.
+//!    [journal](super::journal) that could not be written, there is a new journal.
 //! 7. When there is a reserve again, and a change that means nothing was recorded, changes are
 //!    accepted.
 //!

@@ -135,8 +135,7 @@ impl Writer {
         });
         let outcome = outcome.map_err(|error| error.to_string())?;
         if !outcome.first.is_empty() {
-            self.answered = outcome.answered.len();
-            let appended = self.append(&outcome.first);
+            let appended = self.append(&outcome.first, outcome.answered.len());
             if let Err(reason) = &appended {
                 self.answers.send(outcome.answered, Err(StoreError::Unavailable(reason.clone())));
                 return appended;
@@ -175,15 +174,15 @@ impl Writer {
         self.due.is_some_and(|due| due <= Instant::now())
     }
 
-    /// Makes visits durable, unless they may be lost for a while.
-    fn append(&mut self, first: &Changes) -> Result<(), String> {
-        let answered = self.answered;
+    /// Makes visits durable for so many who wait, unless they may be lost for a while.
+    fn append(&mut self, first: &Changes, waiting: usize) -> Result<(), String> {
         let Some(journal) = &mut self.journal else {
             return Ok(());
         };
+        self.answered = waiting;
+        note_group(waiting);
         let started = Instant::now();
         contained(|| journal.append(first).map_err(|error| error.to_string()))?;
-        note_group(answered);
         metrics::histogram!("countersign_store_commit_seconds").record(started.elapsed());
         Ok(())
     }

@@ -132,6 +132,21 @@ async fn a_visit_whose_frame_failed_is_refused_and_never_shows() {
     }
 }
 
+/// It is closed before it had time to heal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_closes_well_leaves_nothing_of_a_frame_that_failed() {
+    let rig = Rig::new();
+    let ann = join(&*rig.store, "ann").await;
+    let one = log_in(&*rig.store, &ann, 0).await;
+    count(&*rig.store, &one, 1).await;
+    rig.disk.set(Mode::Fails);
+    assert!(rig.store.visit(visit(&one, 1, 1, 1)).await.is_err());
+    rig.disk.set(Mode::Works);
+    rig.store.close().await.unwrap();
+    let (_copy, killed) = rig.killed_now();
+    assert_eq!(visits(&killed, &one).await, Some(1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_visit_is_shown_and_answered_when_its_frame_is_on_the_disk() {
     let rig = Rig::new();
