@@ -57,7 +57,7 @@ pub(super) async fn apply(
     let cookie = match change {
         None => return response,
         Some(Change::Clear) => removal(site.cookie),
-        Some(Change::Set(issued)) => match site.sessions.is_alive(&issued.session).await {
+        Some(Change::Set(issued)) => match site.sessions.is_alive(&issued).await {
             Ok(true) => session_cookie(site.cookie, &issued),
             Ok(false) => return response,
             // It cannot be told: what the handler did stands, but no cookie leaves for it.

@@ -95,6 +95,7 @@ impl Sessions {
             return Ok(None);
         }
         let Session { account, id, .. } = who.session;
+        let ends = self.store.ends();
         let Some(mut session) = self.store.renew_session(account, id, now, idle).await? else {
             return Ok(None);
         };
@@ -102,19 +103,26 @@ impl Sessions {
         let counted = session.visits;
         // The chain is kept: the new token says the number of the one it replaces.
         session.visits = who.claims.visits;
-        let mut issued = self.issue(session, who.claims.email.clone(), who.claims.prev, now)?;
+        let (email, prev) = (who.claims.email.clone(), who.claims.prev);
+        let mut issued = self.issue(session, email, prev, now, ends)?;
         issued.session.visits = counted;
         Ok(Some(issued))
     }
 
-    /// Whether a session is still alive: asked once more before an answer with its token leaves,
-    /// so that an answer that leaves after the end sets no cookie (invariant 3).
+    /// Whether the session of a new token is still alive: asked once more before an answer with
+    /// that token leaves, so that an answer that leaves after the end sets no cookie (invariant 3).
+    ///
+    /// When no session at all has ended since it was last known to be alive, and its time is not
+    /// over, nothing needs to be looked up.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn is_alive(&self, session: &Session) -> Result<bool> {
-        let found = self.store.session(session.account, session.id, self.clock.now()).await?;
-        Ok(found.is_some())
+    pub async fn is_alive(&self, issued: &Issued) -> Result<bool> {
+        let (session, now) = (&issued.session, self.clock.now());
+        if issued.ends.is_some() && issued.ends == self.store.ends() {
+            return Ok(!session.is_over(now));
+        }
+        Ok(self.store.session(session.account, session.id, now).await?.is_some())
     }
 }
 

@@ -95,6 +95,7 @@ impl Sessions {
             copied_at: None,
         };
         let max = self.policy.max_sessions_per_account;
+        let ends = self.store.ends();
         let session = match self.store.create_session(session, checked, max).await? {
             Created::Added { session, ended } => {
                 if !ended.is_empty() {
@@ -109,7 +110,7 @@ impl Sessions {
             self.end_replaced(old).await?;
         }
         Event::LoggedIn { account: account.id, session: session.id }.record();
-        self.issue(session, account.email.clone(), 0, now)
+        self.issue(session, account.email.clone(), 0, now, ends)
     }
 
     /// Ends the session of a token that came with a login. One that is no good stands for none.
@@ -124,13 +125,14 @@ impl Sessions {
     }
 
     /// Signs the token that says where `session` is now; `prev` is the number of the token that
-    /// was shown for it.
+    /// was shown for it; `ends` the store's number of before the session was known to be alive.
     pub(super) fn issue(
         &self,
         session: Session,
         email: Email,
         prev: u64,
         now: Timestamp,
+        ends: Option<u64>,
     ) -> Result<Issued> {
         let token_expires_at = self.policy.lifetimes.token_end(&session, now);
         let token = self.tokens.issue(&Grant {
@@ -143,7 +145,7 @@ impl Sessions {
             expires_at: token_expires_at,
             authenticated_at: session.created_at,
         })?;
-        Ok(Issued { session, email, token, token_expires_at })
+        Ok(Issued { session, email, token, token_expires_at, ends })
     }
 }
 
@@ -253,7 +255,7 @@ mod tests {
         assert!(
             sessions.log_in("ann@example.com", password(PASSWORD), LogIn::default()).await.is_ok()
         );
-        let alive = fixture.sessions.is_alive(&before.session).await.unwrap();
+        let alive = fixture.sessions.is_alive(&before).await.unwrap();
         assert!(alive, "a new hash of the same password ends nothing");
     }
 }

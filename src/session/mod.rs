@@ -93,6 +93,8 @@ pub struct Issued {
     pub token: String,
     /// When the token ends.
     pub token_expires_at: Timestamp,
+    /// [`Store::ends`] of before the session was known to be alive.
+    ends: Option<u64>,
 }
 
 /// Why an operation was refused or failed. `http/problem` says what a client is told of it.

@@ -27,10 +27,11 @@ impl Sessions {
             lifetimes: self.policy.lifetimes,
             replay: self.policy.replay,
         };
+        let ends = self.store.ends();
         match self.store.visit(visit).await? {
             Visited::Counted(session) => {
                 Event::Visited.record();
-                self.issue(session, claims.email.clone(), token.visits, now)
+                self.issue(session, claims.email.clone(), token.visits, now, ends)
             }
             Visited::Absent => Err(refuse(Refusal::Absent)),
             Visited::Copied => {
@@ -85,6 +86,6 @@ mod tests {
         fixture.sessions.log_out(&shown(&issued)).await.unwrap();
         let refused = fixture.sessions.visit(&shown(&issued)).await;
         assert!(matches!(refused, Err(Error::NotSignedIn(Refusal::Absent))));
-        assert!(!fixture.sessions.is_alive(&issued.session).await.unwrap());
+        assert!(!fixture.sessions.is_alive(&issued).await.unwrap());
     }
 }

@@ -144,6 +144,12 @@ struct HeldStore {
 
 #[async_trait]
 impl Store for HeldStore {
+    /// A store that is away cannot tell.
+    fn ends(&self) -> Option<u64> {
+        self.control.read().ok()?;
+        self.inner.ends()
+    }
+
     async fn create_account(&self, account: Account) -> Result<bool> {
         self.control.held(Op::CreateAccount, When::Before).await;
         self.control.write()?;
