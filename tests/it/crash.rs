@@ -14,26 +14,9 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::support::{Process, User, at_once};
+use crate::support::{Dice, Process, User, at_once, number};
 
 const CLIENTS: usize = 8;
-
-/// xorshift64*: a run can be repeated by its seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % sides
-    }
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().expect("a number"))
-}
 
 /// One client's session, and what it was told.
 #[derive(Clone)]
@@ -111,12 +94,7 @@ impl Told {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_survives_kill_9() {
     let rounds = number("COUNTERSIGN_CRASH_ROUNDS").unwrap_or(50);
-    let seed = number("COUNTERSIGN_CRASH_SEED").unwrap_or_else(|| {
-        let random = uuid::Uuid::new_v4().as_u128();
-        u64::try_from(random & 0xffff_ffff).unwrap() | 1
-    });
-    println!("COUNTERSIGN_CRASH_SEED={seed}");
-    let mut dice = Dice(seed);
+    let mut dice = Dice::of("COUNTERSIGN_CRASH_SEED");
     let mut server = Process::with(&[("COUNTERSIGN_LOG__FILTER", "warn")]);
     server.anonymous().sign_up("ann@example.com").await.expect(201);
 
