@@ -27,6 +27,9 @@ const FORMAT: u32 = 1;
 const FORMAT_FILE: &str = "format";
 const FORMAT_WORDS: &str = "countersign store ";
 
+/// Where sled keeps the size of its segments and its version.
+const SETTINGS: &str = "conf";
+
 /// Where a half-written snapshot goes; one is kept, for a look.
 const ASIDE: &str = "half-written-snapshot";
 
@@ -59,11 +62,12 @@ pub(super) fn open(lock: File, data_dir: &Path, options: SledOptions) -> Result<
         write_format(&dir).map_err(refused)?;
     }
     clear_half_snapshots(&dir).map_err(refused)?;
+    clear_unwritten_settings(&dir).map_err(refused)?;
     let (database, handle) = Database::open(dir.clone(), options)
         .map_err(|reason| OpenError::Io { dir: dir.clone(), reason })?;
-    // sled makes files and does not sync their names.
-    for dir in [dir.as_path(), data_dir] {
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(refused)?;
+    // sled makes files and syncs neither their names nor what is in its settings.
+    for made in [dir.join(SETTINGS).as_path(), &dir, data_dir] {
+        File::open(made).and_then(|made| made.sync_all()).map_err(refused)?;
     }
     Ok(Opened { lock, database, handle })
 }
@@ -79,6 +83,17 @@ pub(super) fn clear_half_snapshots(dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes sled's settings if power failed before they were in their file, which then has their
+/// length and nothing in it: sled would refuse them. They are always the same; it writes them anew.
+fn clear_unwritten_settings(dir: &Path) -> io::Result<()> {
+    let path = dir.join(SETTINGS);
+    match fs::read(&path) {
+        Ok(settings) if settings.iter().all(|byte| *byte == 0) => fs::remove_file(path),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// What is in a data directory.
@@ -143,11 +158,19 @@ fn unfinished(name: &str) -> String {
     format!("{name}.unfinished")
 }
 
-/// Makes a directory that only this user can enter: it holds password hashes.
+/// Makes a directory that only this user can enter: it holds password hashes. Its name is on the
+/// disk when this returns, and so are those of the directories above it that were made with it.
 fn make_private_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
 
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    let named = |dir: &&Path| !dir.as_os_str().is_empty();
+    let missing: Vec<_> = dir.ancestors().take_while(|dir| named(dir) && !dir.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    for made in missing {
+        let parent = made.parent().filter(named).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Takes the lock of the data directory. The system gives it up with the process, however it ends.

@@ -26,15 +26,21 @@ use tempfile::TempDir;
 
 use super::copy_dir;
 use crate::{
-    store_world::{PLENTY, account, at, email, hash, session, visit},
+    store_world::{PLENTY, account, at, email, hash, join, session, visit},
     support::{Dice, at_once, number},
 };
 
-/// How many clients work at once, each with an account of its own.
-const CLIENTS: usize = 1000;
+/// How many clients there are, each with an account of its own.
+const CLIENTS: usize = 400;
 
-/// How many of the syncs of a round are followed by a cut: one in so many.
-const SYNCS_PER_CUT: u64 = 24;
+/// How many of them work in a round: then as many may wait for one sync.
+const AT_ONCE: [usize; 3] = [8, 60, CLIENTS];
+
+/// How many things are asked for in a round.
+const STEPS: usize = 4_000;
+
+/// How many cuts are made in a round at most.
+const CUTS: usize = 8;
 
 /// What the store knows of one client. `None` in its place: there is no such account.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +87,7 @@ struct Client {
 }
 
 impl Client {
-    async fn work(mut self, steps: u64) {
+    async fn work(mut self, steps: usize) {
         for _ in 0..steps {
             let is = self.book.lock().unwrap()[self.number].is.clone();
             match is {
@@ -199,6 +205,8 @@ struct Recording {
     dice: Dice,
     /// The log as it was at the sync before this one, if this one is to be cut.
     synced: Option<Vec<u8>>,
+    /// One in so many syncs is cut.
+    one_in: u64,
     cuts: Vec<Cut>,
 }
 
@@ -212,31 +220,40 @@ impl Disk for Recorder {
     fn sync(&self, database: &File) -> io::Result<()> {
         let mut state = self.state.lock().unwrap();
         let synced = state.synced.take();
-        if synced.is_none() && state.dice.roll(number("PER").unwrap_or(SYNCS_PER_CUT)) != 0 {
+        let one_in = state.one_in;
+        if synced.is_none() && (state.cuts.len() == CUTS || state.dice.roll(one_in) != 0) {
             return Ok(());
         }
-        let mut written = vec![0; usize::try_from(database.metadata()?.len()).unwrap()];
-        // sled may cut the file shorter meanwhile.
-        let mut length = 0;
-        while let n @ 1.. = database.read_at(&mut written[length..], length as u64)? {
-            length += n;
-        }
-        written.truncate(length);
+        let written = read_at_rest(database)?;
         let Some(synced) = synced else {
             state.synced = Some(written);
             return Ok(());
         };
-        {
-            // Whoever waits for this sync has asked and was not told. Nobody is told meanwhile.
-            let told = self.book.lock().unwrap().clone();
-            let (log, how) = torn(&synced, &written, &mut state.dice);
-            let dir = TempDir::new()?;
-            copy_dir(&self.data, dir.path());
-            fs::write(dir.path().join("store/db"), log)?;
-            state.cuts.push(Cut { dir, told, how });
-        }
+        // Whoever waits for this sync has asked and was not told. Nobody is told meanwhile.
+        let told = self.book.lock().unwrap().clone();
+        let (log, how) = torn(&synced, &written, &mut state.dice);
+        let dir = TempDir::new()?;
+        copy_dir(&self.data, dir.path());
+        fs::write(dir.path().join("store/db"), log)?;
+        state.cuts.push(Cut { dir, told, how });
         // Not for real: a test that waits for the disk is slow, and shows no more.
         Ok(())
+    }
+}
+
+/// What is in the log at one moment, although sled collects its garbage meanwhile.
+fn read_at_rest(log: &File) -> io::Result<Vec<u8>> {
+    let mut before = Vec::new();
+    loop {
+        let mut now = Vec::with_capacity(before.len());
+        let mut chunk = vec![0; 1 << 18];
+        while let n @ 1.. = log.read_at(&mut chunk, now.len() as u64)? {
+            now.extend_from_slice(&chunk[..n]);
+        }
+        if now == before {
+            return Ok(now);
+        }
+        before = now;
     }
 }
 
@@ -291,14 +308,15 @@ fn torn(synced: &[u8], written: &[u8], dice: &mut Dice) -> (Vec<u8>, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_power_loss_leaves_holds_what_was_answered() {
     let rounds = number("COUNTERSIGN_POWER_ROUNDS").unwrap_or(4);
-    let steps = number("COUNTERSIGN_POWER_STEPS").unwrap_or(120);
     let mut dice = Dice::of("COUNTERSIGN_POWER_SEED");
     let mut dir = TempDir::new().unwrap();
     let mut told = vec![Told { is: None, may_be: None }; CLIENTS];
     let mut checked = 0;
-    for round in 0..rounds {
+    for _ in 0..rounds {
+        let active = dice.pick(AT_ONCE.into_iter()).unwrap();
         let book: Book = Arc::new(Mutex::new(told));
-        let recording = Recording { dice: dice.split(), synced: None, cuts: Vec::new() };
+        let one_in = (STEPS / active / CUTS) as u64 + 1;
+        let recording = Recording { dice: dice.split(), synced: None, one_in, cuts: Vec::new() };
         let disk = Arc::new(Recorder {
             data: dir.path().to_owned(),
             book: Arc::clone(&book),
@@ -306,24 +324,24 @@ async fn whatever_power_loss_leaves_holds_what_was_answered() {
         });
         let options = SledOptions { disk: disk.clone(), ..SledOptions::default() };
         let store: Arc<dyn Store> = Arc::new(SledStore::open(dir.path(), options).unwrap());
-        let clients = (0..CLIENTS).map(|number| Client {
-            number,
-            store: Arc::clone(&store),
-            book: Arc::clone(&book),
-            dice: dice.split(),
-        });
-        at_once(clients.map(|client| client.work(steps)).collect::<Vec<_>>()).await;
+        let clients: Vec<_> = (0..active)
+            .map(|number| Client {
+                number,
+                store: Arc::clone(&store),
+                book: Arc::clone(&book),
+                dice: dice.split(),
+            })
+            .collect();
+        at_once(clients.into_iter().map(|client| client.work(STEPS / active))).await;
         store.close().await.unwrap();
         let cuts = std::mem::take(&mut disk.state.lock().unwrap().cuts);
         assert!(!cuts.is_empty(), "no sync was cut");
-        let log = fs::metadata(dir.path().join("store/db")).unwrap().len();
-        let next = usize::try_from(dice.roll(cuts.len() as u64)).unwrap();
         checked += cuts.len();
+        let next = dice.pick(0..cuts.len());
         let mut after = None;
-        println!("round {round}: {} cuts, a log of {log} bytes", cuts.len());
         for (n, cut) in cuts.into_iter().enumerate() {
             let found = cut.check().await;
-            if n == next {
+            if Some(n) == next {
                 after = Some((cut.dir, found));
             }
         }
@@ -332,8 +350,150 @@ async fn whatever_power_loss_leaves_holds_what_was_answered() {
     println!("{checked} cuts in {rounds} rounds");
 }
 
-/// Where the files of a store are.
-#[expect(dead_code, reason = "not yet")]
-fn store(dir: &Path) -> PathBuf {
-    dir.join("store")
+/// A store in which Ann has an account, and what is in its files while it runs and once it is closed.
+struct Files {
+    running: Listing,
+    closed: Listing,
+}
+
+/// The files of a store's directory by name.
+type Listing = BTreeMap<String, Vec<u8>>;
+
+fn list(data: &Path) -> Listing {
+    let entries = fs::read_dir(data.join("store")).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.filter(|path| path.is_file());
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    files.map(|path| (name(&path), fs::read(&path).unwrap())).collect()
+}
+
+/// A directory with these files in its store.
+fn place(files: &Listing) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir(dir.path().join("store")).unwrap();
+    for (name, content) in files {
+        fs::write(dir.path().join("store").join(name), content).unwrap();
+    }
+    dir
+}
+
+impl Files {
+    /// Opens `dir`, adds somebody, and closes.
+    async fn of(dir: &TempDir, name: &str) -> Self {
+        let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+        join(&store, name).await;
+        let running = list(dir.path());
+        store.close().await.unwrap();
+        Self { running, closed: list(dir.path()) }
+    }
+}
+
+fn snapshots(files: &Listing) -> Listing {
+    let files = files.iter().filter(|(name, _)| name.starts_with("snap."));
+    files.map(|(name, content)| (name.clone(), content.clone())).collect()
+}
+
+async fn holds(files: &Listing, names: &[&str], what: &str) {
+    let dir = place(files);
+    // Twice: what is found must also be left in order.
+    for time in 0..2 {
+        let opened = SledStore::open(dir.path(), SledOptions::default());
+        let store = opened.unwrap_or_else(|error| panic!("{what}, time {time}: {error}"));
+        for name in names {
+            let found = store.account_by_email(&email(name)).await.unwrap();
+            assert!(found.is_some(), "{what}, time {time}: {name} is gone");
+        }
+        join(&store, &format!("new{time}")).await;
+        store.close().await.unwrap();
+    }
+}
+
+/// Opening makes files, renames and removes them. Until the directory is synced, each of these may
+/// be undone by power loss on its own.
+#[tokio::test]
+async fn names_that_were_not_synced_may_be_missing_or_back() {
+    let dir = TempDir::new().unwrap();
+    Files::of(&dir, "ann").await;
+    let before = Files::of(&dir, "bob").await.closed;
+    let after = Files::of(&dir, "carol").await.running;
+    let (old, new) = (snapshots(&before), snapshots(&after));
+    let (Some((old_name, old_snapshot)), Some((new_name, new_snapshot))) =
+        (old.first_key_value(), new.first_key_value())
+    else {
+        panic!("each start writes a snapshot: {:?} {:?}", old.keys(), new.keys());
+    };
+    assert!(new_name > old_name);
+    let generating = format!("{new_name}.generating");
+    let half = &new_snapshot[..new_snapshot.len() / 2];
+    let (old, new) = ((old_name, old_snapshot.as_slice()), (new_name, new_snapshot.as_slice()));
+    let left: [(&str, &[(&String, &[u8])]); 8] = [
+        ("no snapshot", &[]),
+        ("the old snapshot", &[old]),
+        ("the new snapshot", &[new]),
+        ("both snapshots", &[old, new]),
+        ("the new snapshot by its first name", &[(&generating, new.1)]),
+        ("the old and the new by its first name", &[old, (&generating, new.1)]),
+        ("the old and half of the new", &[old, (&generating, half)]),
+        ("an empty new one", &[(&generating, &[])]),
+    ];
+    for (log, names) in [(&before, &["ann", "bob"][..]), (&after, &["ann", "bob", "carol"])] {
+        for (what, snapshots) in left {
+            let mut files = log.clone();
+            files.retain(|name, _| !name.starts_with("snap."));
+            files.extend(snapshots.iter().map(|(name, file)| ((*name).clone(), file.to_vec())));
+            holds(&files, names, &format!("{what} and the log with {names:?}")).await;
+        }
+    }
+    // The rest is sled's `conf`, and what can be done without.
+    let conf = after["conf"].len();
+    for (name, content) in [
+        ("conf", None),
+        ("conf", Some(Vec::new())),
+        ("conf", Some(vec![0; conf])),
+        ("reserve", None),
+        ("reserve", Some(b"ZZZ".to_vec())),
+        ("half-written-snapshot", Some(b"half".to_vec())),
+        ("format.unfinished", Some(b"counter".to_vec())),
+    ] {
+        let mut files = after.clone();
+        let size = content.as_ref().map(Vec::len);
+        match content {
+            Some(content) => files.insert(name.to_owned(), content),
+            None => files.remove(name),
+        };
+        holds(&files, &["ann", "bob", "carol"], &format!("{name} of {size:?} bytes")).await;
+    }
+}
+
+/// Whatever is left of a first start is no reason to refuse the second.
+#[tokio::test]
+async fn a_first_start_without_an_end_can_be_repeated() {
+    let whole = {
+        let dir = TempDir::new().unwrap();
+        let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+        let files = list(dir.path());
+        store.close().await.unwrap();
+        files
+    };
+    assert!(whole.contains_key("conf") && whole.contains_key("db") && whole.contains_key("format"));
+    let mut dice = Dice::of("COUNTERSIGN_POWER_SEED");
+    for _ in 0..24 {
+        let mut files = Listing::new();
+        let mut what = String::new();
+        for (name, content) in &whole {
+            // The name, without or with its content, whole or cut off or not yet written.
+            let zeros = vec![0; content.len()];
+            let part = content[..content.len() / 2].to_vec();
+            let way = if name == "format" { 4 } else { dice.roll(5) };
+            let content = match way {
+                0 => continue,
+                1 => Vec::new(),
+                2 => zeros,
+                3 if name == "db" => part,
+                _ => content.clone(),
+            };
+            what.push_str(&format!("{name} {way} "));
+            files.insert(name.clone(), content);
+        }
+        holds(&files, &[], &what).await;
+    }
 }
