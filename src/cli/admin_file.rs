@@ -47,11 +47,16 @@ impl AdminFile {
         let temporary = data_dir.join("admin.json.new");
         // What a killed server left half done: `create_new` makes sure of the mode.
         remove(&temporary)?;
-        let mut file: File =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(temporary, Self::path(data_dir))
+        let write = || {
+            let mut file: File =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&temporary, Self::path(data_dir))
+        };
+        // Half of it is of no use to anybody. If it cannot be removed either, the first error says
+        // enough.
+        write().inspect_err(|_| drop(remove(&temporary)))
     }
 
     /// Reads it. `None` when there is none: no server runs, or none was stopped cleanly.
