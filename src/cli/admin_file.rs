@@ -61,9 +61,12 @@ impl AdminFile {
 
     /// Reads it. `None` when there is none: no server runs, or none was stopped cleanly.
     pub(super) fn read(data_dir: &Path) -> io::Result<Option<Self>> {
+        use io::ErrorKind::{NotADirectory, NotFound};
+
         match fs::read(Self::path(data_dir)) {
             Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            // That the data directory is none is found out by whoever opens it, and told better.
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
             Err(error) => Err(error),
         }
     }
