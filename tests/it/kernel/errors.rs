@@ -27,7 +27,8 @@ impl Failing {
             let works = fs::canonicalize(dir).unwrap();
             let fails = works.with_extension("fails");
             let inject = format!("inject={calls}:error=EIO");
-            let path = |name: &str| fails.join("data/store").join(name).to_str().unwrap().to_owned();
+            let path =
+                |name: &str| fails.join("data/store").join(name).to_str().unwrap().to_owned();
             let (log, reserve) = (path("db"), path("reserve"));
             let trace = works.join("trace");
             let words = ["-P", &log, "-P", &reserve, "-e", &inject, "-o", trace.to_str().unwrap()];
@@ -135,5 +136,6 @@ async fn nothing_is_lost_when_syncs_fail() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_everything_fails() {
-    nothing_is_lost_when_these_fail("pwrite64,write,fsync,fdatasync,sync_file_range,ftruncate").await;
+    nothing_is_lost_when_these_fail("pwrite64,write,fsync,fdatasync,sync_file_range,ftruncate")
+        .await;
 }
