@@ -32,7 +32,7 @@ pub(super) fn unfinished(name: &str) -> String {
 const ROOM_BYTES: u64 = 4 << 20;
 
 /// By what the data directories of other databases can be told: `PostgreSQL`, `MySQL`, `MongoDB`,
-/// Redis, LMDB, LevelDB and its kin, sled.
+/// Redis, LMDB, `LevelDB` and its kin, sled.
 const OTHERS: [&str; 8] = [
     "PG_VERSION",
     "ibdata1",

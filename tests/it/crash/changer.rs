@@ -30,7 +30,7 @@ struct Told {
 }
 
 impl Changer {
-    pub(super) async fn new(server: &Process, name: &str) -> Self {
+    pub(super) async fn new(server: &Process, name: String) -> Self {
         let email = format!("{name}@example.com");
         let here = server.program();
         here.join(&email).await;

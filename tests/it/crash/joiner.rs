@@ -19,8 +19,8 @@ pub(super) struct Joiner {
 }
 
 impl Joiner {
-    pub(super) fn new(server: &Process, name: &str) -> Self {
-        Self { who: server.program(), name: name.to_owned(), told: Arc::default() }
+    pub(super) fn new(server: &Process, name: String) -> Self {
+        Self { who: server.program(), name, told: Arc::default() }
     }
 
     fn email(&self, n: usize) -> String {

@@ -19,6 +19,7 @@ mod visitor;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use self::{changer::Changer, joiner::Joiner, visitor::Visitor};
@@ -36,22 +37,20 @@ fn answered(answers: &Answers) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_survives_kill_9() {
-    let rounds = number("COUNTERSIGN_CRASH_ROUNDS").unwrap_or(10);
+    let rounds = number("COUNTERSIGN_CRASH_ROUNDS").unwrap_or(8);
     let mut dice = Dice::of("COUNTERSIGN_CRASH_SEED");
     let mut server = Process::with(&[("COUNTERSIGN_LOG__FILTER", "warn")]);
     server.anonymous().sign_up(visitor::EMAIL).await.expect(201);
 
     let mut ended: Vec<User> = Vec::new();
-    let (mut visits, mut logouts, mut changes, mut joined) = (0, 0, 0, 0);
+    let (mut visits, mut logouts, mut passwords, mut joined) = (0, 0, 0, 0);
     for round in 0..rounds {
-        let (mut visitors, mut changers, mut joiners) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..VISITORS {
-            visitors.push(Visitor::new(&server, dice.roll(16)).await);
-        }
-        for n in 0..2 {
-            changers.push(Changer::new(&server, &format!("changer-{round}-{n}")).await);
-            joiners.push(Joiner::new(&server, &format!("joiner-{round}-{n}")));
-        }
+        let name = |what: &str, n: usize| format!("{what}-{round}-{n}");
+        let visits_of_each = [0; VISITORS].map(|_| dice.roll(16));
+        let visitors = join_all(visits_of_each.map(|visits| Visitor::new(&server, visits))).await;
+        let changers = [0, 1].map(|n| Changer::new(&server, name("changer", n)));
+        let changers = join_all(changers).await;
+        let joiners = [0, 1].map(|n| Joiner::new(&server, name("joiner", n)));
         let (answers, mut told) = watch::channel(0);
         let mut tasks = Vec::new();
         tasks.extend(visitors.iter().map(|it| tokio::spawn(it.clone().go(answers.clone()))));
@@ -80,7 +79,7 @@ async fn what_was_answered_survives_kill_9() {
             ended.push(visitor.who);
         }
         for (answered, others) in at_once(changers.into_iter().map(Changer::holds)).await {
-            changes += answered;
+            passwords += answered;
             ended.extend(others);
         }
         joined += at_once(joiners.into_iter().map(Joiner::holds)).await.iter().sum::<usize>();
@@ -96,9 +95,9 @@ async fn what_was_answered_survives_kill_9() {
     }))
     .await;
     println!(
-        "{rounds} rounds; answered before a crash: {visits} visits, {logouts} logouts, {changes} \
+        "{rounds} rounds; answered before a crash: {visits} visits, {logouts} logouts, {passwords} \
          password changes, {joined} sign-ups"
     );
-    let enough = visits > rounds && logouts > 0 && changes > 0 && joined > 0;
+    let enough = visits > rounds && logouts > 0 && passwords > 0 && joined > 0;
     assert!(enough, "the crashes came too early to show anything");
 }

@@ -31,9 +31,10 @@ impl Failing {
                 |name: &str| fails.join("data/store").join(name).to_str().unwrap().to_owned();
             let (log, reserve) = (path("db"), path("reserve"));
             let trace = works.join("trace");
-            let words = ["-P", &log, "-P", &reserve, "-e", &inject, "-o", trace.to_str().unwrap()];
+            let options =
+                ["-P", &log, "-P", &reserve, "-e", &inject, "-o", trace.to_str().unwrap()];
             paths = Some((works.clone(), fails.clone()));
-            strace(&words)
+            strace(&options)
         });
         let (works, fails) = paths.unwrap();
         Self { server, works, fails }

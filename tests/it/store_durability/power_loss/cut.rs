@@ -6,10 +6,10 @@ use std::{
     io,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
-use countersign::store::{SledOptions, SledStore, Store, sled::Disk};
+use countersign::store::{OpenError, SledOptions, SledStore, Store, sled::Disk};
 use tempfile::TempDir;
 
 use super::{
@@ -17,6 +17,25 @@ use super::{
     client::{Book, Person, Told},
 };
 use crate::{store_durability::copy_dir, support::Dice};
+
+/// A disk that is never waited for: of what is read here, nothing is meant to last.
+#[derive(Debug)]
+struct Careless;
+
+impl Disk for Careless {
+    fn sync(&self, _database: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reserve(&self, _path: &Path, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Opens what power loss left.
+pub(super) fn open(dir: &Path) -> Result<SledStore, OpenError> {
+    SledStore::open(dir, SledOptions { disk: Arc::new(Careless), ..SledOptions::default() })
+}
 
 /// What power loss may have left, and what must be in it.
 pub(super) struct Cut {
@@ -28,7 +47,7 @@ pub(super) struct Cut {
 impl Cut {
     /// Opens it and compares. Leaves it closed, with what may go on from here.
     pub(super) async fn check(&self) -> Vec<Told> {
-        let opened = SledStore::open(self.dir.path(), SledOptions::default());
+        let opened = open(self.dir.path());
         let store = opened.unwrap_or_else(|error| panic!("{}: {error}", self.how));
         let mut found = Vec::new();
         for (client, Told { is, may_be }) in self.told.iter().enumerate() {

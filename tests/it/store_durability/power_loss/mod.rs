@@ -39,14 +39,14 @@ const CLIENTS: usize = 400;
 const AT_ONCE: [usize; 3] = [8, 60, CLIENTS];
 
 /// How many things are asked for in a round.
-const STEPS: usize = 4_000;
+const STEPS: usize = 3_000;
 
 /// How many cuts are made in a round at most.
-const CUTS: usize = 8;
+const CUTS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_power_loss_leaves_holds_what_was_answered() {
-    let rounds = number("COUNTERSIGN_POWER_ROUNDS").unwrap_or(4);
+    let rounds = number("COUNTERSIGN_POWER_ROUNDS").unwrap_or(3);
     let mut dice = Dice::of("COUNTERSIGN_POWER_SEED");
     let mut dir = TempDir::new().unwrap();
     let mut told = vec![Told::default(); CLIENTS];

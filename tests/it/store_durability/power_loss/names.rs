@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use countersign::store::{SledOptions, SledStore, Store};
+use countersign::store::Store;
 use tempfile::TempDir;
 
+use super::cut::open;
 use crate::{
     store_world::{email, join},
     support::Dice,
@@ -39,7 +40,7 @@ fn place(files: &Listing) -> TempDir {
 impl Files {
     /// Opens `dir`, adds somebody, and closes.
     async fn of(dir: &TempDir, name: &str) -> Self {
-        let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+        let store = open(dir.path()).unwrap();
         join(&store, name).await;
         let running = list(dir.path());
         store.close().await.unwrap();
@@ -56,7 +57,7 @@ async fn holds(files: &Listing, names: &[&str], what: &str) {
     let dir = place(files);
     // Twice: what is found must also be left in order.
     for time in 0..2 {
-        let opened = SledStore::open(dir.path(), SledOptions::default());
+        let opened = open(dir.path());
         let store = opened.unwrap_or_else(|error| panic!("{what}, time {time}: {error}"));
         for name in names {
             let found = store.account_by_email(&email(name)).await.unwrap();
@@ -84,22 +85,24 @@ async fn names_that_were_not_synced_may_be_missing_or_back() {
     assert!(new_name > old_name);
     let generating = format!("{new_name}.generating");
     let half = &new_snapshot[..new_snapshot.len() / 2];
-    let (old, new) = ((old_name, old_snapshot.as_slice()), (new_name, new_snapshot.as_slice()));
-    let left: [(&str, &[(&String, &[u8])]); 8] = [
-        ("no snapshot", &[]),
-        ("the old snapshot", &[old]),
-        ("the new snapshot", &[new]),
-        ("both snapshots", &[old, new]),
-        ("the new snapshot by its first name", &[(&generating, new.1)]),
-        ("the old and the new by its first name", &[old, (&generating, new.1)]),
-        ("the old and half of the new", &[old, (&generating, half)]),
-        ("an empty new one", &[(&generating, &[])]),
+    let old = [(old_name.clone(), old_snapshot.clone())];
+    let new = [(new_name.clone(), new_snapshot.clone())];
+    let unnamed = |content: &[u8]| [(generating.clone(), content.to_vec())];
+    let left = [
+        ("no snapshot", Vec::new()),
+        ("the old snapshot", old.to_vec()),
+        ("the new snapshot", new.to_vec()),
+        ("both snapshots", [&old[..], &new].concat()),
+        ("the new snapshot by its first name", unnamed(new_snapshot).to_vec()),
+        ("the old and the new by its first name", [&old[..], &unnamed(new_snapshot)].concat()),
+        ("the old and half of the new", [&old[..], &unnamed(half)].concat()),
+        ("an empty new one", unnamed(&[]).to_vec()),
     ];
     for (log, names) in [(&before, &["ann", "bob"][..]), (&after, &["ann", "bob", "carol"])] {
-        for (what, snapshots) in left {
+        for (what, snapshots) in &left {
             let mut files = log.clone();
             files.retain(|name, _| !name.starts_with("snap."));
-            files.extend(snapshots.iter().map(|(name, file)| ((*name).clone(), file.to_vec())));
+            files.extend(snapshots.iter().cloned());
             holds(&files, names, &format!("{what} and the log with {names:?}")).await;
         }
     }
@@ -129,21 +132,22 @@ async fn names_that_were_not_synced_may_be_missing_or_back() {
 async fn a_first_start_without_an_end_can_be_repeated() {
     let whole = {
         let dir = TempDir::new().unwrap();
-        let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+        let store = open(dir.path()).unwrap();
         let files = list(dir.path());
         store.close().await.unwrap();
         files
     };
     assert!(whole.contains_key("conf") && whole.contains_key("db") && whole.contains_key("format"));
     let mut dice = Dice::of("COUNTERSIGN_POWER_SEED");
-    for _ in 0..24 {
+    for _ in 0..12 {
         let mut files = Listing::new();
-        let mut what = String::new();
+        let mut ways = BTreeMap::new();
         for (name, content) in &whole {
             // The name, without or with its content, whole or cut off or not yet written.
             let zeros = vec![0; content.len()];
             let part = content[..content.len() / 2].to_vec();
             let way = if name == "format" { 4 } else { dice.roll(5) };
+            ways.insert(name, way);
             let content = match way {
                 0 => continue,
                 1 => Vec::new(),
@@ -151,9 +155,8 @@ async fn a_first_start_without_an_end_can_be_repeated() {
                 3 if name == "db" => part,
                 _ => content.clone(),
             };
-            what.push_str(&format!("{name} {way} "));
             files.insert(name.clone(), content);
         }
-        holds(&files, &[], &what).await;
+        holds(&files, &[], &format!("{ways:?}")).await;
     }
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use countersign::store::{OpenError, SledOptions, SledStore, Store};
+use countersign::store::{OpenError, Store};
 use tempfile::TempDir;
 
+use super::cut::open;
 use crate::{
     store_durability::copy_dir,
     store_world::{email, join},
@@ -25,8 +26,8 @@ async fn joined(store: &dyn Store) -> usize {
 async fn a_log_that_was_cut_off_opens_with_all_that_is_before_the_cut() {
     let dir = TempDir::new().unwrap();
     let log = dir.path().join("store/db");
-    SledStore::open(dir.path(), SledOptions::default()).unwrap().close().await.unwrap();
-    let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+    open(dir.path()).unwrap().close().await.unwrap();
+    let store = open(dir.path()).unwrap();
     // Where the log ended after each.
     let mut ends = Vec::new();
     for n in 0..40 {
@@ -42,7 +43,7 @@ async fn a_log_that_was_cut_off_opens_with_all_that_is_before_the_cut() {
     let whole = fs::read(copy.path().join("store/db")).unwrap();
     let (first, last) = (ends[0], *ends.last().unwrap());
     let mut dice = Dice::of("COUNTERSIGN_POWER_SEED");
-    for time in 0..40 {
+    for time in 0..16 {
         let at = match time {
             0 => first,
             1 => last,
@@ -57,14 +58,14 @@ async fn a_log_that_was_cut_off_opens_with_all_that_is_before_the_cut() {
             left.resize(whole.len(), 0);
         }
         fs::write(&log, left).unwrap();
-        let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+        let store = open(dir.path()).unwrap();
         let there = joined(&store).await;
         let before = ends.iter().filter(|end| **end <= at).count();
         assert!(there >= before, "cut at {at}: {before} were written before, {there} are there");
         assert!(there <= before + 1, "cut at {at}: one is there that was cut off");
         join(&store, &format!("n{there}")).await;
         store.close().await.unwrap();
-        let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+        let store = open(dir.path()).unwrap();
         assert_eq!(joined(&store).await, there + 1);
         store.close().await.unwrap();
     }
@@ -76,23 +77,23 @@ async fn a_log_that_was_cut_off_opens_with_all_that_is_before_the_cut() {
 async fn a_log_that_ends_before_its_snapshot_is_refused() {
     let dir = TempDir::new().unwrap();
     for n in 0..2 {
-        let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+        let store = open(dir.path()).unwrap();
         join(&store, &format!("n{n}")).await;
         store.close().await.unwrap();
     }
-    SledStore::open(dir.path(), SledOptions::default()).unwrap().close().await.unwrap();
+    open(dir.path()).unwrap().close().await.unwrap();
     let log = dir.path().join("store/db");
     let whole = fs::read(&log).unwrap();
     let end = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
     for at in [0, 20, end / 2, end - 300] {
         fs::write(&log, &whole[..at]).unwrap();
-        match SledStore::open(dir.path(), SledOptions::default()) {
+        match open(dir.path()) {
             Err(OpenError::Unreadable { reason, .. }) => println!("cut at {at} of {end}: {reason}"),
             Err(error) => panic!("cut at {at}: {error}"),
             Ok(store) => panic!("cut at {at} of {end}: {} are there", joined(&store).await),
         }
     }
     fs::write(&log, &whole).unwrap();
-    let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+    let store = open(dir.path()).unwrap();
     assert_eq!(joined(&store).await, 2, "nothing was lost by trying");
 }
