@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
-use super::{EMAIL, PASSWORD, Server, countersign, done, failed, finish, run, stdout, temp};
+use super::{EMAIL, PASSWORD, Server, done, failed, finish, run, stdout, temp};
 
 /// Every command that works on a data directory, and its arguments.
 const COMMANDS: [&[&str]; 13] = [
@@ -50,14 +50,24 @@ fn listing(dir: &Path) -> BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)> {
     found
 }
 
+/// Runs one command on `dir/DATA`. A server that should not have started is stopped.
+fn attempt(dir: &Path, data: &str, args: &[&str]) -> Output {
+    let mut command = Command::new("timeout");
+    command
+        .args(["60", env!("CARGO_BIN_EXE_countersign"), "--data-dir", data])
+        .args(args)
+        .env_clear()
+        .env(QUIET.0, QUIET.1)
+        .current_dir(dir);
+    finish(&mut command, &format!("{PASSWORD}\n"))
+}
+
 /// Runs all commands on `dir/DATA`; each has to fail with a line that has all of `words`, and
 /// write nothing.
 fn all_refuse(dir: &Path, data: &str, words: &[&str]) {
     let before = listing(dir);
     for args in COMMANDS {
-        let mut command = countersign(dir);
-        command.args(["--data-dir", data]).args(args).env(QUIET.0, QUIET.1);
-        let said = failed(&finish(&mut command, &format!("{PASSWORD}\n")));
+        let said = failed(&attempt(dir, data, args));
         for word in words {
             assert!(said.contains(word), "{data}, {args:?}: {said:?} has no {word:?}");
         }
@@ -109,9 +119,7 @@ fn a_directory_of_another_program_is_left_to_it() {
         let before = listing(dir.path());
         // One for all, and all for one.
         for args in if n == 0 { &COMMANDS[..] } else { &COMMANDS[2..3] } {
-            let mut command = countersign(dir.path());
-            command.args(["--data-dir", &data]).args(*args).env(QUIET.0, QUIET.1);
-            let said = failed(&finish(&mut command, &format!("{PASSWORD}\n")));
+            let said = failed(&attempt(dir.path(), &data, args));
             let said_so = said.contains(&none) || said.contains("there is no store in");
             assert!(said_so && said.contains("with --data-dir"), "{args:?}: {said}");
             assert!(listing(dir.path()) == before, "{args:?}: something was written");
@@ -134,9 +142,7 @@ fn a_file_is_no_directory() {
     for data in ["file", "file/data"] {
         let before = listing(dir.path());
         for args in COMMANDS {
-            let mut command = countersign(dir.path());
-            command.args(["--data-dir", data]).args(args).env(QUIET.0, QUIET.1);
-            let said = failed(&finish(&mut command, &format!("{PASSWORD}\n")));
+            let said = failed(&attempt(dir.path(), data, args));
             assert!(said.contains("file") && said.contains("--data-dir"), "{args:?}: {said}");
             assert!(listing(dir.path()) == before, "{args:?}: something was written");
         }
@@ -154,9 +160,7 @@ async fn a_directory_that_is_in_use_is_left_to_who_uses_it() {
     fs::remove_file(dir.path().join("data/admin.json")).unwrap();
     let before = listing(dir.path());
     for args in COMMANDS {
-        let mut command = countersign(dir.path());
-        command.args(args).env(QUIET.0, QUIET.1);
-        let output = finish(&mut command, &format!("{PASSWORD}\n"));
+        let output = attempt(dir.path(), "data", args);
         if args[0] == "keys" {
             // These are only read, whoever else does.
             assert!(stdout(&output).contains("signing"));
@@ -192,7 +196,7 @@ const ON_A_DISK: &str = r#"
     look > before
     n=0
     while read -r line; do
-        printf '%s\n' 'correct horse battery staple' | "$2" $line > result/$n.out 2> result/$n.err && code=0 || code=$?
+        printf '%s\n' 'correct horse battery staple' | timeout 60 "$2" $line > result/$n.out 2> result/$n.err && code=0 || code=$?
         echo $code > result/$n.code
         look > after
         cmp -s before after && echo same > result/$n.disk || diff before after > result/$n.disk || true

@@ -79,6 +79,10 @@ async fn nothing_is_lost_when_these_fail(calls: &str) {
         disk.fail();
         let cookie = ann.cookie();
         let change = json!({"current": PASSWORD, "new": "staple after staple"});
+        if round == 1 {
+            // What is refused first is what was tried: it must not be so after all, later.
+            program.log_out().await.expect_problem(503, "store_unavailable").expect_no_cookie();
+        }
         for time in 0..3 {
             // Whatever is first finds it out; then all of them are refused at once.
             for answer in [
@@ -110,15 +114,16 @@ async fn nothing_is_lost_when_these_fail(calls: &str) {
         })
         .await;
         over.check().await.expect(401);
-        for who in [&ann, &program] {
-            assert_eq!(who.visit().await, 4 + round, "{calls}: what was refused is not there");
+        assert_eq!(ann.visit().await, 4 + round, "{calls}: what was refused is not there");
+        if round == 0 {
+            assert_eq!(program.visit().await, 4, "{calls}: what was refused is not there");
         }
     }
     disk.server.kill_hard();
     disk.server.unwrap();
     disk.server.restart();
-    for who in [&ann, &program] {
-        assert_eq!(who.check().await.expect(200).json()["visits"], 5, "{calls}");
+    for (who, visits) in [(&ann, 5), (&program, 4)] {
+        assert_eq!(who.check().await.expect(200).json()["visits"], visits, "{calls}");
     }
     over.check().await.expect(401);
     ann.try_log_in("ann@example.com", PASSWORD, json!({})).await.expect(201);
