@@ -47,6 +47,10 @@ screenshots:
 bench *flags:
     python3 benches/load {{ flags }}
 
+# what one request costs without sockets and disk, in nanoseconds, beside a handler of the bare framework
+bench-requests *kind:
+    cargo bench --locked --bench requests -- {{ kind }}
+
 # everything that runs before a change lands
 ci:
     .ci/run
