@@ -51,6 +51,10 @@ bench *flags:
 bench-requests *kind:
     cargo bench --locked --bench requests -- {{ kind }}
 
+# what a visit and a check cost in the store alone, on the disk of `--dir`
+bench-store *flags:
+    cargo bench --locked --bench store -- {{ flags }}
+
 # everything that runs before a change lands
 ci:
     .ci/run

@@ -3,7 +3,11 @@
 use super::{load_living_session, save_session, sessions::end_in_account};
 use crate::{
     model::session::ReplayPolicy,
-    store::{Result, Visit, Visited, view::Write},
+    store::{
+        Result, Visit, Visited,
+        records::{Key, SessionRecord, Value},
+        view::Write,
+    },
 };
 
 pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visited> {
@@ -31,4 +35,22 @@ pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visite
     session.use_at(now, visit.lifetimes.idle(session.remember));
     save_session(w, &record)?;
     Ok(Visited::Counted(record.session))
+}
+
+/// Makes visits good that were counted and are perhaps not in their session's record: each is that
+/// record as it was then.
+///
+/// Each visit raises the counter, so a record with more visits is a later one, and one with fewer
+/// is out of date. A session that is not there has ended since, and stays ended.
+pub(in crate::store) fn make_good(w: &mut dyn Write, visited: Vec<(Key, Value)>) -> Result<()> {
+    for (key, value) in visited {
+        let Some(present) = w.get(&key)? else {
+            continue;
+        };
+        let visits = |value| Ok(SessionRecord::decode(&key, value)?.session.visits);
+        if visits(&present)? < visits(&value)? {
+            w.put(key, value);
+        }
+    }
+    Ok(())
 }

@@ -29,10 +29,20 @@ impl Failing {
             let inject = format!("inject={calls}:error=EIO");
             let path =
                 |name: &str| fails.join("data/store").join(name).to_str().unwrap().to_owned();
-            let (log, reserve) = (path("db"), path("reserve"));
+            let [log, journal, reserve] = ["db", "journal", "reserve"].map(path);
             let trace = works.join("trace");
-            let options =
-                ["-P", &log, "-P", &reserve, "-e", &inject, "-o", trace.to_str().unwrap()];
+            let options = [
+                "-P",
+                &log,
+                "-P",
+                &journal,
+                "-P",
+                &reserve,
+                "-e",
+                &inject,
+                "-o",
+                trace.to_str().unwrap(),
+            ];
             paths = Some((works.clone(), fails.clone()));
             strace(&options)
         });

@@ -75,14 +75,14 @@ fn calls(trace: &str) -> Vec<Call> {
 }
 
 /// Between the arrival of the request that begins with `request` and the answer that begins with
-/// `answer`, something that has `fact` in it was written to `log`, and then `log` was synced.
+/// `answer`, something that has `fact` in it was written to one of `logs`, and then that was synced.
 /// Returns where the answer is.
 fn assert_synced_between(
     calls: &[Call],
     from: usize,
     (request, answer): (&str, &str),
     fact: &[u8],
-    log: &str,
+    logs: &[String; 2],
 ) -> usize {
     let after = |line: usize, is: &dyn Fn(&Call) -> bool, what: &str| {
         let found = calls.iter().find(|call| call.began > line && is(call));
@@ -97,15 +97,19 @@ fn assert_synced_between(
     let answered = after(arrived.ended, &sent, "answer");
     let before = |line: usize, call: &Call| call.began > line && call.ended < answered.began;
     // There is no garbage to collect yet: whatever is written meanwhile belongs to this change.
-    let writes: Vec<_> = calls
-        .iter()
-        .filter(|call| call.name == "pwrite64" && call.is_on(log) && before(arrived.ended, call))
-        .collect();
-    let carried = writes.iter().any(|call| call.has(fact));
+    let mut carried = false;
+    for log in logs {
+        let writes: Vec<_> = calls
+            .iter()
+            .filter(|call| call.name == "pwrite64" && call.is_on(log))
+            .filter(|call| before(arrived.ended, call))
+            .collect();
+        carried |= writes.iter().any(|call| call.has(fact));
+        let Some(written) = writes.iter().map(|call| call.ended).max() else { continue };
+        let synced = |call: &Call| call.is_sync() && call.is_on(log) && before(written, call);
+        assert!(calls.iter().any(synced), "{request}: answered before the sync");
+    }
     assert!(carried, "{request}: answered before it was written");
-    let written = writes.iter().map(|call| call.ended).max().expect("a write");
-    let synced = |call: &Call| call.is_sync() && call.is_on(log) && before(written, call);
-    assert!(calls.iter().any(synced), "{request}: answered before the sync");
     answered.ended
 }
 
@@ -138,8 +142,7 @@ async fn what_is_answered_was_written_and_then_synced() {
     server.kill_hard();
 
     let calls = calls(&fs::read_to_string(trace).unwrap());
-    let log = data.join("store/db");
-    let log = log.to_str().unwrap();
+    let logs = ["db", "journal"].map(|name| format!("{}/store/{name}", data.display()));
     let listening =
         calls.iter().position(|call| call.name == "write" && call.has(b"listening on "));
     let (mut at, start) = (0, &calls[..listening.expect("the first line")]);
@@ -155,7 +158,7 @@ async fn what_is_answered_was_written_and_then_synced() {
         (("DELETE /api/v1/session ", "HTTP/1.1 204"), Vec::new()),
         (("DELETE /api/v1/session ", "HTTP/1.1 204"), Vec::new()),
     ] {
-        at = assert_synced_between(&calls, at, asked, &fact, log);
+        at = assert_synced_between(&calls, at, asked, &fact, &logs);
     }
     // Before it listens, what the start made is on the disk: what is in it, and its name.
     for made in ["store/conf", "store", ""] {

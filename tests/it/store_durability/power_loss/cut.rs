@@ -4,7 +4,6 @@ use std::{
     fmt,
     fs::{self, File},
     io,
-    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -64,6 +63,9 @@ impl Cut {
     }
 }
 
+/// What is written to all the time.
+const FILES: [&str; 2] = ["store/db", "store/journal"];
+
 /// A disk on which nothing is durable but what was there when a sync was asked for.
 #[derive(Debug)]
 pub(super) struct Recorder {
@@ -74,8 +76,8 @@ pub(super) struct Recorder {
 
 struct Recording {
     dice: Dice,
-    /// The log as it was at the sync before this one, if this one is to be cut.
-    synced: Option<Vec<u8>>,
+    /// What was in the files at the sync before this one, if this one is to be cut.
+    synced: Option<[Vec<u8>; 2]>,
     /// One in so many syncs is cut.
     one_in: u64,
     cuts: Vec<Cut>,
@@ -101,41 +103,43 @@ impl Recorder {
 }
 
 impl Disk for Recorder {
-    fn sync(&self, database: &File) -> io::Result<()> {
+    fn sync(&self, _file: &File) -> io::Result<()> {
         let mut state = self.state.lock().unwrap();
         let synced = state.synced.take();
         let one_in = state.one_in;
         if synced.is_none() && (state.cuts.len() == CUTS || state.dice.roll(one_in) != 0) {
             return Ok(());
         }
-        let written = read_at_rest(database)?;
+        let written = FILES.map(|name| read_at_rest(&self.data.join(name)));
         let Some(synced) = synced else {
             state.synced = Some(written);
             return Ok(());
         };
         // Whoever waits for this sync has asked and was not told. Nobody is told meanwhile.
         let told = self.book.lock().unwrap().clone();
-        let (log, how) = torn(&synced, &written, &mut state.dice);
         let dir = TempDir::new()?;
         copy_dir(&self.data, dir.path());
-        fs::write(dir.path().join("store/db"), log)?;
-        state.cuts.push(Cut { dir, told, how });
+        let mut hows = Vec::new();
+        for ((name, synced), written) in FILES.into_iter().zip(synced).zip(written) {
+            let (file, how) = torn(&synced, &written, &mut state.dice);
+            fs::write(dir.path().join(name), file)?;
+            hows.push(format!("{name}: {how}"));
+        }
+        state.cuts.push(Cut { dir, told, how: hows.join("; ") });
         // Not for real: a test that waits for the disk is slow, and shows no more.
         Ok(())
     }
 }
 
-/// What is in the log at one moment, although sled collects its garbage meanwhile.
-fn read_at_rest(log: &File) -> io::Result<Vec<u8>> {
-    let mut before = Vec::new();
+/// What is in a file at one moment, although sled collects its garbage meanwhile.
+fn read_at_rest(path: &Path) -> Vec<u8> {
+    // One that is not there yet is empty.
+    let read = || fs::read(path).unwrap_or_default();
+    let mut before = read();
     loop {
-        let mut now = Vec::with_capacity(before.len());
-        let mut chunk = vec![0; 1 << 18];
-        while let n @ 1.. = log.read_at(&mut chunk, now.len() as u64)? {
-            now.extend_from_slice(&chunk[..n]);
-        }
+        let now = read();
         if now == before {
-            return Ok(now);
+            return now;
         }
         before = now;
     }
