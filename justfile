@@ -24,6 +24,10 @@ test-full-disk:
 crash rounds="200":
     COUNTERSIGN_CRASH_ROUNDS={{ rounds }} cargo test --locked --test it crash:: -- --nocapture
 
+# power that fails under load, many more rounds than `cargo test` has
+power-loss rounds="60":
+    COUNTERSIGN_POWER_ROUNDS={{ rounds }} cargo test --locked --test it power_loss:: -- --nocapture
+
 # format, lints, documentation: what must hold beside the tests
 check:
     cargo fmt --check

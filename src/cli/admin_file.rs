@@ -47,18 +47,26 @@ impl AdminFile {
         let temporary = data_dir.join("admin.json.new");
         // What a killed server left half done: `create_new` makes sure of the mode.
         remove(&temporary)?;
-        let mut file: File =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(temporary, Self::path(data_dir))
+        let write = || {
+            let mut file: File =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&temporary, Self::path(data_dir))
+        };
+        // Half of it is of no use to anybody. If it cannot be removed either, the first error says
+        // enough.
+        write().inspect_err(|_| drop(remove(&temporary)))
     }
 
     /// Reads it. `None` when there is none: no server runs, or none was stopped cleanly.
     pub(super) fn read(data_dir: &Path) -> io::Result<Option<Self>> {
+        use io::ErrorKind::{NotADirectory, NotFound};
+
         match fs::read(Self::path(data_dir)) {
             Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            // That the data directory is none is found out by whoever opens it, and told better.
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
             Err(error) => Err(error),
         }
     }

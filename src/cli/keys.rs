@@ -2,7 +2,10 @@
 
 use clap::Subcommand;
 
-use super::{Failure, output, serve::KEYS_DIR};
+use super::{
+    Failure, output,
+    serve::{KEYS_DIR, look},
+};
 use crate::{
     config::Config,
     model::clock::{Clock as _, SystemClock},
@@ -26,7 +29,15 @@ impl Keys {
     /// Does it.
     pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
         let Self::List { json } = self;
-        let keys = list_keys(&config.data_dir.join(KEYS_DIR), SystemClock.now())?;
+        look(config)?;
+        let dir = config.data_dir.join(KEYS_DIR);
+        if !dir.exists() {
+            return Err(Failure::Input(format!(
+                "there are no signing keys in {}: name their directory with --data-dir",
+                config.data_dir.display()
+            )));
+        }
+        let keys = list_keys(&dir, SystemClock.now())?;
         output::list(&keys, json, ["KID", "ALGORITHM", "CREATED", "STATUS"], |key| {
             let status = match key.status {
                 KeyStatus::Signing => "signing".to_owned(),

@@ -19,7 +19,7 @@ pub enum StoreError {
     },
 }
 
-/// Why a store could not be opened. Nothing was written.
+/// Why a store could not be opened. Unless it says otherwise, nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
@@ -53,12 +53,37 @@ pub enum OpenError {
         /// The format this program reads and writes.
         expected: u32,
     },
+    /// There is no room for what a start writes.
+    #[error(
+        "the disk of the data directory {dir} is full: make at least {needed_mib} MiB of room, or \
+         choose another directory with --data-dir"
+    )]
+    Full {
+        /// The data directory.
+        dir: PathBuf,
+        /// How much is needed.
+        needed_mib: u64,
+    },
     /// The file system refused.
-    #[error("cannot open the store in {dir}: {reason}")]
+    #[error(
+        "cannot use the data directory {dir}: {reason}; this user must be able to write to it, or \
+         choose another with --data-dir"
+    )]
     Io {
-        /// The store's directory.
+        /// The data directory.
         dir: PathBuf,
         /// What the system said.
+        reason: String,
+    },
+    /// It is ours, and the database in it does not open. Something may have been written.
+    #[error(
+        "cannot open the store in {dir}: {reason}; if it stays so, `countersign restore --replace` \
+         puts a backup in its place"
+    )]
+    Unreadable {
+        /// The store's directory.
+        dir: PathBuf,
+        /// What the database said.
         reason: String,
     },
 }

@@ -12,6 +12,7 @@
 //! | `tokens`, `clones`, `credentials` | forged, old and copied tokens, and how they travel |
 //! | `races`, `failures`, `crash` | many at once; a store that fails; `kill -9` under load |
 //! | `backup` | everything into a file and back, by the real binary |
+//! | `kernel` | the real binary under strace: what is synced before what is answered; real EIO |
 //! | `upkeep` | what is over leaves the store |
 //! | `logs`, `metrics` | what operators see, and what nobody must |
 //! | `openapi`, `layers`, `documents` | the committed document; the architecture; what the README says |
@@ -39,6 +40,7 @@ mod csrf;
 mod documents;
 mod failures;
 mod headers;
+mod kernel;
 mod layers;
 mod logs;
 mod metrics;

@@ -25,7 +25,7 @@ use std::{
 use clap::Args;
 use tracing::{debug, warn};
 
-pub(super) use self::open::{KEYS_DIR, has_store, open_sessions, sled_options};
+pub(super) use self::open::{KEYS_DIR, has_store, look, open_sessions, sled_options};
 pub use self::{
     open::StartError,
     server::{Server, StopError, start},

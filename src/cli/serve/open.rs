@@ -1,13 +1,7 @@
 //! From a data directory to [`Sessions`]: the store, the keys, the rules. The server does this at
 //! its start, and the command line when no server runs.
 
-use std::{
-    fs, io,
-    net::SocketAddr,
-    os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use crate::{
     config::{Config, Durability, StoreUrl},
@@ -26,18 +20,7 @@ pub(in crate::cli) const KEYS_DIR: &str = "keys";
 /// Why a server, or a command without one, could not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The data directory cannot be made or used.
-    #[error(
-        "cannot use the data directory {}: {reason}; choose another with --data-dir",
-        .dir.display()
-    )]
-    DataDir {
-        /// The directory.
-        dir: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
-    /// The store cannot be opened.
+    /// The data directory or the store in it cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
     /// A key cannot be made, read or used.
@@ -82,9 +65,7 @@ pub(in crate::cli) fn open_sessions(
     wrap_store: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
 ) -> Result<Opened, StartError> {
     let data_dir = &config.data_dir;
-    let unusable = |reason| StartError::DataDir { dir: data_dir.clone(), reason };
-    make_private(data_dir).map_err(unusable)?;
-    // First of all: it takes the lock, and nothing else may be touched before.
+    // First of all: it makes the directory and takes the lock; nothing may be touched before.
     let store = wrap_store(open_store(config)?);
 
     let lifetimes = config.session.lifetimes();
@@ -127,14 +108,16 @@ pub(in crate::cli) fn sled_options(config: &Config) -> SledOptions {
     }
 }
 
+/// Refuses a data directory of another program or version, without writing to it.
+pub(in crate::cli) fn look(config: &Config) -> Result<(), StartError> {
+    match config.store.url {
+        StoreUrl::Sled => Ok(SledStore::look(&config.data_dir)?),
+    }
+}
+
 /// Whether there is a store already: opening it would not make one.
 pub(in crate::cli) fn has_store(config: &Config) -> bool {
     match config.store.url {
         StoreUrl::Sled => SledStore::is_in(&config.data_dir),
     }
-}
-
-/// Makes the directory, for its owner alone. One that is there stays as it is: it may be anything.
-fn make_private(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }

@@ -88,6 +88,10 @@ impl Database {
         if self.suspect {
             self.write_anew().map_err(text)?;
             self.suspect = false;
+        } else if let Err(error) = self.disk.sync(&self.log) {
+            // As in `open`: what is about to be read must not be newer than what is on the disk.
+            self.suspect = true;
+            return Err(text(error));
         }
         super::open::clear_half_snapshots(&self.dir).map_err(text)?;
         open_sled(&self.dir, self.cache_bytes)
@@ -228,7 +232,7 @@ mod tests {
         database.record(&handle, &changes).unwrap();
         let_go(Some(handle));
         let_go(Some(database.reopen().unwrap()));
-        assert_eq!(notes.written.lock().unwrap().len(), 1, "nothing was amiss");
+        assert_eq!(notes.written.lock().unwrap().len(), 2, "once for each");
 
         let handle = database.reopen().unwrap();
         notes.fails.store(true, Ordering::SeqCst);
@@ -251,6 +255,7 @@ mod tests {
         let after = std::fs::read(log_path(dir.path())).unwrap();
         assert_eq!(after[..before.len()], before, "with what was in it");
         let_go(Some(database.reopen().unwrap()));
-        assert_eq!(notes.written.lock().unwrap().len(), 2, "once is enough");
+        assert_eq!(notes.written.lock().unwrap().len(), 3, "synced before it is read");
+        assert_eq!(std::fs::read(log_path(dir.path())).unwrap()[..before.len()], before);
     }
 }

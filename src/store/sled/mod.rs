@@ -14,6 +14,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `look` | whose a data directory is, and whether there is room in it, without writing |
 //! | `open` | the lock, the format, what must be cleared away before sled may look |
 //! | `database` | the disk: a batch made durable, the database opened and let go |
 //! | `committed` | what readers see |
@@ -37,6 +38,7 @@ mod database;
 mod disk;
 mod job;
 mod journal;
+mod look;
 mod open;
 mod queue;
 mod recovery;
@@ -164,11 +166,20 @@ impl SledStore {
     /// The directory then holds `lock`, with the number of the process that has it, and `store/`.
     ///
     /// # Errors
-    /// [`OpenError`]: in use, not ours, of another version, or the file system refused. In the
-    /// first three cases nothing was written.
+    /// [`OpenError`]: in use, not ours, of another version, on a full or read-only disk: then
+    /// nothing was written. Or the database in it does not open.
     pub fn open(data_dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
         let (lock, _) = open::lock(data_dir)?;
         Self::open_locked(lock, data_dir, options)
+    }
+
+    /// Whether [`open`](Self::open) would refuse what is under `data_dir`: another program's, or
+    /// another version's. Only looks; whether it is locked, or can be written to, is not asked.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn look(data_dir: &Path) -> Result<(), OpenError> {
+        look::look_at(data_dir).map(drop)
     }
 
     /// Whether there is a store, or at least something in its place, under `data_dir`.

@@ -1,4 +1,4 @@
-//! Before sled may look: is the directory ours, of our format, and nobody else's at the moment.
+//! Before sled may look: the lock is taken, and what would keep sled from opening is cleared away.
 //!
 //! ```text
 //! DATA_DIR/lock          held while the store is open; the number of the process
@@ -8,7 +8,7 @@
 //! DATA_DIR/store/...     sled's own files: db, conf, snap.*, blobs/
 //! ```
 //!
-//! The format stands in a file of its own and not among the records, because opening sled writes:
+//! Whether the directory is ours at all has been found out before ([`look`](super::look)). The format stands in a file of its own and not among the records, because opening sled writes:
 //! a directory that is not ours must be left as it was found.
 
 use std::{
@@ -19,14 +19,15 @@ use std::{
 
 use ::sled::Db;
 
-use super::{SledOptions, database::Database};
+use super::{
+    SledOptions,
+    database::Database,
+    look::{FORMAT_FILE, Found, format_line, has_room, look_at, unfinished},
+};
 use crate::store::OpenError;
 
-/// The format of the records and their keys. Raise it when an older program must not open them.
-const FORMAT: u32 = 1;
-
-const FORMAT_FILE: &str = "format";
-const FORMAT_WORDS: &str = "countersign store ";
+/// Where sled keeps the size of its segments and its version.
+const SETTINGS: &str = "conf";
 
 /// Where a half-written snapshot goes; one is kept, for a look.
 const ASIDE: &str = "half-written-snapshot";
@@ -40,13 +41,13 @@ pub(super) struct Opened {
 
 /// Makes the data directory if it is not there, and takes its lock. Returns what is in it.
 pub(super) fn lock(data_dir: &Path) -> Result<(File, Found), OpenError> {
-    let dir = data_dir.join("store");
     // Looked at twice: before anything is made, and when nobody else can be making it.
-    look_at(&dir)?;
+    look_at(data_dir)?;
+    has_room(data_dir)?;
     make_private_dir(data_dir)
         .map_err(|error| OpenError::Io { dir: data_dir.to_owned(), reason: error.to_string() })?;
     let lock = take_lock(data_dir)?;
-    Ok((lock, look_at(&dir)?))
+    Ok((lock, look_at(data_dir)?))
 }
 
 /// Opens the store, or makes a new one, under a lock that was taken.
@@ -54,17 +55,18 @@ pub(super) fn open(lock: File, data_dir: &Path, options: SledOptions) -> Result<
     let dir = data_dir.join("store");
     let refused =
         |error: io::Error| OpenError::Io { dir: data_dir.to_owned(), reason: error.to_string() };
-    let found = look_at(&dir)?;
+    let found = look_at(data_dir)?;
     make_private_dir(&dir).map_err(refused)?;
     if found == Found::Nothing {
         write_format(&dir).map_err(refused)?;
     }
     clear_half_snapshots(&dir).map_err(refused)?;
+    clear_unwritten_settings(&dir).map_err(refused)?;
     let (database, handle) = Database::open(dir.clone(), options)
-        .map_err(|reason| OpenError::Io { dir: dir.clone(), reason })?;
-    // sled makes files and does not sync their names.
-    for dir in [dir.as_path(), data_dir] {
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(refused)?;
+        .map_err(|reason| OpenError::Unreadable { dir: dir.clone(), reason })?;
+    // sled makes files and syncs neither their names nor what is in its settings.
+    for made in [dir.join(SETTINGS).as_path(), &dir, data_dir] {
+        File::open(made).and_then(|made| made.sync_all()).map_err(refused)?;
     }
     Ok(Opened { lock, database, handle })
 }
@@ -82,73 +84,40 @@ pub(super) fn clear_half_snapshots(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What is in a data directory.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    Nothing,
-    Ours,
-}
-
-/// Looks without writing.
-fn look_at(dir: &Path) -> Result<Found, OpenError> {
-    let refused =
-        |error: &io::Error| OpenError::Io { dir: dir.to_owned(), reason: error.to_string() };
-    let foreign = || OpenError::Foreign { dir: dir.to_owned() };
-    match fs::read(dir.join(FORMAT_FILE)) {
-        Ok(format) => {
-            let found = parse_format(&format).ok_or_else(foreign)?;
-            if found == FORMAT {
-                Ok(Found::Ours)
-            } else {
-                Err(OpenError::Version { dir: dir.to_owned(), found, expected: FORMAT })
-            }
-        }
-        Err(error) if error.kind() == ErrorKind::NotADirectory => Err(foreign()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            // A crash while the format was written leaves its unfinished file and nothing else.
-            let unfinished = unfinished(FORMAT_FILE);
-            match fs::read_dir(dir) {
-                Ok(entries) => {
-                    for entry in entries {
-                        let entry = entry.map_err(|error| refused(&error))?;
-                        if entry.file_name() != unfinished.as_str() {
-                            return Err(foreign());
-                        }
-                    }
-                    Ok(Found::Nothing)
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(Found::Nothing),
-                Err(error) => Err(refused(&error)),
-            }
-        }
-        Err(error) => Err(refused(&error)),
+/// Removes sled's settings if power failed before they were in their file, which then has their
+/// length and nothing in it: sled would refuse them. They are always the same; it writes them anew.
+fn clear_unwritten_settings(dir: &Path) -> io::Result<()> {
+    let path = dir.join(SETTINGS);
+    match fs::read(&path) {
+        Ok(settings) if settings.iter().all(|byte| *byte == 0) => fs::remove_file(path),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-}
-
-fn parse_format(text: &[u8]) -> Option<u32> {
-    let text = std::str::from_utf8(text).ok()?;
-    text.strip_prefix(FORMAT_WORDS)?.trim_end().parse().ok()
 }
 
 /// Writes the format so that it is there whole or not at all.
 fn write_format(dir: &Path) -> io::Result<()> {
     let path = dir.join(unfinished(FORMAT_FILE));
     let mut file = File::create(&path)?;
-    writeln!(file, "{FORMAT_WORDS}{FORMAT}")?;
+    file.write_all(format_line().as_bytes())?;
     file.sync_all()?;
     fs::rename(path, dir.join(FORMAT_FILE))?;
     File::open(dir)?.sync_all()
 }
 
-fn unfinished(name: &str) -> String {
-    format!("{name}.unfinished")
-}
-
-/// Makes a directory that only this user can enter: it holds password hashes.
+/// Makes a directory that only this user can enter: it holds password hashes. Its name is on the
+/// disk when this returns, and so are those of the directories above it that were made with it.
 fn make_private_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
 
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    let named = |dir: &&Path| !dir.as_os_str().is_empty();
+    let missing: Vec<_> = dir.ancestors().take_while(|dir| named(dir) && !dir.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    for made in missing {
+        let parent = made.parent().filter(named).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Takes the lock of the data directory. The system gives it up with the process, however it ends.

@@ -19,7 +19,7 @@ use std::{
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::{SledOptions, SledStore, open};
+use super::{SledOptions, SledStore, look::Found, open};
 use crate::store::{BackupRecord, OpenError, Store, StoreError};
 
 /// Why a store was not replaced. Unless it says otherwise, the old one is as it was.
@@ -70,7 +70,7 @@ impl Replacement {
         must_be_empty: bool,
     ) -> Result<Self, ReplacementError> {
         let (lock, found) = open::lock(data_dir)?;
-        if must_be_empty && found == open::Found::Ours {
+        if must_be_empty && found == Found::Ours {
             let shared = lock.try_clone().map_err(|reason| OpenError::Io {
                 dir: data_dir.to_owned(),
                 reason: reason.to_string(),

@@ -8,6 +8,7 @@ mod directory;
 mod exported;
 mod full_disk;
 mod journaled;
+mod power_loss;
 mod refused;
 mod replaced;
 mod visits_first;

@@ -7,12 +7,14 @@
 //! | `user` | [`User`]: who sends requests (a stranger, a browser, a program) |
 //! | `jar` | [`Jar`]: cookies as a browser keeps them (RFC 6265bis) |
 //! | `answer` | [`Answer`]: what came back, and what is asserted about it all the time |
+//! | `dice` | [`Dice`]: chance that can be repeated by its seed |
 //! | `store` | [`HeldStore`]: a store whose steps can be held at a gate, or fail |
 //! | `raw` | requests that no well-behaved client can send |
 //! | `routes` | every route there is, from the OpenAPI document and the list of pages |
 
 pub(crate) mod answer;
 pub(crate) mod app;
+pub(crate) mod dice;
 pub(crate) mod jar;
 pub(crate) mod process;
 pub(crate) mod raw;
@@ -25,6 +27,7 @@ use std::{future::Future, time::Duration};
 pub(crate) use self::{
     answer::Answer,
     app::TestApp,
+    dice::{Dice, number},
     jar::Jar,
     process::Process,
     store::{Control, Op, When},

@@ -18,6 +18,8 @@ use super::{PATIENCE, User, user::Kind};
 /// A server that is a process of its own.
 pub(crate) struct Process {
     directory: TempDir,
+    /// What runs the binary, if it is not run by itself.
+    wrapper: Vec<String>,
     environment: Vec<(String, String)>,
     child: Option<Child>,
     address: Arc<Mutex<Url>>,
@@ -34,6 +36,25 @@ impl Process {
 
     /// The same, with more variables.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
+        let mut process = Self::new(variables);
+        process.run();
+        process
+    }
+
+    /// The same, run by `wrapper`, which is given the directory that the server works in.
+    pub(crate) fn wrapped(wrapper: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let mut process = Self::new(&[]);
+        process.wrapper = wrapper(process.directory.path());
+        process.run();
+        process
+    }
+
+    /// Runs it by itself from the next start on.
+    pub(crate) fn unwrap(&mut self) {
+        self.wrapper.clear();
+    }
+
+    fn new(variables: &[(&str, &str)]) -> Self {
         let mut environment: Vec<(String, String)> = [
             ("COUNTERSIGN_LISTEN", "127.0.0.1:0"),
             ("COUNTERSIGN_DATA_DIR", "data"),
@@ -45,8 +66,9 @@ impl Process {
         .map(|(name, value)| (name.into(), value.into()))
         .into();
         environment.extend(variables.iter().map(|(name, value)| ((*name).into(), (*value).into())));
-        let mut process = Self {
+        Self {
             directory: tempfile::tempdir().expect("a directory"),
+            wrapper: Vec::new(),
             environment,
             child: None,
             address: Arc::new(Mutex::new(Url::parse("http://127.0.0.1:1").unwrap())),
@@ -57,14 +79,15 @@ impl Process {
                 .no_proxy()
                 .build()
                 .expect("a client"),
-        };
-        process.run();
-        process
+        }
     }
 
     fn run(&mut self) {
         assert!(self.child.is_none(), "it runs already");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        let words: Vec<&str> = self.wrapper.iter().map(String::as_str).collect();
+        let words = [&words[..], &[env!("CARGO_BIN_EXE_countersign")]].concat();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .env_clear()
             .envs(self.environment.iter().cloned())
             .current_dir(self.directory.path())
@@ -102,9 +125,21 @@ impl Process {
     /// `kill -9`, and what comes after it: the process is gone when this returns.
     pub(crate) fn kill_hard(&mut self) {
         let mut child = self.child.take().expect("a running process");
-        child.kill().expect("SIGKILL");
+        if self.wrapper.is_empty() {
+            child.kill().expect("SIGKILL");
+        } else {
+            // The wrapper ends with it.
+            self.kill_wrapped();
+        }
         child.wait().expect("its end");
         self.join_readers();
+    }
+
+    /// Ends the server under the wrapper: the lock has its number.
+    fn kill_wrapped(&self) {
+        let pid = std::fs::read_to_string(self.data_dir().join("lock")).expect("a lock");
+        let killed = Command::new("kill").args(["-KILL", pid.trim()]).status();
+        assert!(killed.expect("kill").success());
     }
 
     /// SIGTERM; gives the exit status.
@@ -138,6 +173,11 @@ impl Process {
         Path::new(self.directory.path()).join("data")
     }
 
+    /// The directory that it works in.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> Url {
         self.address.lock().clone()
@@ -167,6 +207,9 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
+            if !self.wrapper.is_empty() && self.data_dir().join("lock").exists() {
+                self.kill_wrapped();
+            }
             // It may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
