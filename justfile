@@ -43,6 +43,10 @@ screenshots:
 bench *flags:
     python3 benches/load {{ flags }}
 
+# ten million sessions: size, start, speed, sweep, growth, in target/bench/size.md (needs wrk and 20 GB)
+bench-size *flags:
+    python3 benches/size {{ flags }}
+
 # everything that runs before a change lands
 ci:
     .ci/run

@@ -28,9 +28,9 @@ end
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    'RESULT {"requests": %d, "micros": %d, "bytes": %d, "p50": %f, "p99": %f, "refused": %d, "broken": %d}\n',
+    'RESULT {"requests": %d, "micros": %d, "bytes": %d, "p50": %f, "p99": %f, "max": %f, "refused": %d, "broken": %d}\n',
     summary.requests, summary.duration, summary.bytes,
-    latency:percentile(50), latency:percentile(99),
+    latency:percentile(50), latency:percentile(99), latency.max,
     errors.status, errors.connect + errors.read + errors.write + errors.timeout
   ))
 end

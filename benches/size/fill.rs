@@ -7,9 +7,9 @@
 //! fill cycles DATA_DIR N  N log-ins and log-outs through the store, with all other sessions alive
 //! ```
 //!
-//! Sessions come in the order of their log-ins, account after account at random, as in a service
-//! that has run for a while: the worst order for a store that is sorted by account. All follows
-//! from the numbers of an account and a session, so that each command knows what the others wrote.
+//! A backup is in the order of accounts, as every backup of a store is; sessions are ended in no
+//! order at all, so that in the end every page was written on its own. All follows from the numbers
+//! of an account and a session, so that each command knows what the others wrote.
 
 #![expect(clippy::unwrap_used, reason = "a tool for measuring: it fails by panicking")]
 
@@ -104,8 +104,10 @@ fn backup(people: &People) {
         let account = people.account(number);
         add(BackupRecord::Account { account, ended_visits: 0 });
     }
-    for number in 0..people.sessions() {
-        add(BackupRecord::Session { session: people.session(number), epoch: 0 });
+    for number in 0..people.accounts {
+        for number in (number..people.sessions()).step_by(people.step()) {
+            add(BackupRecord::Session { session: people.session(number), epoch: 0 });
+        }
     }
     encoder.finish(&mut bytes);
     out.write_all(&bytes).unwrap();
@@ -141,7 +143,7 @@ async fn revoke(people: People, store: Arc<SledStore>) {
     for_all(0..people.accounts, |number| {
         let (people, store) = (Arc::clone(&people), Arc::clone(&store));
         async move {
-            let Session { account, id, .. } = people.session(number);
+            let Session { account, id, .. } = people.session(people.shuffled(number));
             assert!(store.revoke_session(account, id, people.now()).await.unwrap());
         }
     })
@@ -153,11 +155,12 @@ async fn revoke(people: People, store: Arc<SledStore>) {
 fn tokens(people: &People, keys: &std::path::Path, count: u64) {
     let life = SignedDuration::from_hours(24 * 14);
     let url = "http://localhost:3000".to_owned();
-    let keys = KeySet::open(keys, Algorithm::EdDsa, people.now(), life).unwrap();
+    let keys = KeySet::open(keys, Algorithm::Hs256, people.now(), life).unwrap();
     let tokens = Tokens::new(keys, url.clone(), url);
     let mut out = BufWriter::new(stdout().lock());
     let first = people.sessions() - people.accounts;
-    for number in (0..count).map(|n| first + n * (people.accounts / count)) {
+    let every = people.accounts / count;
+    for number in (0..count).map(|n| first + n * every) {
         let session = people.session(number);
         let token = tokens.issue(&Grant {
             account: session.account,

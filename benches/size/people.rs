@@ -30,6 +30,11 @@ impl People {
         self.accounts * self.each
     }
 
+    /// How far the sessions of one account are apart in number.
+    pub(crate) fn step(&self) -> usize {
+        usize::try_from(self.accounts).unwrap()
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         from_millis(self.now)
     }
@@ -52,11 +57,15 @@ impl People {
         }
     }
 
-    /// Whose session it is: in each round every account has one, in another order.
+    /// Whose session it is: in each round every account logs in once.
     pub(crate) fn owner(&self, number: u64) -> u64 {
-        let (round, place) = (number / self.accounts, number % self.accounts);
+        number % self.accounts
+    }
+
+    /// The accounts in an order that has nothing to do with that of their ids.
+    pub(crate) fn shuffled(&self, place: u64) -> u64 {
         // A large prime: no number of accounts has it as a factor.
-        (place * 2_654_435_761 + round * 7_919) % self.accounts
+        place * 2_654_435_761 % self.accounts
     }
 
     pub(crate) fn session(&self, number: u64) -> Session {
