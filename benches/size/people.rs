@@ -76,7 +76,7 @@ impl People {
         let mut session = self.log_in(&account, from_millis(created_at), number);
         // Half of them were used since.
         let chance = mixed(number ^ 0xACE);
-        if chance % 2 == 0 {
+        if chance.is_multiple_of(2) {
             session.visits = 1 + (chance >> 8) % 40;
             let rest = u64::try_from(self.now - created_at).unwrap() + 1;
             let seen = from_millis(created_at + i64::try_from((chance >> 16) % rest).unwrap());

@@ -15,8 +15,8 @@ use crate::{
     store::{Result, Store},
 };
 
-/// How many sessions one step looks at: a millisecond or two of the store's time.
-const BUDGET: usize = 500;
+/// How many sessions one step looks at: less than a millisecond of the store's time.
+const BUDGET: usize = 200;
 
 /// How long the store is left alone after a step, in times of what the step took: a round costs a
 /// tenth of a core, whatever the machine and however many sessions there are.

@@ -81,7 +81,7 @@ impl SessionRecord {
         let created = time_of(id).wrapping_add(stored.created);
         let seen = created.wrapping_add(stored.seen);
         let number_at = seen.wrapping_sub(stored.number_at);
-        let number = stored.visits.wrapping_sub_signed(stored.number);
+        let number = stored.visits.wrapping_sub(stored.number.cast_unsigned());
         Ok(Self {
             session: Session {
                 account,
@@ -94,7 +94,7 @@ impl SessionRecord {
                 chain: Chain {
                     number,
                     at: from_millis(number_at),
-                    left: number.wrapping_sub_signed(stored.left),
+                    left: number.wrapping_sub(stored.left.cast_unsigned()),
                     left_at: from_millis(number_at.wrapping_sub(stored.left_at)),
                 },
                 remember: stored.remember,

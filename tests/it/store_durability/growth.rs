@@ -4,7 +4,6 @@
 
 use std::{fs, path::Path};
 
-use countersign::store::Store;
 use futures_util::future::join_all;
 
 use super::Rig;
