@@ -192,10 +192,14 @@ impl SledStore {
         let (queue, jobs) = std::sync::mpsc::sync_channel(QUEUE);
         let (ended, end) = watch::channel(None);
         let writer = writer::Writer::new(jobs, Arc::clone(&shared), database, interval);
+        let dir = data_dir.join("store");
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
                 let outcome = writer.run();
+                if outcome.is_ok() {
+                    database::sum_up(&dir, database::LARGE_LOG);
+                }
                 // Only now may another process have it.
                 drop(lock);
                 ended.send_replace(Some(outcome));
