@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The most sessions one sweep looks at, whatever its budget.
-const MOST_LOOKED_AT: usize = 200;
+const MOST_LOOKED_AT: usize = 500;
 
 /// The most accounts whose sessions one sweep removes: each is two or three changes in its commit.
 const MOST_ACCOUNTS: usize = 64;
