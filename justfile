@@ -47,6 +47,14 @@ bench *flags:
 bench-size *flags:
     python3 benches/size {{ flags }}
 
+# what one request costs without sockets and disk, in nanoseconds, beside a handler of the bare framework
+bench-requests *kind:
+    cargo bench --locked --bench requests -- {{ kind }}
+
+# what a visit and a check cost in the store alone, on the disk of `--dir`
+bench-store *flags:
+    cargo bench --locked --bench store -- {{ flags }}
+
 # everything that runs before a change lands
 ci:
     .ci/run

@@ -4,13 +4,14 @@
 
 Every server runs alone, on a free port of the loopback and on fresh data, with 64 sessions, and is
 loaded by wrk. The plain handler runs all the time and is measured between any two others: a
-machine's speed drifts, and a ratio is only good between neighbours. It gets no cookie. The report
-goes to `target/bench/`.
+machine's speed drifts, and a ratio is only good between neighbours. It gets cookies of the usual
+length and does not look at them. The report goes to `target/bench/`.
 
 | file | what it holds |
 |---|---|
 | `servers` | who is compared, how each is started and asked |
 | `load` | one measurement, and whether the counters add up |
+| `logins` | people who log in meanwhile |
 | `rotate.lua` | what wrk sends |
 | `processes` | programs that run, stopped by their pid |
 | `build` | what must be there before |
@@ -35,8 +36,9 @@ from processes import Failed
 from servers import OUT, OURS, PEERS, PLAIN
 
 SESSIONS = 64
-CELLS = (("check", 64), ("visit", 64), ("visit", 256))
-LEVELS = sorted({connections for _, connections in CELLS})
+LEVELS = (64, 256)
+# What the plain handler gets: as many bytes as the others, which it does not look at.
+STRANGE = [f"session={number:0600}" for number in range(SESSIONS)]
 # No server is started after so many seconds of measuring; the report is made of what is there.
 LIMIT = 20 * 60
 
@@ -98,7 +100,8 @@ def measure_all(options, servers, rows, syncs):
     Whether there was time for all of them.
     """
     plain_seconds = min(3, options.seconds)
-    steps = options.rounds * (len(servers) * (len(CELLS) + len(LEVELS)) + len(LEVELS))
+    cells = sum(len(server.cells) + len(LEVELS) for server in servers)
+    steps = options.rounds * (cells + len(LEVELS))
     progress = Progress(steps)
     with contextlib.ExitStack() as stack:
         data = Path(tempfile.mkdtemp(prefix="data-", dir=OUT))
@@ -109,7 +112,7 @@ def measure_all(options, servers, rows, syncs):
             measured = {}
             for connections in LEVELS:
                 progress.step(f"{PLAIN.label} -c{connections}")
-                got = load.measure(plain, "check", connections, plain_seconds, [])
+                got = load.measure(plain, "check", connections, plain_seconds, STRANGE)
                 got |= {"rate_ratio": 1.0, "cpu_ratio": 1.0}
                 rows.append(named(PLAIN, "plain", connections, number, got))
                 measured[connections] = got
@@ -138,7 +141,7 @@ def measure_one(server, directory, number, seconds, progress):
     mine = []
     with server.start(directory) as running:
         cookies = running.sessions(SESSIONS)
-        for work, connections in CELLS:
+        for work, connections in server.cells:
             progress.step(f"{server.label}: {work} -c{connections}")
             got = load.measure(running, work, connections, seconds, cookies)
             mine.append(named(server, work, connections, number, got))

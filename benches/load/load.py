@@ -1,11 +1,13 @@
 """One measurement: wrk on a running server, and whether its counters add up."""
 
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 import time
 
+import logins
 from processes import Failed
 from servers import OUT, ROOT
 
@@ -19,9 +21,8 @@ SETTLE = 0.3
 def wrk(port, connections, seconds, request, cookies):
     """Loads the server; what `rotate.lua` reports."""
     method, path = request
-    arguments = [method, path] + ([str(COOKIES)] if cookies else [])
-    if cookies:
-        COOKIES.write_text("\n".join(cookies) + "\n")
+    arguments = [method, path, str(COOKIES)]
+    COOKIES.write_text("\n".join(cookies) + "\n")
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT)]
     command += [f"http://127.0.0.1:{port}", "--", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
@@ -32,25 +33,28 @@ def wrk(port, connections, seconds, request, cookies):
 
 
 def measure(running, work, connections, seconds, cookies):
-    """One cell: `work` is `check` or `visit`.
+    """One cell: `work` is `check`, `visit`, or `logins`: checks while people log in.
 
-    A warm-up of a second comes first, but for the plain handler, which has no `cookies` and runs
-    all the time.
+    A warm-up of a second comes first, but for the plain handler, which runs all the time.
     """
     server = running.server
-    request = getattr(server, work)
-    if cookies:
+    request = server.visit if work == "visit" else server.check
+    if server.counts:
         wrk(running.port, connections, 1, request, cookies)
     time.sleep(SETTLE)
-    counted_before = running.visits(cookies) if cookies else 0
-    cpu, redis_cpu = running.process.cpu_seconds(), redis_seconds(running)
-    result = wrk(running.port, connections, seconds, request, cookies)
-    cpu = running.process.cpu_seconds() - cpu
-    redis_cpu = redis_seconds(running) - redis_cpu
+    counted_before = running.visits(cookies) if server.counts else 0
+    beside = logins.steadily(running) if work == "logins" else contextlib.nullcontext([])
+    with beside as log_ins:
+        since = time.monotonic()
+        cpu, redis_cpu = running.process.cpu_seconds(), redis_seconds(running)
+        result = wrk(running.port, connections, seconds, request, cookies)
+        cpu = running.process.cpu_seconds() - cpu
+        redis_cpu = redis_seconds(running) - redis_cpu
+        log_in_rate = logins.rate(log_ins, since, time.monotonic())
     running.process.check_alive()
     if work == "visit":
         time.sleep(SETTLE)
-    counted = running.visits(cookies) - counted_before if cookies else 0
+    counted = running.visits(cookies) - counted_before if server.counts else 0
 
     requests = result["requests"]
     where = f"{server.label}, {work} -c{connections}"
@@ -69,6 +73,7 @@ def measure(running, work, connections, seconds, cookies):
         "bytes": result["bytes"] / requests,
         # Of the visits answered, how many are in the counters in the end.
         "counted": min(counted / requests, 1.0) if work == "visit" else None,
+        "log_ins": log_in_rate if work == "logins" else None,
         "resident_mib": running.process.resident_mib(),
     }
 

@@ -8,6 +8,7 @@ import re
 import statistics
 import subprocess
 
+from logins import RATE
 from servers import OUT, ROOT
 
 HEAD = (
@@ -17,6 +18,7 @@ HEAD = (
 WORKS = {
     "check": "Look at a session",
     "visit": "Count a visit",
+    "logins": f"Look at a session, while {RATE} people a second log in",
 }
 
 
@@ -43,7 +45,7 @@ def summary(rows, servers):
 
 NUMBERS = (
     *("rate", "rate_ratio", "p50_ms", "p99_ms", "cpu_us", "cpu_ratio", "redis_cpu_us"),
-    *("counted", "resident_mib", "bytes"),
+    *("counted", "log_ins", "resident_mib", "bytes"),
 )
 
 
@@ -72,7 +74,21 @@ def markdown(cells, about):
                 for cell in cells
                 if (cell["work"], cell["connections"]) == (kind, connections)
             ]
+    for cell in cells:
+        if cell["work"] == "logins":
+            lines += ["", beside_log_ins(cell, cells)]
     return "\n".join(lines) + "\n"
+
+
+def beside_log_ins(cell, cells):
+    """What the log-ins did to the slowest hundredth of the others."""
+    alone = next(
+        c["p99_ms"] for c in cells if (c["server"], c["work"]) == (cell["server"], "check")
+    )
+    return (
+        f"{cell['log_ins']:.0f} log-ins a second were answered meanwhile. p99 without them: "
+        f"{alone:.2f} ms; with them {cell['p99_ms'] / alone:.1f} times that."
+    )
 
 
 def line(cell):

@@ -1,6 +1,6 @@
 -- Sends one request again and again, each time with the next cookie of a file.
 --
--- wrk ... -s rotate.lua URL -- METHOD PATH [COOKIES]
+-- wrk ... -s rotate.lua URL -- METHOD PATH COOKIES
 --
 -- An older token of a living session stays good, so the cookies that answers set are left alone:
 -- looking at answers in Lua would cost wrk more than some of the servers need to make them.
@@ -10,10 +10,6 @@ local last = 0
 
 function init(args)
   local method, path, cookies = args[1], args[2], args[3]
-  if not cookies then
-    requests[1] = wrk.format(method, path)
-    return
-  end
   for cookie in io.lines(cookies) do
     requests[#requests + 1] = wrk.format(method, path, { ["Cookie"] = cookie })
   end

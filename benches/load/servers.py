@@ -31,6 +31,12 @@ class Server:
     env: tuple = ()
     check: tuple = ("GET", "/check")
     visit: tuple | None = ("POST", "/visit")
+    # What is measured: the kind of work, and how many connections ask at once.
+    cells: tuple = (("check", 64), ("visit", 64), ("visit", 256))
+
+    @property
+    def counts(self):
+        return self.visit is not None
 
     @property
     def ours(self):
@@ -108,7 +114,14 @@ def redis_command(port, mode, data):
     )
 
 
-def countersign(name, label, algorithm, durability="commit"):
+# Log-ins are not measured here; they only have to be over soon.
+CHEAP_HASHES = (
+    ("COUNTERSIGN_PASSWORD__MEMORY_KIB", "64"),
+    ("COUNTERSIGN_PASSWORD__PASSES", "1"),
+)
+
+
+def countersign(name, label, algorithm, durability="commit", hashes=CHEAP_HASHES):
     """The release binary, as an operator runs it but for the cost of a password's hash."""
     return Server(
         name=f"countersign-{name}",
@@ -122,9 +135,7 @@ def countersign(name, label, algorithm, durability="commit"):
             ("COUNTERSIGN_LOG__FILTER", "warn"),
             ("COUNTERSIGN_TOKEN__ALGORITHM", algorithm),
             ("COUNTERSIGN_STORE__DURABILITY", durability),
-            # Log-ins are not measured here; they only have to be over soon.
-            ("COUNTERSIGN_PASSWORD__MEMORY_KIB", "64"),
-            ("COUNTERSIGN_PASSWORD__PASSES", "1"),
+            *hashes,
         ),
         check=("GET", "/api/v1/session"),
         visit=("POST", "/api/v1/session/visits"),
@@ -155,6 +166,10 @@ OURS = (
     countersign("hs256", "HS256", "HS256"),
     countersign("eddsa", "EdDSA", "EdDSA"),
     countersign("interval", "HS256, durability interval", "HS256", "interval"),
+    dataclasses.replace(
+        countersign("hashing", "EdDSA, hashing as by default", "EdDSA", hashes=()),
+        cells=(("check", 64), ("logins", 64)),
+    ),
 )
 PEERS = (
     *on_redis("poem", "poem ServerSession", (PEER_BIN / "poem-peer", ADDRESS)),

@@ -22,7 +22,10 @@ use poem::{
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::{Code, HttpError, limits, problem, trace};
+use super::{
+    Code, HttpError, limits, problem,
+    trace::{Meters, Seen},
+};
 use crate::session::{Sessions, operate::Command};
 
 /// What the operator's command line shows for a proof that it can read the data directory.
@@ -58,6 +61,7 @@ struct Admin {
     sessions: Sessions,
     token: OperatorToken,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
+    meters: Meters,
 }
 
 impl Admin {
@@ -79,15 +83,14 @@ pub fn app(
     token: OperatorToken,
     metrics: impl Fn() -> String + Send + Sync + 'static,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let admin = Arc::new(Admin { sessions, token, metrics: Box::new(metrics) });
+    let admin =
+        Arc::new(Admin { sessions, token, metrics: Box::new(metrics), meters: Meters::new() });
     Route::new()
         .at("/operate", post(operate))
         .at("/backup", get(back_up))
         .at("/metrics", get(show_metrics))
-        .around(refuse_browsers)
-        .around(problem::render)
-        .around(trace::observe)
-        .data(admin)
+        .data(Arc::clone(&admin))
+        .around(move |next, request| guard(Arc::clone(&admin), next, request))
 }
 
 #[handler]
@@ -136,12 +139,29 @@ fn show_metrics(Data(admin): Data<&Arc<Admin>>) -> Response {
         .body((admin.metrics)())
 }
 
-async fn refuse_browsers<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<E::Output> {
-    if request.headers().contains_key(header::ORIGIN) || !asks_for_us(&request) {
-        return Err(HttpError::from(Code::CrossSite).into());
+/// What happens to every request here.
+async fn guard<E: Endpoint<Output = Response>>(
+    admin: Arc<Admin>,
+    next: Arc<E>,
+    request: Request,
+) -> poem::Result<Response> {
+    let seen = Seen::of(&request);
+    let answer = async {
+        let answered = match admit(&request) {
+            Ok(()) => next.call(request).await,
+            Err(refused) => Err(refused.into()),
+        };
+        problem::render(answered, false)
+    };
+    Ok(seen.through(&admin.meters, false, answer).await)
+}
+
+/// Refuses what a browser sends, and what is too large.
+fn admit(request: &Request) -> Result<(), HttpError> {
+    if request.headers().contains_key(header::ORIGIN) || !asks_for_us(request) {
+        return Err(Code::CrossSite.into());
     }
-    limits::check(&request)?;
-    next.call(request).await
+    limits::check(request)
 }
 
 /// Whether the request asks for this interface and not for a name that was pointed at it.

@@ -3,11 +3,11 @@
 //! A token travels in the session cookie or in `Authorization: Bearer`; in the query, the body or
 //! any other header it is not looked for. Pages read the cookie alone.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use poem::{
     Request, RequestBody,
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
@@ -49,23 +49,28 @@ impl CookieRules {
     pub(crate) fn find(self, headers: &HeaderMap) -> Result<Option<Credential>, HttpError> {
         let mut found = None;
         for value in headers.get_all(header::COOKIE) {
-            for pair in value.as_bytes().split(|byte| *byte == b';') {
-                let pair = pair.trim_ascii();
-                let Some(token) = pair
-                    .strip_prefix(self.name.as_bytes())
-                    .and_then(|rest| rest.strip_prefix(b"="))
-                else {
+            for pair in text(value).split(';') {
+                let token = pair
+                    .trim_ascii()
+                    .strip_prefix(self.name)
+                    .and_then(|rest| rest.strip_prefix('='));
+                let Some(token) = token else {
                     continue;
                 };
-                // What is not text is no token; it must still be seen as a cookie that came.
-                let token = String::from_utf8_lossy(token).into_owned();
-                if found.replace(token).is_some() {
+                if found.replace(token.to_owned()).is_some() {
                     return Err(Code::DuplicateCookie.into());
                 }
             }
         }
         Ok(found.map(|token| Credential { token, transport: Transport::Cookie }))
     }
+}
+
+/// A header's value. What is not text is no token; it must still be seen as one that came.
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    // The lossy way looks at byte after byte, this one at many together.
+    let text = std::str::from_utf8(value.as_bytes());
+    text.map_or_else(|_| String::from_utf8_lossy(value.as_bytes()), Cow::Borrowed)
 }
 
 /// The bearer token of a request (RFC 6750 section 2.1), if there is one.
@@ -77,7 +82,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Credential>, HttpError> {
     if values.next().is_some() {
         return Err(Code::AmbiguousCredentials.into());
     }
-    let value = String::from_utf8_lossy(value.as_bytes());
+    let value = text(value);
     let token = match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.to_owned(),
         // Another scheme is a credential too, and none that signs anybody in.

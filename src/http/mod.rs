@@ -1,4 +1,4 @@
-//! HTTP: the whole URL map and the order of the middleware, on one screen.
+//! HTTP: the whole URL map, on one screen.
 //!
 //! | where | what |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | `api/` | what programs call: JSON under `/api/v1`, described by OpenAPI |
 //! | `admin` | what the operator's command line and Prometheus call, on an address of its own |
 //! | `well_known`, `health` | keys for verifiers, probes for whoever watches the process |
+//! | `frame` | what happens to every request, in which order |
 //! | `credential` | where a request's token is found, and who it is |
 //! | `session_cookie` | the one place that sets and clears the cookie |
 //! | `csrf`, `headers`, `limits`, `trace` | the rules that hold for every route |
@@ -18,6 +19,7 @@ mod api;
 mod credential;
 mod csrf;
 mod docs;
+mod frame;
 mod headers;
 mod health;
 mod limits;
@@ -31,9 +33,12 @@ use std::sync::Arc;
 
 pub use api::{openapi_json, openapi_yaml};
 pub use credential::CookieRules;
-use poem::{Endpoint, EndpointExt, Request, Response, Route, get};
+use poem::{Endpoint, EndpointExt, Response, Route, get};
 pub use problem::{Code, HttpError};
+pub use trace::describe_request;
 use url::Url;
+
+use self::frame::Frame;
 
 use crate::session::Sessions;
 
@@ -59,8 +64,7 @@ pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Res
         cookie: CookieRules::of(&settings.public_url),
         public_url: settings.public_url,
     });
-    let api = api::service();
-    Route::new()
+    let routes = Route::new()
         // Pages
         .at("/", get(pages::home::show))
         .at("/login", get(pages::log_in::show).post(pages::log_in::submit))
@@ -72,34 +76,14 @@ pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Res
         )
         .at(pages::style::PATH.as_str(), get(pages::style::show))
         .at("/favicon.ico", get(pages::style::icon))
-        // JSON API and its description
+        // The description of the JSON API
         .at("/openapi.json", get(docs::json))
         .at("/openapi.yaml", get(docs::yaml))
-        .at("/docs", docs::swagger_ui(&api))
-        .nest(api::PREFIX, api)
+        .at("/docs", docs::swagger_ui(&api::service()))
         // For machines
         .at("/.well-known/jwks.json", get(well_known::jwks))
         .at("/healthz", get(health::alive))
-        .at("/readyz", get(health::ready))
-        // From the inside out: what stands last sees the request first and the answer last.
-        // Boxed after each: the future of a layer holds that of the next, and moving the whole nest
-        // took a third of a request's CPU time.
-        .around(admit)
-        .boxed()
-        .around(problem::render)
-        .boxed()
-        .around(session_cookie::apply)
-        .boxed()
-        .around(headers::secure)
-        .boxed()
-        .around(trace::observe)
-        .boxed()
-        .data(site)
-}
-
-/// What a request must pass before anybody looks at what it asks for, or who asks.
-async fn admit<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<E::Output> {
-    limits::check(&request)?;
-    csrf::check(&request, &credential::site(&request)?.public_url)?;
-    next.call(request).await
+        .at("/readyz", get(health::ready));
+    // And every operation of the JSON API.
+    Frame::new(site, api::mount(routes)).boxed()
 }

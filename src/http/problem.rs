@@ -6,7 +6,7 @@
 
 use std::{fmt, sync::Arc};
 
-use poem::{Endpoint, IntoResponse, Request, Response, error::ResponseError, http::StatusCode};
+use poem::{Response, error::ResponseError, http::StatusCode};
 use poem_openapi::{Enum, Object, types::ToJSON};
 
 use super::pages;
@@ -236,12 +236,8 @@ impl ResponseError for HttpError {
 }
 
 /// Turns every error into its answer: a page for a browser, problem+json for a program.
-pub(super) async fn render<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
-    let wants_page = pages::wants_page(&request);
-    match next.call(request).await {
-        Ok(answer) => Ok(answer.into_response()),
-        Err(error) => Ok(answer(&of_poem(error), wants_page)),
-    }
+pub(super) fn render(answered: poem::Result<Response>, wants_page: bool) -> Response {
+    answered.unwrap_or_else(|error| answer(&of_poem(error), wants_page))
 }
 
 /// Logs an error that is ours and writes its answer.

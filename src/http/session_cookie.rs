@@ -9,9 +9,12 @@ use std::sync::Arc;
 
 use cookie::{Cookie, SameSite, time::Duration};
 use parking_lot::Mutex;
-use poem::{Endpoint, IntoResponse, Request, Response, http::HeaderValue};
+use poem::{
+    Request, Response,
+    http::{HeaderValue, header},
+};
 
-use super::{Code, CookieRules, HttpError, credential::site, pages, problem};
+use super::{Code, CookieRules, HttpError, Site, problem};
 use crate::session::Issued;
 
 /// The largest name and value that a browser keeps (RFC 6265bis section 5.5).
@@ -44,35 +47,31 @@ impl CookieSlot {
 }
 
 /// Does what the slot says.
-pub(super) async fn apply<E: Endpoint>(
-    next: Arc<E>,
-    mut request: Request,
-) -> poem::Result<Response> {
-    let site = Arc::clone(site(&request)?);
-    let slot = CookieSlot::default();
-    request.set_data(slot.clone());
-    let wants_page = pages::wants_page(&request);
-
-    let mut response = next.call(request).await?.into_response();
+pub(super) async fn apply(
+    site: &Site,
+    slot: &CookieSlot,
+    mut response: Response,
+    wants_page: bool,
+) -> Response {
     let change = slot.0.lock().take();
     let cookie = match change {
-        None => return Ok(response),
+        None => return response,
         Some(Change::Clear) => removal(site.cookie),
         Some(Change::Set(issued)) => match site.sessions.is_alive(&issued.session).await {
             Ok(true) => session_cookie(site.cookie, &issued),
-            Ok(false) => return Ok(response),
+            Ok(false) => return response,
             // It cannot be told: what the handler did stands, but no cookie leaves for it.
-            Err(error) => return Ok(problem::answer(&error.into(), wants_page)),
+            Err(error) => return problem::answer(&error.into(), wants_page),
         },
     };
     let fits = cookie.name().len() + cookie.value().len() <= MAX_COOKIE_BYTES;
     match HeaderValue::try_from(cookie.to_string()) {
         Ok(value) if fits => {
-            response.headers_mut().append("set-cookie", value);
-            Ok(response)
+            response.headers_mut().append(header::SET_COOKIE, value);
+            response
         }
         // Browsers would drop it without a word.
-        _ => Ok(problem::answer(&Code::Internal.into(), wants_page)),
+        _ => problem::answer(&Code::Internal.into(), wants_page),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! One line and one metric per login, refusal, logout and revocation. No event carries an e-mail,
 //! a password, a token or its id; accounts and sessions are named by their ids, which open
-//! nothing. The request's id and address come from the span the HTTP layer opens around it.
+//! nothing. The request's id and address are added to the line by the HTTP layer.
 //! A new event is a variant here.
 
 use metrics::counter;

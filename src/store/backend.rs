@@ -44,6 +44,11 @@ pub(super) trait Backend: Send + Sync + 'static {
         self.commit(step)
     }
 
+    /// [`Store::ends`].
+    fn ends(&self) -> Option<u64> {
+        None
+    }
+
     /// Holds on to this moment, for [`Store::export`].
     fn snapshot(&self) -> impl Future<Output = Result<impl Snapshot>> + Send;
 
@@ -171,6 +176,10 @@ impl<B: Backend> Store for B {
 
     async fn revoke_all_sessions(&self) -> Result<()> {
         self.commit(|w| sessions::revoke_all(w)).await
+    }
+
+    fn ends(&self) -> Option<u64> {
+        Backend::ends(self)
     }
 
     async fn sweep(

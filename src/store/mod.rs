@@ -173,6 +173,17 @@ pub trait Store: Send + Sync + 'static {
     /// their number: an epoch moves on, and sessions of an earlier epoch are dead.
     async fn revoke_all_sessions(&self) -> Result<()>;
 
+    /// A number that is another one as soon as the end of any session is answered; `None` from a
+    /// store that cannot tell without looking it up.
+    ///
+    /// It spares a second look-up: whoever read the number *before* a session was looked up, or its
+    /// visit counted, and reads the same number later, knows that nobody has ended the session in
+    /// between. Time may have: that is in the [session](Session::is_over). The number may also
+    /// change when nothing ended.
+    fn ends(&self) -> Option<u64> {
+        None
+    }
+
     // --- upkeep ---
 
     /// Removes sessions that are dead at `now` from the store, looking at no more than `budget`

@@ -14,7 +14,7 @@ pub mod metrics;
 mod printable;
 
 pub use self::{
-    log::{Format, install},
+    log::{Describe, Format, install},
     metrics::MetricsHandle,
     printable::printable,
 };

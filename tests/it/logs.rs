@@ -27,7 +27,7 @@ fn lines(server: &Process) -> Vec<Value> {
 fn of_request<'a>(lines: &'a [Value], answer: &Answer) -> Vec<&'a Value> {
     let id = answer.header("x-request-id");
     assert_eq!(id.len(), 32);
-    lines.iter().filter(|line| line["span"]["id"] == id).collect()
+    lines.iter().filter(|line| line["request"]["id"] == id).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,9 +78,9 @@ async fn each_event_is_one_line_that_says_when_who_and_where() {
         let found = of_request(&lines, answer);
         let names: Vec<_> = found.iter().map(|line| line["event"].as_str().unwrap()).collect();
         assert_eq!(names, [*event], "one line");
-        let span = &found[0]["span"];
-        assert!(span["peer"].as_str().unwrap().contains("127.0.0.1"), "{span}");
-        assert!(span["method"].is_string() && span["path"].is_string(), "{span}");
+        let request = &found[0]["request"];
+        assert!(request["peer"].as_str().unwrap().contains("127.0.0.1"), "{request}");
+        assert!(request["method"].is_string() && request["path"].is_string(), "{request}");
     }
     assert_eq!(of_request(&lines, &stranger), Vec::<&Value>::new());
     let of = |event: &str| lines.iter().find(|line| line["event"] == event).unwrap();

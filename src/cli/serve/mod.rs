@@ -33,6 +33,7 @@ pub use self::{
 use super::{Failure, Global, output};
 use crate::{
     config::{Address, Config, LogFormat, Overrides, PublicUrl, StoreUrl},
+    http,
     model::clock::SystemClock,
     telemetry::{self, Format},
 };
@@ -75,7 +76,7 @@ impl Serve {
             admin_listen: self.admin_listen,
             data_dir: None,
         })?;
-        telemetry::install(log_format(&config), &config.log.filter)
+        telemetry::install(log_format(&config), &config.log.filter, http::describe_request)
             .map_err(|error| Failure::System("log", error.to_string()))?;
         let stop = signals::stop()
             .map_err(|error| Failure::System("listen for signals", error.to_string()))?;

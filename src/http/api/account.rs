@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use poem::web::Data;
-use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json, types::Example};
+use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use serde::Deserialize;
 
 use super::{
     ApiTags,
+    answer::Answer,
     body::Body,
     failure::{ANY, BODY, Failed, HASHING, NEW_PASSWORD, SIGNED_IN, WRITE, failures},
     text::{Secret, Text},
@@ -57,8 +58,8 @@ impl Api {
         &self,
         site: Data<&Arc<Site>>,
         who: Authenticated,
-    ) -> Result<Json<AccountView>, Failed<AccountFailures>> {
-        Ok(Json(site.sessions.own_summary(&who.0).await?.into()))
+    ) -> Result<Answer<AccountView>, Failed<AccountFailures>> {
+        Ok(Answer(site.sessions.own_summary(&who.0).await?.into()))
     }
 
     /// Change the password.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use poem::web::Data;
-use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json, types::Example};
+use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use serde::Deserialize;
 
 use super::{
     ApiTags,
+    answer::Answer,
     body::Body,
     failure::{ANY, BODY, Failed, HASHING, NEW_PASSWORD, WRITE, failures},
     text::{EmailAddress, Secret, Text},
@@ -43,7 +44,7 @@ impl Example for NewAccount {
 enum CreatedAccount {
     /// The account was made. It is not logged in.
     #[oai(status = 201)]
-    Created(Json<AccountView>),
+    Created(Answer<AccountView>),
 }
 
 failures!(CreateAccountFailures: ANY, WRITE, BODY, HASHING, NEW_PASSWORD, [
@@ -67,6 +68,6 @@ impl Api {
         let email = Email::parse(email.as_str()).map_err(Error::from)?;
         let account = site.sessions.sign_up(email, Password::new(password.into_string())).await?;
         let summary = AccountSummary { account, visits: 0 };
-        Ok(CreatedAccount::Created(Json(summary.into())))
+        Ok(CreatedAccount::Created(Answer(summary.into())))
     }
 }

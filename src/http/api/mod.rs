@@ -6,6 +6,7 @@
 
 mod account;
 mod accounts;
+mod answer;
 mod body;
 mod failure;
 mod session;
@@ -13,9 +14,10 @@ mod sessions;
 mod text;
 mod view;
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
-use poem_openapi::{LicenseObject, OpenApiService, Tags};
+use poem::{Route, RouteMethod};
+use poem_openapi::{LicenseObject, OpenApi as _, OpenApiService, Tags};
 
 /// Where the API is mounted.
 pub(super) const PREFIX: &str = "/api/v1";
@@ -32,22 +34,37 @@ enum ApiTags {
 
 type Apis = (accounts::Api, session::Api, sessions::Api, account::Api);
 
+const APIS: Apis = (accounts::Api, session::Api, sessions::Api, account::Api);
+
 /// The API. Needs no store to be built: the command line prints its document.
 pub(super) fn service() -> OpenApiService<Apis, ()> {
-    OpenApiService::new(
-        (accounts::Api, session::Api, sessions::Api, account::Api),
-        "Countersign",
-        env!("CARGO_PKG_VERSION"),
-    )
-    .description(
-        "Log people in, count their visits, and take any of it back at once.\n\n\
+    OpenApiService::new(APIS, "Countersign", env!("CARGO_PKG_VERSION"))
+        .description(
+            "Log people in, count their visits, and take any of it back at once.\n\n\
          A session travels as a signed token: in a cookie (for browsers) or, after a log-in with \
          `transport: bearer`, in the `Authorization` header (for programs without a cookie jar). \
          Send one of the two. Errors are `application/problem+json` (RFC 9457) with a stable \
          `code`. Times are RFC 3339, in UTC.",
-    )
-    .license(LicenseObject::new("MIT OR Apache-2.0"))
-    .url_prefix(PREFIX)
+        )
+        .license(LicenseObject::new("MIT OR Apache-2.0"))
+        .url_prefix(PREFIX)
+}
+
+/// Adds every operation to `routes`, at its whole path.
+///
+/// Not the service as an endpoint, nested at [`PREFIX`]: for every request that would cut the
+/// prefix off its address, parse what is left as an address, and parse the query for operations
+/// that take one as a map; all of which costs as much as the rest of a check of a session.
+pub(super) fn mount(routes: Route) -> Route {
+    let mut operations = HashMap::new();
+    APIS.add_routes(&mut operations);
+    operations.into_iter().fold(routes, |routes, (path, methods)| {
+        let methods =
+            methods.into_iter().fold(RouteMethod::new(), |methods, (method, operation)| {
+                methods.method(method, operation)
+            });
+        routes.at(format!("{PREFIX}{path}"), methods)
+    })
 }
 
 /// The OpenAPI document as JSON: what is served, printed and committed.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use poem::{Request, web::Data};
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi, payload::Json, types::Example};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi, types::Example};
 use serde::Deserialize;
 
 use super::{
     ApiTags,
+    answer::Answer,
     body::Body,
     failure::{ANY, BODY, Failed, HASHING, SIGNED_IN, WRITE, failures},
     text::{EmailAddress, Secret, Text},
@@ -73,7 +74,7 @@ enum LoggedIn {
     /// Logged in. With `transport: cookie` the session cookie is set, with `transport: bearer`
     /// the body has the token.
     #[oai(status = 201)]
-    Created(Json<SessionWithToken>),
+    Created(Answer<SessionWithToken>),
 }
 
 #[derive(ApiResponse)]
@@ -117,16 +118,19 @@ impl Api {
         };
         let password = Password::new(body.0.password.into_string());
         let issued = site.sessions.log_in(body.0.email.as_str(), password, how).await?;
-        Ok(LoggedIn::Created(Json(hand_out(issued, slot.0))))
+        Ok(LoggedIn::Created(Answer(hand_out(issued, slot.0))))
     }
 
     /// The session of this request.
     ///
     /// Counts nothing.
     #[oai(path = "/session", method = "get", operation_id = "getSession")]
-    async fn get(&self, who: Authenticated) -> Result<Json<SessionView>, Failed<SessionFailures>> {
+    async fn get(
+        &self,
+        who: Authenticated,
+    ) -> Result<Answer<SessionView>, Failed<SessionFailures>> {
         let who = who.0;
-        Ok(Json(SessionView::of(&who.session, who.email(), who.session.id)))
+        Ok(Answer(SessionView::of(&who.session, who.email(), who.session.id)))
     }
 
     /// Count a visit.
@@ -139,9 +143,9 @@ impl Api {
         site: Data<&Arc<Site>>,
         slot: Data<&CookieSlot>,
         shown: Shown,
-    ) -> Result<Json<SessionWithToken>, Failed<SessionWriteFailures>> {
+    ) -> Result<Answer<SessionWithToken>, Failed<SessionWriteFailures>> {
         let issued = site.sessions.visit(&shown.0).await?;
-        Ok(Json(hand_out(issued, slot.0)))
+        Ok(Answer(hand_out(issued, slot.0)))
     }
 
     /// Log out.

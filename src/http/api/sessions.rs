@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use poem::web::Data;
-use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json, types::Example};
+use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, types::Example};
+use serde::Serialize;
 
 use super::{
     ApiTags,
+    answer::Answer,
     failure::{ANY, Failed, SIGNED_IN, WRITE, failures},
     text::{Text, Uuid},
     view::SessionView,
@@ -20,7 +22,7 @@ use crate::{
 pub(in crate::http) struct Api;
 
 /// How many sessions were ended.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(example)]
 struct Ended {
     /// The number of sessions that ended.
@@ -54,11 +56,11 @@ impl Api {
         &self,
         site: Data<&Arc<Site>>,
         who: Authenticated,
-    ) -> Result<Json<Vec<SessionView>>, Failed<ListFailures>> {
+    ) -> Result<Answer<Vec<SessionView>>, Failed<ListFailures>> {
         let who = who.0;
         let sessions = site.sessions.own_sessions(&who).await?;
         let view = |session| SessionView::of(session, who.email(), who.session.id);
-        Ok(Json(sessions.iter().map(view).collect()))
+        Ok(Answer(sessions.iter().map(view).collect()))
     }
 
     /// End one session of the account.
@@ -89,8 +91,8 @@ impl Api {
         &self,
         site: Data<&Arc<Site>>,
         who: Authenticated,
-    ) -> Result<Json<Ended>, Failed<EndOthersFailures>> {
+    ) -> Result<Answer<Ended>, Failed<EndOthersFailures>> {
         let ended = site.sessions.end_other_sessions(&who.0).await?;
-        Ok(Json(Ended { ended }))
+        Ok(Answer(Ended { ended }))
     }
 }

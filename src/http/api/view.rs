@@ -1,6 +1,7 @@
 //! What the API shows of an account and of a session.
 
 use poem_openapi::{Object, types::Example};
+use serde::Serialize;
 
 use super::text::{DateTime, EmailAddress, Text, Uuid};
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// A session: one login on one device.
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Object, Serialize)]
 #[oai(rename = "Session", example)]
 pub(super) struct SessionView {
     /// Names the session. Not a secret.
@@ -33,20 +34,22 @@ pub(super) struct SessionView {
 }
 
 /// A session and, for clients without a cookie jar, the token to send from now on.
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Object, Serialize)]
 #[oai(rename = "SessionWithToken", example)]
 pub(super) struct SessionWithToken {
     /// The session.
     #[oai(flatten)]
+    #[serde(flatten)]
     pub(super) session: SessionView,
     /// The token, with `transport: bearer` only: send it as `Authorization: Bearer TOKEN`. Each
     /// counted visit gives a newer one; older ones of a living session stay good until they expire.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) token: Option<String>,
 }
 
 /// An account as its owner sees it.
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Object, Serialize)]
 #[oai(rename = "Account", example)]
 pub(super) struct AccountView {
     /// Names the account for ever.
@@ -123,5 +126,24 @@ impl Example for AccountView {
             created_at: Text::of("2026-11-20T08:30:00Z"),
             visits: 42,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ToJSON;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_what_the_document_says() {
+        fn same<T: ToJSON + Serialize>(view: &T) {
+            assert_eq!(serde_json::to_value(view).ok(), view.to_json());
+        }
+        same(&SessionView::example());
+        same(&AccountView::example());
+        same(&SessionWithToken::example());
+        let with_token = SessionWithToken { token: Some("a.b.c".into()), ..Example::example() };
+        same(&with_token);
     }
 }

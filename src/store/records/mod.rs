@@ -33,7 +33,7 @@ mod user_agent;
 
 pub(super) use self::{
     account::AccountRecord,
-    page::{MOST as MOST_IN_PAGE, Page},
+    page::{EMPTY as EMPTY_PAGE, MOST as MOST_IN_PAGE, Page, loses_a_session},
     session::SessionRecord,
 };
 use super::{Result, StoreError};

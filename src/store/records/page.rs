@@ -18,6 +18,9 @@ const VERSION: u8 = 2;
 /// writes the whole page, a kilobyte by then.
 pub(in crate::store) const MOST: usize = 16;
 
+/// A page without sessions.
+pub(in crate::store) const EMPTY: &[u8] = &[VERSION];
+
 /// What stands before the bytes of a session.
 const HEAD: usize = 16 + 2;
 
@@ -100,25 +103,39 @@ impl Page {
     }
 
     fn entries(&self) -> impl Iterator<Item = Result<Entry<'_>>> {
-        let mut from = 1;
-        std::iter::from_fn(move || {
-            if from >= self.0.len() {
-                return None;
-            }
-            let entry = self.entry(from);
-            // After a damaged one nothing can be told from anything.
-            from = entry.as_ref().map_or(self.0.len(), |entry| entry.to);
-            Some(entry.ok_or_else(|| damaged("session", "its page is cut off")))
-        })
+        entries(&self.0)
     }
+}
 
-    fn entry(&self, from: usize) -> Option<Entry<'_>> {
-        let (id, rest) = self.0[from..].split_first_chunk()?;
-        let (length, rest) = rest.split_first_chunk()?;
-        let bytes = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
-        let to = from + HEAD + bytes.len();
-        Some(Entry { id: SessionId::from_bytes(*id), bytes, from, to })
-    }
+fn entries(page: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> {
+    let mut from = 1;
+    std::iter::from_fn(move || {
+        if from >= page.len() {
+            return None;
+        }
+        let entry = entry(page, from);
+        // After a damaged one nothing can be told from anything.
+        from = entry.as_ref().map_or(page.len(), |entry| entry.to);
+        Some(entry.ok_or_else(|| damaged("session", "its page is cut off")))
+    })
+}
+
+fn entry(page: &[u8], from: usize) -> Option<Entry<'_>> {
+    let (id, rest) = page[from..].split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let bytes = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
+    let to = from + HEAD + bytes.len();
+    Some(Entry { id: SessionId::from_bytes(*id), bytes, from, to })
+}
+
+/// Whether a session of the page `before` is not in the one that replaces it. A page that cannot be
+/// read may have lost any.
+pub(in crate::store) fn loses_a_session(before: &[u8], after: &[u8]) -> bool {
+    let is_of_this_version = |value: &[u8]| value.first() == Some(&VERSION);
+    let is_in = |id| entries(after).any(|entry| entry.is_ok_and(|entry| entry.id == id));
+    !is_of_this_version(before)
+        || !is_of_this_version(after)
+        || entries(before).any(|entry| entry.map_or(true, |entry| !is_in(entry.id)))
 }
 
 /// A session in a page, and where it is there.
@@ -178,6 +195,25 @@ mod tests {
             prop_assert!(page.records(record.session.account).any(|record| record.is_err()));
             prop_assert!(page.is_full().is_err());
         }
+    }
+
+    #[test]
+    fn what_a_page_loses_is_noticed() {
+        let one = vec![[1; 16], [2; 16]];
+        let page = |ids: &[[u8; 16]]| {
+            let mut value = vec![VERSION];
+            for id in ids {
+                value.extend([&id[..], &[0, 0]].concat());
+            }
+            value
+        };
+        let before = page(&one);
+        assert!(!loses_a_session(&before, &before));
+        assert!(!loses_a_session(&before, &page(&[[1; 16], [2; 16], [3; 16]])));
+        assert!(loses_a_session(&before, &page(&[[1; 16], [3; 16]])));
+        assert!(loses_a_session(&before, &page(&[])));
+        assert!(loses_a_session(&before, EMPTY));
+        assert!(loses_a_session(&before, &[1]), "who knows");
     }
 
     #[test]

@@ -14,7 +14,10 @@
 //! Locks are held for edits of the map and for reads, never across a write, a flush or a sync.
 //! Only the writer takes the write lock.
 
-use std::sync::{Arc, Weak};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicU64, Ordering},
+};
 
 use ::sled::{Db, IVec};
 use parking_lot::{Mutex, RwLock};
@@ -23,13 +26,15 @@ use quick_cache::{Weighter, sync::Cache};
 use super::{closed, contained, snapshot::Moment};
 use crate::store::{
     Result, StoreError,
-    records::{Key, Value},
+    records::{self, Key, Value},
     view::{Changes, Layer, Read, Scan},
 };
 
 pub(super) struct Committed {
     state: RwLock<State>,
     recent: Recent,
+    /// Moves on, under the write lock, with each change that readers see and that ends a session.
+    ends: AtomicU64,
 }
 
 struct State {
@@ -58,7 +63,13 @@ impl Committed {
                 moments: Vec::new(),
             }),
             recent: Cache::with_weighter(records, cache_bytes, Bytes),
+            ends: AtomicU64::new(0),
         }
+    }
+
+    /// A number that is another one once readers see that a session has ended.
+    pub(super) fn ends(&self) -> u64 {
+        self.ends.load(Ordering::Acquire)
     }
 
     /// Runs a step on one committed moment: no commit becomes visible while it runs.
@@ -94,6 +105,16 @@ impl Committed {
     pub(super) fn show(&self, changes: &Changes) {
         let mut state = self.state.write();
         state.keep_images(&self.recent, changes);
+        let ends = |(key, value): (&Key, &Option<Value>)| {
+            if let Some(seen) = state.shadow.get(key) {
+                return ends_sessions(key, Some(page_of(seen)), value);
+            }
+            let seen = self.recent.get(key);
+            ends_sessions(key, seen.as_ref().map(page_of), value)
+        };
+        if changes.iter().any(ends) {
+            self.ends.fetch_add(1, Ordering::AcqRel);
+        }
         for (key, value) in changes {
             state.shadow.insert(key.clone(), value.clone());
         }
@@ -104,11 +125,19 @@ impl Committed {
         // The shadow hides these records: nobody reads them from the cache, or fills them in.
         for (key, value) in changes {
             match value {
-                Some(value) => self.recent.insert(key.clone(), value.clone()),
+                Some(_) => self.recent.insert(key.clone(), value.clone()),
+                // It is not asked for again: it need not push another one out.
                 None => drop(self.recent.remove(key)),
             }
         }
         let mut state = self.state.write();
+        // Under the lock: whoever sees the new number looks sessions up after this change.
+        let ends = |(key, value): (&Key, &Option<Value>)| {
+            ends_sessions(key, state.shadow.get(key).map(page_of), value)
+        };
+        if changes.iter().any(ends) {
+            self.ends.fetch_add(1, Ordering::AcqRel);
+        }
         // What readers are about to see changed is what they see in the shadow now.
         let shadow = std::mem::take(&mut state.shadow);
         for moment in state.moments() {
@@ -176,6 +205,22 @@ impl State {
     }
 }
 
+/// Whether a change of a record may end sessions: one that was in its page, or all of an earlier
+/// epoch. What readers saw `before` may be unknown.
+#[expect(clippy::ref_option, reason = "changes are kept so")]
+fn ends_sessions(key: &[u8], before: Option<&[u8]>, after: &Option<Value>) -> bool {
+    if !key.starts_with(records::SESSIONS) {
+        return key == records::EPOCH;
+    }
+    before.is_none_or(|before| records::loses_a_session(before, page_of(after)))
+}
+
+/// The page of sessions that a record is; one that is not there is an empty one.
+#[expect(clippy::ref_option, reason = "changes are kept so")]
+fn page_of(record: &Option<Value>) -> &[u8] {
+    record.as_deref().unwrap_or(records::EMPTY_PAGE)
+}
+
 /// sled as a step sees it.
 struct Database<'a> {
     sled: &'a Db,
@@ -185,29 +230,27 @@ struct Database<'a> {
 /// What a record in the cache takes, about.
 const TYPICAL_BYTES: u64 = 256;
 
-/// Records that were read lately.
-type Recent = Cache<Key, Value, Bytes>;
+/// Records that were read lately; `None` for one that was not there.
+type Recent = Cache<Key, Option<Value>, Bytes>;
 
 /// How records are weighed: by their bytes, and what the cache itself needs for each.
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Key, Value> for Bytes {
-    fn weight(&self, key: &Key, value: &Value) -> u64 {
-        (key.len() + value.len()) as u64 + 100
+impl Weighter<Key, Option<Value>> for Bytes {
+    fn weight(&self, key: &Key, value: &Option<Value>) -> u64 {
+        (key.len() + value.as_ref().map_or(0, Vec::len)) as u64 + 100
     }
 }
 
 impl Read for Database<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         if let Some(value) = self.recent.get(key) {
-            return Ok(Some(value));
+            return Ok(value);
         }
         let value = self.sled.get(key).map_err(|error| unreadable(&error))?;
         let value = value.map(|value| value.to_vec());
-        if let Some(value) = &value {
-            self.recent.insert(key.to_vec(), value.clone());
-        }
+        self.recent.insert(key.to_vec(), value.clone());
         Ok(value)
     }
 

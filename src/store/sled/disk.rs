@@ -10,13 +10,17 @@ use std::{
 
 /// What syncs files and tells whether the disk takes data.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
-    /// Makes everything that was written to `database` durable.
+    /// Makes everything that was written to `file` durable: the database, or the journal.
+    ///
+    /// `fdatasync` is enough: it "does not flush modified metadata unless that metadata is needed in
+    /// order to allow a subsequent data retrieval to be correctly handled", so a new size is flushed
+    /// and a new time is not (`fdatasync(2)`). Without it, each sync would be a second write.
     ///
     /// # Errors
     /// When the system says that it is not, for anything written since this same `File` was last
     /// synced, or opened, by whichever descriptor it was written (Linux 4.13 and later).
-    fn sync(&self, database: &File) -> io::Result<()> {
-        database.sync_all()
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
     }
 
     /// Writes and syncs a file of `bytes` bytes at `path`, in place of the one that is there.

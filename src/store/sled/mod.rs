@@ -4,7 +4,9 @@
 //! done here in three steps (see [`writer`]): a handler puts its step into a queue and waits; the
 //! writer takes all that is waiting, runs the steps one after the other, makes one batch of them,
 //! flushes and syncs once; then it answers all. Every change is thereby serial, with no locks and
-//! no races, and one disk sync serves as many requests as came while the last one ran.
+//! no races, and one disk sync serves as many requests as came while the last one ran. A group of
+//! nothing but visits is made durable in the [`journal`] instead, which costs a tenth of that, and
+//! goes into the database with a later commit.
 //!
 //! Readers do not queue. They see what is [`committed`]: a change that is under way is hidden from
 //! them until it is on the disk. When a commit fails, it stays hidden, changes are answered
@@ -15,21 +17,28 @@
 //! | `open` | the lock, the format, what must be cleared away before sled may look |
 //! | `database` | the disk: a batch made durable, the database opened and let go |
 //! | `committed` | what readers see |
+//! | `journal` | visits that were answered and are not in the database yet |
 //! | `job` | a step in the queue |
-//! | `writer` | the thread: groups, commits, answers |
+//! | `queue` | where steps wait until the writer takes them, and for how long |
+//! | `writer` | the thread: groups and their commits |
+//! | `answers` | from the writer back to those who wait |
 //! | `recovery` | from a failed commit back to a working store |
 //! | `snapshot` | all records of one moment, read while others change them |
 //! | `replacement` | a store built beside the one that is there, put in its place when it is whole |
 //!
-//! Metrics: `countersign_store_commit_seconds` (histogram: batch, flush and sync),
+//! Metrics: `countersign_store_commit_seconds` (histogram: batch, flush and sync, or the frame of
+//! the journal and its sync),
 //! `countersign_store_commit_changes` (histogram: answers that waited for one commit),
 //! `countersign_store_healthy` (gauge: 1, or 0 from a failed commit until it has healed).
 
+mod answers;
 mod committed;
 mod database;
 mod disk;
 mod job;
+mod journal;
 mod open;
+mod queue;
 mod recovery;
 mod replacement;
 mod snapshot;
@@ -38,10 +47,7 @@ mod writer;
 use std::{
     fs::File,
     path::Path,
-    sync::{
-        Arc,
-        mpsc::{SyncSender, TrySendError},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -50,10 +56,7 @@ use parking_lot::Mutex;
 pub use replacement::{Replacement, ReplacementError};
 use tokio::sync::watch;
 
-use self::{
-    committed::Committed,
-    job::{Change, Job},
-};
+use self::{answers::Answers, committed::Committed, job::Change, journal::Journal, queue::Queue};
 use super::{
     OpenError, Result, StoreError, Visited,
     backend::Backend,
@@ -61,10 +64,6 @@ use super::{
     steps::upkeep,
     view::{Read, Write},
 };
-
-/// How many changes may wait for the writer. More are refused: by then the disk is seconds behind,
-/// and waiting would only cost memory.
-const QUEUE: usize = 16_384;
 
 /// Which part of the cache is for records that were read lately; the rest is for sled's pages.
 const RECORDS_SHARE: u64 = 4;
@@ -122,9 +121,6 @@ impl Durability {
 /// Dropping it records what was accepted and lets go, but in the background:
 /// [`close`](super::Store::close) waits for that.
 pub struct SledStore {
-    /// To the writer; `None` once the store is closed. The writer ends when it has worked off
-    /// what was sent before.
-    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
     shared: Arc<Shared>,
     /// How the writer ended; `None` while it runs.
     end: watch::Receiver<Option<Result<()>>>,
@@ -132,6 +128,8 @@ pub struct SledStore {
 
 /// What the writer and the handlers share.
 struct Shared {
+    /// To the writer, who ends when it is closed and worked off.
+    queue: Queue,
     committed: Committed,
     /// Why changes are refused, while they are.
     trouble: Mutex<Option<String>>,
@@ -143,14 +141,16 @@ impl Shared {
         &self,
         step: impl Fn(&dyn Read) -> Result<T> + Send + Sync,
     ) -> Result<T> {
-        let asked = Instant::now();
+        let mut asked = None;
         loop {
             // While the store heals, the database is away for a moment; and before that, sled
             // cannot always read what it could not write (it splits full nodes as it passes).
             let answer = self.committed.read(&step);
-            let heals = self.trouble.lock().is_some();
             let missed = matches!(answer, Err(StoreError::Unavailable(_)));
-            if !missed || !heals || asked.elapsed() >= PATIENCE {
+            if !missed || self.trouble.lock().is_none() {
+                return answer;
+            }
+            if asked.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
                 return answer;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -178,21 +178,28 @@ impl SledStore {
     }
 
     fn open_locked(lock: File, data_dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
-        let interval = match options.durability {
-            Durability::Commit => None,
-            Durability::Interval(interval) => Some(interval.min(Durability::LONGEST)),
-        };
+        let (durability, disk) = (options.durability, Arc::clone(&options.disk));
         let record_bytes = options.cache_bytes / RECORDS_SHARE;
         let open::Opened { lock, database, handle } = open::open(lock, data_dir, options)?;
+        let refused = |reason: String| OpenError::Io { dir: data_dir.to_owned(), reason };
+        let (journal, visited) = Journal::open(&data_dir.join("store"), disk)
+            .map_err(|error| refused(error.to_string()))?;
+        let (journal, interval) = match durability {
+            Durability::Commit => (Some(journal), Durability::LONGEST),
+            Durability::Interval(interval) => (None, interval.min(Durability::LONGEST)),
+        };
         let shared = Arc::new(Shared {
+            queue: Queue::new(),
             committed: Committed::new(handle, record_bytes),
             trouble: Mutex::new(None),
             last_commit: Mutex::new(Instant::now()),
         });
-        let (queue, jobs) = std::sync::mpsc::sync_channel(QUEUE);
         let (ended, end) = watch::channel(None);
-        let writer = writer::Writer::new(jobs, Arc::clone(&shared), database, interval);
         let dir = data_dir.join("store");
+        let mut writer =
+            writer::Writer::new(Arc::clone(&shared), database, Answers::new(), journal, interval);
+        writer.make_good(visited).map_err(|error| refused(error.to_string()))?;
+        let nobody_works = NobodyWorks(Arc::clone(&shared));
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
@@ -200,15 +207,13 @@ impl SledStore {
                 if outcome.is_ok() {
                     database::sum_up(&dir, database::LARGE_LOG);
                 }
+                drop(nobody_works);
                 // Only now may another process have it.
                 drop(lock);
                 ended.send_replace(Some(outcome));
             })
-            .map_err(|error| OpenError::Io {
-                dir: data_dir.to_owned(),
-                reason: error.to_string(),
-            })?;
-        Ok(Self { queue: Mutex::new(Some(queue)), shared, end })
+            .map_err(|error| refused(error.to_string()))?;
+        Ok(Self { shared, end })
     }
 
     async fn submit<T: Send + 'static>(
@@ -221,15 +226,7 @@ impl SledStore {
             return Err(StoreError::Unavailable(trouble.clone()));
         }
         let (change, answer) = Change::queued(step, answer_first);
-        match self.queue.lock().as_ref() {
-            None => return Err(closed()),
-            Some(queue) => queue.try_send(change).map_err(|error| match error {
-                TrySendError::Full(_) => {
-                    StoreError::Unavailable("too many changes are waiting".to_owned())
-                }
-                TrySendError::Disconnected(_) => closed(),
-            })?,
-        }
+        self.shared.queue.put(change)?;
         // A job that is dropped unanswered was not done: see `Job`.
         answer.await.unwrap_or_else(|_| {
             let trouble = self.shared.trouble.lock().clone();
@@ -263,6 +260,10 @@ impl Backend for SledStore {
         self.submit(counted, step).await
     }
 
+    fn ends(&self) -> Option<u64> {
+        Some(self.shared.committed.ends())
+    }
+
     async fn snapshot(&self) -> Result<impl export::Snapshot> {
         let moment = self.shared.committed.moment();
         Ok(snapshot::Snapshot { shared: Arc::clone(&self.shared), moment })
@@ -282,7 +283,7 @@ impl Backend for SledStore {
     }
 
     async fn close(&self) -> Result<()> {
-        drop(self.queue.lock().take());
+        self.shared.queue.close();
         let mut end = self.end.clone();
         let ended = end.wait_for(Option::is_some).await.map(|end| end.clone());
         match ended {
@@ -290,6 +291,21 @@ impl Backend for SledStore {
             // The thread is gone without a word: it panicked outside all that is contained.
             _ => Err(StoreError::Unavailable("the writer ended early".to_owned())),
         }
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+/// Refuses all changes when it is dropped: also when the writer panicked, nobody waits in vain.
+struct NobodyWorks(Arc<Shared>);
+
+impl Drop for NobodyWorks {
+    fn drop(&mut self) {
+        self.0.queue.abandon();
     }
 }
 

@@ -4,6 +4,7 @@
 //! DATA_DIR/lock          held while the store is open; the number of the process
 //! DATA_DIR/store/format  what wrote this, and in which format
 //! DATA_DIR/store/reserve room kept for recovery: see `database`
+//! DATA_DIR/store/journal visits that the database may not have yet: see `journal`
 //! DATA_DIR/store/...     sled's own files: db, conf, snap.*, blobs/
 //! ```
 //!

@@ -11,8 +11,9 @@
 //! 3. The old handle is let go. Readers wait, for a bounded time.
 //! 4. If a sync had failed, the log is written anew: see [`Database::reopen`].
 //! 5. The database is opened; readers go on.
-//! 6. What the failed commit was about to replace is written back, flushed and synced. Only then
-//!    does the shadow go.
+//! 6. What the failed commit was about to replace is written back, flushed and synced, with the
+//!    visits that were answered before it. Only then does the shadow go. If it was a frame of the
+//!    [journal](super::journal) that could not be written, there is a new journal.
 //! 7. When there is a reserve again, and a change that means nothing was recorded, changes are
 //!    accepted.
 //!
@@ -48,14 +49,23 @@ impl Broken {
 }
 
 impl Writer {
-    /// Takes the reserve at the start. On a full disk the store begins as one that is set back
-    /// and waits for room: what can be done without a change is done.
-    pub(super) fn take_reserve(&self) -> Option<Broken> {
+    /// Takes the reserve at the start, and records what is only in the journal. On a full disk the
+    /// store begins as one that is set back and waits for room: what can be done without a change
+    /// is done.
+    pub(super) fn begin(&mut self) -> Option<Broken> {
         metrics::gauge!("countersign_store_healthy").set(1.0);
-        let error = self.database.reserve().err()?;
-        let mut broken = self.break_down(&error.to_string());
-        broken.set_back = true;
-        Some(broken)
+        if let Err(error) = self.database.reserve() {
+            let mut broken = self.break_down(&error.to_string());
+            broken.set_back = true;
+            return Some(broken);
+        }
+        let begun = contained(|| {
+            if !self.unrecorded.is_empty() {
+                self.record(Changes::new())?;
+            }
+            self.renew_journal()
+        });
+        begun.err().map(|reason| self.break_down(&reason))
     }
 
     /// Notes that nothing can be recorded, and why.
@@ -89,7 +99,8 @@ impl Writer {
         // Until this works, sled may have got into trouble again by itself.
         broken.set_back = false;
         let touch = Changes::from([(records::PING.to_vec(), Some(Vec::new()))]);
-        self.record(touch)
+        self.record(touch)?;
+        self.renew_journal()
     }
 
     /// Undoes the failed commit, unless that is done.
@@ -105,6 +116,7 @@ impl Writer {
         let handle = self.database.reopen()?;
         self.shared.committed.bring_back(handle);
         self.record(self.shared.committed.shadow())?;
+        self.renew_journal()?;
         broken.set_back = true;
         Ok(())
     }

@@ -1,9 +1,13 @@
 //! The visit: where a page view is counted, and a copied token found.
 
-use super::{load_living_session, sessions::end_in_account};
+use super::{load_living_session, pages, sessions::end_in_account};
 use crate::{
     model::session::ReplayPolicy,
-    store::{Result, Visit, Visited, view::Write},
+    store::{
+        Result, Visit, Visited,
+        records::{self, Key, Page, Value},
+        view::Write,
+    },
 };
 
 pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visited> {
@@ -32,4 +36,26 @@ pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visite
     session.use_at(now, visit.lifetimes.idle(session.remember));
     found.save(w)?;
     Ok(Visited::Counted(found.record.session))
+}
+
+/// Makes visits good that were counted and are perhaps not in their session's record: each is the
+/// page that the session was in, as it was then.
+///
+/// Each visit raises the counter, so of two records the one with more visits is the later one. A
+/// session that is not there has ended since, and stays ended.
+pub(in crate::store) fn make_good(w: &mut dyn Write, visited: Vec<(Key, Value)>) -> Result<()> {
+    for (key, value) in visited {
+        let account = records::sessions_owner(&key)?;
+        for then in Page::from_value(value)?.records(account) {
+            let then = then?;
+            let Some(mut found) = pages::find(w, account, then.session.id)? else {
+                continue;
+            };
+            if found.record.session.visits < then.session.visits {
+                found.record = then;
+                found.save(w)?;
+            }
+        }
+    }
+    Ok(())
 }

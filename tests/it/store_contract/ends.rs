@@ -28,6 +28,37 @@ pub(super) async fn one_of_many_revokes_is_told_so(world: &World) {
     assert_eq!(told.into_iter().filter(|ended| *ended).count(), 1);
 }
 
+/// Whoever reads the same number again must be able to rely on it.
+pub(super) async fn no_end_is_answered_before_its_number(world: &World) {
+    let store = &*world.store;
+    let ann = join(store, "ann").await;
+    for _ in 0..7 {
+        log_in(store, &ann, 0).await;
+    }
+    let sessions = store.sessions(ann.id, at(0)).await.unwrap();
+    let mut seen = vec![store.ends()];
+    count(store, &sessions[0], 1).await;
+    assert_eq!(store.ends(), seen[0], "a visit ends nothing");
+    store.revoke_session(ann.id, sessions[0].id, at(1)).await.unwrap();
+    seen.push(store.ends());
+    store.revoke_copied_session(ann.id, sessions[1].id, at(1)).await.unwrap();
+    seen.push(store.ends());
+    log_in(store, &ann, 1).await;
+    store.create_session(session(ann.id, 2), &ann.password, 6).await.unwrap();
+    seen.push(store.ends());
+    store.revoke_sessions(ann.id, Some(sessions[6].id), at(2)).await.unwrap();
+    seen.push(store.ends());
+    store.revoke_all_sessions().await.unwrap();
+    seen.push(store.ends());
+    log_in(store, &ann, 3).await;
+    store.set_account_state(ann.id, AccountState::Disabled).await.unwrap();
+    seen.push(store.ends());
+    let last = seen.len() - 1;
+    for (step, number) in seen.iter().enumerate().take(last) {
+        assert!(number.is_none() || *number != seen[step + 1], "step {}", step + 1);
+    }
+}
+
 pub(super) async fn a_copied_session_is_ended_and_noted(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;

@@ -72,6 +72,7 @@ contract! { memory sled; {
     }
     ends {
         one_of_many_revokes_is_told_so
+        no_end_is_answered_before_its_number
         a_copied_session_is_ended_and_noted
         all_sessions_but_one_end
         every_session_ends_at_once_and_new_ones_live

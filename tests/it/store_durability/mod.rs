@@ -8,6 +8,7 @@ mod directory;
 mod exported;
 mod full_disk;
 mod growth;
+mod journaled;
 mod refused;
 mod replaced;
 mod visits_first;
