@@ -47,6 +47,10 @@ screenshots:
 bench *flags:
     python3 benches/load {{ flags }}
 
+# ten million sessions: size, start, speed, sweep, growth, in target/bench/size.md (needs wrk and 20 GB)
+bench-size *flags:
+    python3 benches/size {{ flags }}
+
 # what one request costs without sockets and disk, in nanoseconds, beside a handler of the bare framework
 bench-requests *kind:
     cargo bench --locked --bench requests -- {{ kind }}

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{
     Result,
     backup::{BackupRecord, Export},
-    records::{self, AccountRecord, Key, SessionRecord, Value},
+    records::{self, AccountRecord, Key, Page, SessionRecord, Value},
 };
 use crate::model::AccountId;
 
@@ -25,33 +25,33 @@ impl<S: Snapshot> Export for Exported<S> {
             return Ok(None);
         };
         let mut found = Vec::with_capacity(page.len());
-        for (key, value) in &page {
-            found.extend(logical(key, value)?);
+        for (key, value) in page {
+            add_logical(&key, value, &mut found)?;
         }
         Ok(Some(found))
     }
 }
 
-/// The logical record, unless it follows from others.
-fn logical(key: &[u8], value: &[u8]) -> Result<Option<BackupRecord>> {
+/// Adds the logical records, unless they follow from others.
+fn add_logical(key: &[u8], value: Value, found: &mut Vec<BackupRecord>) -> Result<()> {
     if key.starts_with(records::SESSIONS) {
-        let SessionRecord { session, epoch } = SessionRecord::decode(key, value)?;
-        return Ok(Some(BackupRecord::Session { session, epoch }));
-    }
-    if let Some(id) = key.strip_prefix(records::ACCOUNTS) {
+        let owner = records::sessions_owner(key)?;
+        for record in Page::from_value(value)?.records(owner) {
+            let SessionRecord { session, epoch } = record?;
+            found.push(BackupRecord::Session { session, epoch });
+        }
+    } else if let Some(id) = key.strip_prefix(records::ACCOUNTS) {
         let id = id
             .try_into()
             .map_err(|_| records::damaged("account", "its key is not of the right length"))?;
         let AccountRecord { account, ended_visits } =
-            AccountRecord::decode(AccountId::from_bytes(id), value)?;
-        return Ok(Some(BackupRecord::Account { account, ended_visits }));
+            AccountRecord::decode(AccountId::from_bytes(id), &value)?;
+        found.push(BackupRecord::Account { account, ended_visits });
+    } else if key == records::EPOCH {
+        found.push(BackupRecord::Epoch(records::decode_epoch(&value)?));
+    } else if !key.starts_with(records::EMAILS) && key != records::PING {
+        // Left out, it would be lost without a word.
+        return Err(records::damaged("backup", "a record of an unknown kind is in the store"));
     }
-    if key == records::EPOCH {
-        return Ok(Some(BackupRecord::Epoch(records::decode_epoch(value)?)));
-    }
-    if key.starts_with(records::EMAILS) || key == records::PING {
-        return Ok(None);
-    }
-    // Left out, it would be lost without a word.
-    Err(records::damaged("backup", "a record of an unknown kind is in the store"))
+    Ok(())
 }

@@ -105,7 +105,14 @@ impl Committed {
     pub(super) fn show(&self, changes: &Changes) {
         let mut state = self.state.write();
         state.keep_images(&self.recent, changes);
-        if changes.iter().any(ends_sessions) {
+        let ends = |(key, value): (&Key, &Option<Value>)| {
+            if let Some(seen) = state.shadow.get(key) {
+                return ends_sessions(key, Some(page_of(seen)), value);
+            }
+            let seen = self.recent.get(key);
+            ends_sessions(key, seen.as_ref().map(page_of), value)
+        };
+        if changes.iter().any(ends) {
             self.ends.fetch_add(1, Ordering::AcqRel);
         }
         for (key, value) in changes {
@@ -125,7 +132,10 @@ impl Committed {
         }
         let mut state = self.state.write();
         // Under the lock: whoever sees the new number looks sessions up after this change.
-        if changes.iter().any(ends_sessions) {
+        let ends = |(key, value): (&Key, &Option<Value>)| {
+            ends_sessions(key, state.shadow.get(key).map(page_of), value)
+        };
+        if changes.iter().any(ends) {
             self.ends.fetch_add(1, Ordering::AcqRel);
         }
         // What readers are about to see changed is what they see in the shadow now.
@@ -195,9 +205,20 @@ impl State {
     }
 }
 
-/// Whether a change of a record may end sessions: its own, or all of an earlier epoch.
-fn ends_sessions((key, value): (&Key, &Option<Value>)) -> bool {
-    key == records::EPOCH || (value.is_none() && key.starts_with(records::SESSIONS))
+/// Whether a change of a record may end sessions: one that was in its page, or all of an earlier
+/// epoch. What readers saw `before` may be unknown.
+#[expect(clippy::ref_option, reason = "changes are kept so")]
+fn ends_sessions(key: &[u8], before: Option<&[u8]>, after: &Option<Value>) -> bool {
+    if !key.starts_with(records::SESSIONS) {
+        return key == records::EPOCH;
+    }
+    before.is_none_or(|before| records::loses_a_session(before, page_of(after)))
+}
+
+/// The page of sessions that a record is; one that is not there is an empty one.
+#[expect(clippy::ref_option, reason = "changes are kept so")]
+fn page_of(record: &Option<Value>) -> &[u8] {
+    record.as_deref().unwrap_or(records::EMPTY_PAGE)
 }
 
 /// sled as a step sees it.

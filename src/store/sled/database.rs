@@ -25,6 +25,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// The least that is held in reserve: four of sled's segments of 512 KiB.
 const RESERVE_BYTES: u64 = 2 << 20;
 
+/// Cache enough for opening and closing.
+const LOOK_CACHE: u64 = 1 << 20;
+
 /// How much smaller a snapshot is than the log it sums up, at the least.
 const LOG_PER_SNAPSHOT: u64 = 32;
 
@@ -129,6 +132,23 @@ pub(super) fn let_go(handle: Option<Db>) {
     });
     if let Err(reason) = closed {
         tracing::warn!(%reason, "the database was not closed cleanly");
+    }
+}
+
+/// From this size on the log is [summed up](sum_up): below, reading it takes no time.
+pub(super) const LARGE_LOG: u64 = 64 << 20;
+
+/// Makes the next start a short one, if the log in `dir` has at least so many bytes.
+///
+/// A start reads all that was logged since the last one, seconds for a gigabyte, and writes a
+/// snapshot of where everything is. sled does that at no other time. So a store that was closed is
+/// opened once more, and whoever stops it waits instead of whoever starts it.
+pub(super) fn sum_up(dir: &Path, least: u64) {
+    if log_path(dir).metadata().is_ok_and(|log| log.len() >= least) {
+        match open_sled(dir, LOOK_CACHE) {
+            Ok(handle) => let_go(Some(handle)),
+            Err(reason) => tracing::warn!(%reason, "the next start will take its time"),
+        }
     }
 }
 
@@ -257,5 +277,29 @@ mod tests {
         let_go(Some(database.reopen().unwrap()));
         assert_eq!(notes.written.lock().unwrap().len(), 3, "synced before it is read");
         assert_eq!(std::fs::read(log_path(dir.path())).unwrap()[..before.len()], before);
+    }
+
+    #[test]
+    fn a_large_log_is_summed_up_and_a_small_one_is_left_alone() {
+        let dir = TempDir::new().unwrap();
+        let (_notes, mut database, handle) = open(&dir);
+        let changes = Changes::from([(vec![1], Some(vec![7; 100_000]))]);
+        database.record(&handle, &changes).unwrap();
+        let_go(Some(handle));
+        let snapshots = || {
+            let names = std::fs::read_dir(dir.path()).unwrap();
+            let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| name.starts_with("snap.")).collect::<Vec<_>>()
+        };
+        let before = snapshots();
+        sum_up(dir.path(), u64::MAX);
+        assert_eq!(snapshots(), before);
+        sum_up(dir.path(), 1);
+        let after = snapshots();
+        assert_ne!(after, before);
+        assert_eq!(after.len(), 1);
+        let handle = database.reopen().unwrap();
+        assert_eq!(handle.get([1]).unwrap().unwrap(), vec![7; 100_000]);
+        let_go(Some(handle));
     }
 }

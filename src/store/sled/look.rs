@@ -12,7 +12,9 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use crate::store::OpenError;
 
 /// The format of the records and their keys. Raise it when an older program must not open them.
-const FORMAT: u32 = 1;
+///
+/// 1, before the first release, had a record for each session.
+const FORMAT: u32 = 2;
 
 pub(super) const FORMAT_FILE: &str = "format";
 const FORMAT_WORDS: &str = "countersign store ";

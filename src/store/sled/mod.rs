@@ -206,6 +206,7 @@ impl SledStore {
             last_commit: Mutex::new(Instant::now()),
         });
         let (ended, end) = watch::channel(None);
+        let dir = data_dir.join("store");
         let mut writer =
             writer::Writer::new(Arc::clone(&shared), database, Answers::new(), journal, interval);
         writer.make_good(visited).map_err(|error| refused(error.to_string()))?;
@@ -214,6 +215,9 @@ impl SledStore {
             .name("store-writer".to_owned())
             .spawn(move || {
                 let outcome = writer.run();
+                if outcome.is_ok() {
+                    database::sum_up(&dir, database::LARGE_LOG);
+                }
                 drop(nobody_works);
                 // Only now may another process have it.
                 drop(lock);

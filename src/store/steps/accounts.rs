@@ -1,6 +1,6 @@
 //! Accounts: made, found, changed, removed.
 
-use super::{end, epoch, load_account, load_sessions_of, save_account};
+use super::{end, epoch, load_account, pages, save_account};
 use crate::{
     model::{Account, AccountId, AccountState, Email, PasswordHash, SessionId},
     store::{
@@ -120,7 +120,7 @@ pub(in crate::store) fn total_visits(r: &dyn Read, id: AccountId) -> Result<u64>
     let Some(record) = load_account(r, id)? else {
         return Ok(0);
     };
-    let sessions = load_sessions_of(r, id)?;
+    let sessions = pages::all(r, id)?;
     let visits = sessions.iter().map(|record| record.session.visits);
     Ok(visits.fold(record.ended_visits, u64::saturating_add))
 }
@@ -136,9 +136,9 @@ impl AccountRecord {
 /// a moment, those that expired but were not swept yet cannot be told apart and count too.
 fn end_all(w: &mut dyn Write, record: &mut AccountRecord, keep: Option<SessionId>) -> Result<u64> {
     let epoch = epoch(w)?;
-    let mut sessions = load_sessions_of(w, record.account.id)?;
+    let mut sessions = pages::all(w, record.account.id)?;
     sessions.retain(|record| Some(record.session.id) != keep);
-    end(w, record, &sessions);
+    end(w, record, &sessions)?;
     let in_force = |record: &&SessionRecord| record.epoch == epoch;
     Ok(sessions.iter().filter(in_force).count() as u64)
 }

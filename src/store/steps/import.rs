@@ -1,6 +1,6 @@
 //! Records of a backup, taken in as they are.
 
-use super::{save_account, save_session};
+use super::{pages, save_account};
 use crate::store::{
     Result,
     backup::BackupRecord,
@@ -21,11 +21,11 @@ pub(in crate::store) fn import(w: &mut dyn Write, imported: Vec<BackupRecord>) -
                 save_account(w, &AccountRecord { account, ended_visits })?;
             }
             BackupRecord::Session { session, epoch } => {
-                let key = records::session_key(session.account, session.id);
-                if w.get(&key)?.is_some() {
+                if pages::find(w, session.account, session.id)?.is_some() {
                     return Err(records::damaged("session", "it is there already"));
                 }
-                save_session(w, &SessionRecord { session, epoch })?;
+                let account = session.account;
+                pages::insert(w, account, vec![SessionRecord { session, epoch }])?;
             }
             BackupRecord::Epoch(epoch) => {
                 if w.get(records::EPOCH)?.is_some() {

@@ -7,10 +7,12 @@
 
 pub(super) mod accounts;
 pub(super) mod import;
+mod pages;
 pub(super) mod sessions;
 pub(super) mod upkeep;
 pub(super) mod visits;
 
+use self::pages::Found;
 use super::{
     Result,
     records::{self, AccountRecord, SessionRecord},
@@ -24,13 +26,6 @@ fn load_account(r: &dyn Read, id: AccountId) -> Result<Option<AccountRecord>> {
 
 fn save_account(w: &mut dyn Write, record: &AccountRecord) -> Result<()> {
     w.put(records::account_key(record.account.id), record.encode()?);
-    Ok(())
-}
-
-fn save_session(w: &mut dyn Write, record: &SessionRecord) -> Result<()> {
-    let session = &record.session;
-    let key = records::session_key(session.account, session.id);
-    w.put(key, record.encode()?);
     Ok(())
 }
 
@@ -50,27 +45,17 @@ fn load_living_session(
     account: AccountId,
     id: SessionId,
     now: Timestamp,
-) -> Result<Option<SessionRecord>> {
-    let key = records::session_key(account, id);
-    let Some(value) = r.get(&key)? else {
+) -> Result<Option<Found>> {
+    let Some(found) = pages::find(r, account, id)? else {
         return Ok(None);
     };
-    let record = SessionRecord::decode(&key, &value)?;
-    Ok(is_alive(&record, epoch(r)?, now).then_some(record))
-}
-
-/// All session records of an account, dead ones included.
-fn load_sessions_of(r: &dyn Read, account: AccountId) -> Result<Vec<SessionRecord>> {
-    let prefix = records::sessions_key(account);
-    r.scan(&prefix, &prefix)
-        .map(|entry| entry.and_then(|(key, value)| SessionRecord::decode(&key, &value)))
-        .collect()
+    Ok(is_alive(&found.record, epoch(r)?, now).then_some(found))
 }
 
 /// Removes session records and keeps their visits in `account`, which the caller saves.
-fn end(w: &mut dyn Write, account: &mut AccountRecord, ended: &[SessionRecord]) {
+fn end(w: &mut dyn Write, account: &mut AccountRecord, ended: &[SessionRecord]) -> Result<()> {
     for SessionRecord { session, .. } in ended {
-        w.remove(records::session_key(session.account, session.id));
         account.ended_visits = account.ended_visits.saturating_add(session.visits);
     }
+    pages::remove(w, account.account.id, ended)
 }

@@ -2,10 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{
-    end, epoch, is_alive, load_account, load_living_session, load_sessions_of, save_account,
-    save_session,
-};
+use super::{end, epoch, is_alive, load_account, load_living_session, pages, save_account};
 use crate::{
     model::{AccountId, PasswordHash, Session, SessionId, Timestamp},
     store::{
@@ -27,7 +24,7 @@ pub(in crate::store) fn create(
     if !account.admits(checked) {
         return Ok(Created::AccountChanged);
     }
-    let mut others = load_sessions_of(w, session.account)?;
+    let mut others = pages::all(w, session.account)?;
     if others.iter().any(|other| other.session.id == session.id) {
         // Ids are 74 random bits beside the time. Should one ever come twice, no session is
         // replaced by another.
@@ -39,11 +36,12 @@ pub(in crate::store) fn create(
     others.truncate((others.len() + 1).saturating_sub(max_per_account));
     let moved = account.account.copied_at.take();
     session.copied_at = moved.or(session.copied_at);
-    end(w, &mut account, &others);
+    end(w, &mut account, &others)?;
     if moved.is_some() || !others.is_empty() {
         save_account(w, &account)?;
     }
-    save_session(w, &SessionRecord { session: session.clone(), epoch })?;
+    let added = SessionRecord { session: session.clone(), epoch };
+    pages::insert(w, session.account, vec![added])?;
     Ok(Created::Added { session, ended: others.iter().map(|other| other.session.id).collect() })
 }
 
@@ -53,7 +51,7 @@ pub(in crate::store) fn find(
     id: SessionId,
     now: Timestamp,
 ) -> Result<Option<Session>> {
-    Ok(load_living_session(r, account, id, now)?.map(|record| record.session))
+    Ok(load_living_session(r, account, id, now)?.map(|found| found.record.session))
 }
 
 pub(in crate::store) fn list(
@@ -74,12 +72,12 @@ pub(in crate::store) fn renew(
     now: Timestamp,
     idle: SignedDuration,
 ) -> Result<Option<Session>> {
-    let Some(mut record) = load_living_session(w, account, id, now)? else {
+    let Some(mut found) = load_living_session(w, account, id, now)? else {
         return Ok(None);
     };
-    record.session.use_at(now, idle);
-    save_session(w, &record)?;
-    Ok(Some(record.session))
+    found.record.session.use_at(now, idle);
+    found.save(w)?;
+    Ok(Some(found.record.session))
 }
 
 pub(in crate::store) fn revoke(
@@ -108,7 +106,7 @@ fn end_one(
     copied_at: Option<Timestamp>,
 ) -> Result<bool> {
     match load_living_session(w, account, id, now)? {
-        Some(record) => end_in_account(w, account, &[record], copied_at).map(|()| true),
+        Some(found) => end_in_account(w, account, &[found.record], copied_at).map(|()| true),
         None => Ok(false),
     }
 }
@@ -143,19 +141,16 @@ pub(super) fn end_in_account(
         return Ok(());
     }
     let Some(mut record) = load_account(w, account)? else {
-        for SessionRecord { session, .. } in ended {
-            w.remove(records::session_key(session.account, session.id));
-        }
-        return Ok(());
+        return pages::remove(w, account, ended);
     };
     record.account.copied_at = copied_at.or(record.account.copied_at);
-    end(w, &mut record, ended);
+    end(w, &mut record, ended)?;
     save_account(w, &record)
 }
 
 fn load_living(r: &dyn Read, account: AccountId, now: Timestamp) -> Result<Vec<SessionRecord>> {
     let epoch = epoch(r)?;
-    let mut sessions = load_sessions_of(r, account)?;
+    let mut sessions = pages::all(r, account)?;
     sessions.retain(|record| is_alive(record, epoch, now));
     Ok(sessions)
 }

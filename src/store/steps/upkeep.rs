@@ -1,24 +1,31 @@
 //! The sweep, in two steps: dead sessions are looked for among the readers, and only what was
-//! found is put to the writer. A walk over millions of living sessions holds up no visit.
+//! found is put to the writer. Both are brief, however many are dead: a log-in that comes
+//! meanwhile waits for a few milliseconds at most.
 
 use std::collections::BTreeMap;
 
-use super::{epoch, is_alive, sessions::end_in_account};
+use super::{epoch, is_alive, pages, sessions::end_in_account};
 use crate::{
-    model::{AccountId, Timestamp},
+    model::{AccountId, SessionId, Timestamp},
     store::{
         Result, SweepCursor,
-        records::{self, Key, SessionRecord},
+        records::{self, Page},
         view::{Read, Write},
     },
 };
 
-/// The most records one sweep looks at, whatever its budget: a reader, too, should be brief.
-const MAX_BUDGET: usize = 1_000;
+/// The most sessions one sweep looks at, whatever its budget.
+const MOST_LOOKED_AT: usize = 500;
+
+/// The most accounts whose sessions one sweep removes: each is two or three changes in its commit.
+const MOST_ACCOUNTS: usize = 64;
+
+/// Dead sessions, by account.
+pub(in crate::store) type Dead = BTreeMap<AccountId, Vec<SessionId>>;
 
 /// What was found.
 pub(in crate::store) struct Found {
-    pub(in crate::store) dead: Vec<Key>,
+    pub(in crate::store) dead: Dead,
     pub(in crate::store) next: Option<SweepCursor>,
 }
 
@@ -29,43 +36,63 @@ pub(in crate::store) fn find_dead(
     now: Timestamp,
 ) -> Result<Found> {
     let epoch = epoch(r)?;
-    let start = from.map_or(records::SESSIONS, |cursor| cursor.0.as_slice());
-    let mut found = Found { dead: Vec::new(), next: None };
-    for (looked_at, entry) in r.scan(records::SESSIONS, start).enumerate() {
+    let budget = budget.clamp(1, MOST_LOOKED_AT);
+    let from = from.map(SweepCursor::place).transpose()?;
+    let start = from.map_or_else(Vec::new, |(account, _)| records::sessions_key(account, 0));
+    let mut dead = Dead::new();
+    let mut looked_at = 0;
+    for entry in r.scan(records::SESSIONS, &start) {
         let (key, value) = entry?;
-        if looked_at == budget.clamp(1, MAX_BUDGET) {
-            found.next = Some(SweepCursor(key));
-            break;
-        }
-        if !is_alive(&SessionRecord::decode(&key, &value)?, epoch, now) {
-            found.dead.push(key);
+        let account = records::sessions_owner(&key)?;
+        for record in Page::from_value(value)?.records(account) {
+            let record = record?;
+            let place = (account, record.session.id);
+            if from.is_some_and(|from| place < from) {
+                continue;
+            }
+            let is_next_account = dead.len() == MOST_ACCOUNTS && !dead.contains_key(&account);
+            if looked_at == budget || is_next_account {
+                return Ok(Found { dead, next: Some(SweepCursor::at(place)) });
+            }
+            looked_at += 1;
+            if !is_alive(&record, epoch, now) {
+                dead.entry(account).or_default().push(record.session.id);
+            }
         }
     }
-    Ok(found)
+    Ok(Found { dead, next: None })
 }
 
-/// Removes those of `keys` that are still dead at `now`: a visit that came before `now` may have
+/// Removes those of `found` that are still dead at `now`: a visit that came before `now` may have
 /// moved an end since they were found. Returns how many.
 pub(in crate::store) fn remove_dead(
     w: &mut dyn Write,
-    keys: &[Key],
+    found: &Dead,
     now: Timestamp,
 ) -> Result<u64> {
     let epoch = epoch(w)?;
-    let mut dead: BTreeMap<AccountId, Vec<SessionRecord>> = BTreeMap::new();
-    for key in keys {
-        let Some(value) = w.get(key)? else {
-            continue;
-        };
-        let record = SessionRecord::decode(key, &value)?;
-        if !is_alive(&record, epoch, now) {
-            dead.entry(record.session.account).or_default().push(record);
-        }
+    let mut removed = 0;
+    for (account, ids) in found {
+        let mut dead = pages::all(w, *account)?;
+        dead.retain(|record| ids.contains(&record.session.id) && !is_alive(record, epoch, now));
+        end_in_account(w, *account, &dead, None)?;
+        removed += dead.len() as u64;
     }
-    for (account, sessions) in &dead {
-        end_in_account(w, *account, sessions, None)?;
+    Ok(removed)
+}
+
+impl SweepCursor {
+    fn at((account, session): (AccountId, SessionId)) -> Self {
+        Self([*account.as_bytes(), *session.as_bytes()].concat())
     }
-    Ok(dead.values().map(|sessions| sessions.len() as u64).sum())
+
+    fn place(&self) -> Result<(AccountId, SessionId)> {
+        let ids = self.0.split_first_chunk().and_then(|(account, session)| {
+            let session = session.try_into().ok()?;
+            Some((AccountId::from_bytes(*account), SessionId::from_bytes(session)))
+        });
+        ids.ok_or_else(|| records::damaged("sweep", "its place is none of this store"))
+    }
 }
 
 /// A change that means nothing, to see whether changes can be recorded.
@@ -75,8 +102,6 @@ pub(in crate::store) fn touch(w: &mut dyn Write) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::{
         model::{
@@ -84,15 +109,16 @@ mod tests {
             clock::{from_millis, later},
             session::Chain,
         },
-        store::{steps::save_session, view::Overlay},
+        store::{
+            records::{Key, SessionRecord},
+            view::{Overlay, apply},
+        },
     };
 
-    #[test]
-    fn a_session_used_after_it_was_found_dead_is_kept() {
-        let start = from_millis(0);
+    /// A session that is idle for an hour from `start` on.
+    fn session(account: AccountId, start: Timestamp) -> Session {
         let hour = jiff::SignedDuration::from_hours(1);
-        let account = AccountId::new(start);
-        let session = Session {
+        Session {
             account,
             id: SessionId::new(start),
             created_at: start,
@@ -105,24 +131,76 @@ mod tests {
             transport: Transport::Cookie,
             user_agent: String::new(),
             copied_at: None,
-        };
-        let mut record = SessionRecord { session, epoch: 0 };
+        }
+    }
+
+    fn insert(store: &mut Overlay<'_>, session: Session) {
+        let account = session.account;
+        pages::insert(store, account, vec![SessionRecord { session, epoch: 0 }]).unwrap();
+    }
+
+    #[test]
+    fn a_session_used_after_it_was_found_dead_is_kept() {
+        let start = from_millis(0);
+        let hour = jiff::SignedDuration::from_hours(1);
+        let account = AccountId::new(start);
+        let session = session(account, start);
+        let id = session.id;
         let empty = BTreeMap::new();
         let mut store = Overlay::new(&empty);
-        save_session(&mut store, &record).unwrap();
+        insert(&mut store, session);
 
         let now = later(start, hour);
         let found = find_dead(&store, None, 10, now).unwrap();
         assert_eq!((found.dead.len(), found.next), (1, None));
         // A visit that arrived just before `now` and was worked off after the search.
-        record.session.use_at(later(now, -hour / 60), hour);
-        save_session(&mut store, &record).unwrap();
+        let mut used = pages::find(&store, account, id).unwrap().unwrap();
+        used.record.session.use_at(later(now, -hour / 60), hour);
+        used.save(&mut store).unwrap();
         assert_eq!(remove_dead(&mut store, &found.dead, now).unwrap(), 0);
-        assert!(store.get(&found.dead[0]).unwrap().is_some());
+        assert!(pages::find(&store, account, id).unwrap().is_some());
 
         let now = later(now, hour);
         assert_eq!(remove_dead(&mut store, &found.dead, now).unwrap(), 1);
-        assert_eq!(store.get(&found.dead[0]).unwrap(), None);
+        assert!(pages::find(&store, account, id).unwrap().is_none());
         assert_eq!(remove_dead(&mut store, &found.dead, now).unwrap(), 0);
+    }
+
+    /// However many are dead, and whatever budget is asked for.
+    #[test]
+    fn a_step_is_small_and_the_steps_reach_the_end() {
+        let start = from_millis(0);
+        let mut base = BTreeMap::<Key, _>::new();
+        // A crowd with one session each, and one account that has many.
+        let mut owners: Vec<_> = (0..300).map(|_| AccountId::new(start)).collect();
+        let many = AccountId::new(start);
+        owners.extend([many; 700]);
+        for owner in &owners {
+            let mut store = Overlay::new(&base);
+            insert(&mut store, session(*owner, start));
+            let changes = store.into_changes();
+            apply(&mut base, changes);
+        }
+        let dead_at = later(start, jiff::SignedDuration::from_hours(2));
+        let (mut removed, mut steps, mut from) = (0, 0, None);
+        loop {
+            let found = find_dead(&base, from.as_ref(), usize::MAX, dead_at).unwrap();
+            let sessions: usize = found.dead.values().map(Vec::len).sum();
+            assert!(sessions <= MOST_LOOKED_AT && found.dead.len() <= MOST_ACCOUNTS);
+            let mut store = Overlay::new(&base);
+            removed += remove_dead(&mut store, &found.dead, dead_at).unwrap();
+            let changes = store.into_changes();
+            // A page and an account each, and for the one with many its pages.
+            assert!(changes.len() <= 2 * MOST_ACCOUNTS + 700 / records::MOST_IN_PAGE + 1);
+            apply(&mut base, changes);
+            steps += 1;
+            from = found.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        assert_eq!(removed, owners.len() as u64);
+        assert!(steps >= 6, "{steps} steps");
+        assert_eq!(base.keys().filter(|key| key.starts_with(records::SESSIONS)).count(), 0);
     }
 }

@@ -90,7 +90,7 @@ async fn another_format_is_named_and_left_alone() {
     rig.store.close().await.unwrap();
     fs::write(rig.dir.path().join("store/format"), b"countersign store 99\n").unwrap();
     let error = refused(rig.dir.path());
-    assert!(matches!(error, OpenError::Version { found: 99, expected: 1, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Version { found: 99, expected: 2, .. }), "{error:?}");
 }
 
 #[tokio::test]

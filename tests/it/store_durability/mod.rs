@@ -7,6 +7,7 @@ mod answered;
 mod directory;
 mod exported;
 mod full_disk;
+mod growth;
 mod journaled;
 mod power_loss;
 mod refused;

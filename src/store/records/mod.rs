@@ -1,0 +1,127 @@
+//! What a record looks like in the store: its key and its bytes.
+//!
+//! All records share one ordered key space, so that one batch can change several kinds at once:
+//!
+//! | key | record |
+//! |---|---|
+//! | `a` account id | an account, and the visits of its sessions that are gone |
+//! | `e` e-mail | the id of the account that has it |
+//! | `s` account id | the account's sessions, in the order of their ids: the first [`page`] of them |
+//! | `s` account id, number | the next pages, 1, 2, …, of an account that has so many |
+//! | `m` name | one value about the store: `epoch`, `ping` |
+//!
+//! sled splits its nodes by the number of records, whatever their size, and each node costs memory,
+//! time at every start, and room on the disk. So sessions are small, and those of one account, who
+//! come and go together, share a record: ten million sessions of a million people are a million
+//! records. There is no index by expiry either: it would cost as much as the sessions themselves,
+//! and the sweep can walk instead.
+//!
+//! A record is one version byte and what the kind's own file says. To change its form, raise the
+//! version and keep reading the old one; ids that stand in the key are not repeated in the value.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `account` | the value of an account |
+//! | `session` | the bytes of one session |
+//! | `page` | several sessions in one record |
+//! | `user_agent` | what browsers call themselves, in a few bytes |
+
+mod account;
+mod page;
+mod session;
+mod user_agent;
+
+pub(super) use self::{
+    account::AccountRecord,
+    page::{EMPTY as EMPTY_PAGE, MOST as MOST_IN_PAGE, Page, loses_a_session},
+    session::SessionRecord,
+};
+use super::{Result, StoreError};
+use crate::model::{AccountId, Email};
+
+/// The bytes that name a record.
+pub(super) type Key = Vec<u8>;
+/// The bytes of a record.
+pub(super) type Value = Vec<u8>;
+
+/// The prefix of the keys of all accounts.
+pub(super) const ACCOUNTS: &[u8] = b"a";
+/// The prefix of the keys of all e-mails, which lie in the order of the addresses.
+pub(super) const EMAILS: &[u8] = b"e";
+/// The prefix of the keys of all sessions.
+pub(super) const SESSIONS: &[u8] = b"s";
+/// Where the epoch is kept: sessions of an earlier one are dead.
+pub(super) const EPOCH: &[u8] = b"mepoch";
+/// Written for no other reason than to see whether writing works.
+pub(super) const PING: &[u8] = b"mping";
+
+pub(super) fn account_key(id: AccountId) -> Key {
+    [ACCOUNTS, id.as_bytes()].concat()
+}
+
+pub(super) fn email_key(email: &Email) -> Key {
+    [EMAILS, email.as_str().as_bytes()].concat()
+}
+
+/// The key of a page of an account's sessions.
+pub(super) fn sessions_key(account: AccountId, page: u16) -> Key {
+    let first = [SESSIONS, account.as_bytes()].concat();
+    if page == 0 { first } else { [first.as_slice(), &page.to_be_bytes()].concat() }
+}
+
+/// The account whose sessions are in the page with this key.
+pub(super) fn sessions_owner(key: &[u8]) -> Result<AccountId> {
+    let owner = key.strip_prefix(SESSIONS).and_then(|ids| {
+        let (account, number) = ids.split_first_chunk()?;
+        matches!(number.len(), 0 | 2).then(|| AccountId::from_bytes(*account))
+    });
+    owner.ok_or_else(|| damaged("session", "its key is not of the right length"))
+}
+
+pub(super) fn encode_account_id(id: AccountId) -> Value {
+    id.as_bytes().to_vec()
+}
+
+pub(super) fn decode_account_id(value: &[u8]) -> Result<AccountId> {
+    let bytes = value.try_into().map_err(|_| damaged("e-mail", "it does not hold 16 bytes"))?;
+    Ok(AccountId::from_bytes(bytes))
+}
+
+pub(super) fn encode_epoch(epoch: u64) -> Value {
+    epoch.to_be_bytes().to_vec()
+}
+
+pub(super) fn decode_epoch(value: &[u8]) -> Result<u64> {
+    let bytes = value.try_into().map_err(|_| damaged("epoch", "it does not hold 8 bytes"))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(super) fn damaged(kind: &'static str, reason: impl ToString) -> StoreError {
+    StoreError::Damaged { kind, reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::clock::from_millis;
+
+    #[test]
+    fn what_is_not_a_value_is_damaged() {
+        assert!(decode_epoch(&[1]).is_err());
+        assert!(decode_account_id(&[1]).is_err());
+    }
+
+    #[test]
+    fn pages_of_one_account_lie_side_by_side_in_their_order() {
+        let account = AccountId::new(from_millis(1_790_000_000_000));
+        let keys = [0, 1, 255, 256].map(|page| sessions_key(account, page));
+        assert!(keys.is_sorted());
+        for key in &keys {
+            assert!(key.starts_with(&keys[0]));
+            assert_eq!(sessions_owner(key).unwrap(), account);
+            assert!(sessions_owner(&key[1..]).is_err());
+        }
+        assert!(sessions_owner(&keys[1][..18]).is_err());
+    }
+}

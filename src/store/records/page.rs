@@ -1,0 +1,224 @@
+//! A page: some sessions of one account in one record, in the order of their ids.
+//!
+//! ```text
+//! page    = version (1 byte), session *
+//! session = id (16 bytes), length (2 bytes, big-endian), the bytes of `session`
+//! ```
+//!
+//! All pages of an account but the last are [full](Page::is_full). To find a session, the others
+//! are stepped over without being read.
+
+use super::{Result, SessionRecord, Value, damaged};
+use crate::model::{AccountId, SessionId};
+
+/// The first byte of the value. Pages are version 2: in version 1 each session was a record.
+const VERSION: u8 = 2;
+
+/// How many sessions a page holds at most. Few people have more; and each change of one of them
+/// writes the whole page, a kilobyte by then.
+pub(in crate::store) const MOST: usize = 16;
+
+/// A page without sessions.
+pub(in crate::store) const EMPTY: &[u8] = &[VERSION];
+
+/// What stands before the bytes of a session.
+const HEAD: usize = 16 + 2;
+
+/// A page as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Page(Value);
+
+impl Page {
+    /// A page of these sessions, which are in their order.
+    pub(in crate::store) fn of(records: &[SessionRecord]) -> Result<Self> {
+        let mut value = vec![VERSION];
+        for record in records {
+            push(&mut value, record)?;
+        }
+        Ok(Self(value))
+    }
+
+    /// The page with this value.
+    pub(in crate::store) fn from_value(value: Value) -> Result<Self> {
+        match value.first() {
+            Some(&VERSION) => Ok(Self(value)),
+            Some(version) => Err(damaged("session", format!("its page has version {version}"))),
+            None => Err(damaged("session", "its page is empty")),
+        }
+    }
+
+    pub(in crate::store) fn into_value(self) -> Value {
+        self.0
+    }
+
+    /// Whether there may be a next one.
+    pub(in crate::store) fn is_full(&self) -> Result<bool> {
+        let mut count = 0;
+        for entry in self.entries() {
+            entry?;
+            count += 1;
+        }
+        Ok(count >= MOST)
+    }
+
+    /// The session with this id.
+    pub(in crate::store) fn find(
+        &self,
+        account: AccountId,
+        id: SessionId,
+    ) -> Result<Option<SessionRecord>> {
+        for entry in self.entries() {
+            let entry = entry?;
+            if entry.id == id {
+                return SessionRecord::decode(account, id, entry.bytes).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// All sessions.
+    pub(in crate::store) fn records(
+        &self,
+        account: AccountId,
+    ) -> impl Iterator<Item = Result<SessionRecord>> {
+        self.entries().map(move |entry| {
+            let Entry { id, bytes, .. } = entry?;
+            SessionRecord::decode(account, id, bytes)
+        })
+    }
+
+    /// The page with `record` in place of the session of that id, if it is there.
+    pub(in crate::store) fn replace(&self, record: &SessionRecord) -> Result<Option<Self>> {
+        for entry in self.entries() {
+            let Entry { id, from, to, .. } = entry?;
+            if id == record.session.id {
+                let mut value = Vec::with_capacity(self.0.len() + 8);
+                value.extend_from_slice(&self.0[..from]);
+                push(&mut value, record)?;
+                value.extend_from_slice(&self.0[to..]);
+                return Ok(Some(Self(value)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Result<Entry<'_>>> {
+        entries(&self.0)
+    }
+}
+
+fn entries(page: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> {
+    let mut from = 1;
+    std::iter::from_fn(move || {
+        if from >= page.len() {
+            return None;
+        }
+        let entry = entry(page, from);
+        // After a damaged one nothing can be told from anything.
+        from = entry.as_ref().map_or(page.len(), |entry| entry.to);
+        Some(entry.ok_or_else(|| damaged("session", "its page is cut off")))
+    })
+}
+
+fn entry(page: &[u8], from: usize) -> Option<Entry<'_>> {
+    let (id, rest) = page[from..].split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let bytes = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
+    let to = from + HEAD + bytes.len();
+    Some(Entry { id: SessionId::from_bytes(*id), bytes, from, to })
+}
+
+/// Whether a session of the page `before` is not in the one that replaces it. A page that cannot be
+/// read may have lost any.
+pub(in crate::store) fn loses_a_session(before: &[u8], after: &[u8]) -> bool {
+    let is_of_this_version = |value: &[u8]| value.first() == Some(&VERSION);
+    let is_in = |id| entries(after).any(|entry| entry.is_ok_and(|entry| entry.id == id));
+    !is_of_this_version(before)
+        || !is_of_this_version(after)
+        || entries(before).any(|entry| entry.map_or(true, |entry| !is_in(entry.id)))
+}
+
+/// A session in a page, and where it is there.
+struct Entry<'a> {
+    id: SessionId,
+    bytes: &'a [u8],
+    from: usize,
+    to: usize,
+}
+
+fn push(value: &mut Value, record: &SessionRecord) -> Result<()> {
+    let bytes = record.encode()?;
+    let length = u16::try_from(bytes.len()).map_err(|_| damaged("session", "it is too long"))?;
+    value.extend_from_slice(record.session.id.as_bytes());
+    value.extend_from_slice(&length.to_be_bytes());
+    value.extend_from_slice(&bytes);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{super::session::tests::any_record, *};
+
+    proptest! {
+        #[test]
+        fn a_page_gives_back_its_sessions_and_replaces_one_alone(
+            records in prop::collection::vec(any_record(), 0..5),
+            mut other in any_record(),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let account = other.session.account;
+            let page = Page::of(&records).unwrap();
+            let page = Page::from_value(page.into_value()).unwrap();
+            let all: Result<Vec<_>> = page.records(account).collect();
+            prop_assert_eq!(&all.unwrap(), &records);
+            prop_assert_eq!(page.find(account, other.session.id).unwrap(), None);
+            prop_assert_eq!(page.replace(&other).unwrap(), None);
+            if !records.is_empty() {
+                let at = at.index(records.len());
+                let id = records[at].session.id;
+                let found = page.find(account, id).unwrap();
+                prop_assert_eq!(found.as_ref(), Some(&records[at]));
+                other.session.id = id;
+                let mut expected = records.clone();
+                expected[at] = other.clone();
+                let replaced = page.replace(&other).unwrap();
+                prop_assert_eq!(replaced, Some(Page::of(&expected).unwrap()));
+            }
+        }
+
+        #[test]
+        fn a_page_that_was_cut_off_is_damaged(record in any_record(), cut in 1..19_usize) {
+            let value = Page::of(std::slice::from_ref(&record)).unwrap().into_value();
+            let page = Page::from_value(value[..value.len() - cut].to_vec()).unwrap();
+            prop_assert!(page.records(record.session.account).any(|record| record.is_err()));
+            prop_assert!(page.is_full().is_err());
+        }
+    }
+
+    #[test]
+    fn what_a_page_loses_is_noticed() {
+        let one = vec![[1; 16], [2; 16]];
+        let page = |ids: &[[u8; 16]]| {
+            let mut value = vec![VERSION];
+            for id in ids {
+                value.extend([&id[..], &[0, 0]].concat());
+            }
+            value
+        };
+        let before = page(&one);
+        assert!(!loses_a_session(&before, &before));
+        assert!(!loses_a_session(&before, &page(&[[1; 16], [2; 16], [3; 16]])));
+        assert!(loses_a_session(&before, &page(&[[1; 16], [3; 16]])));
+        assert!(loses_a_session(&before, &page(&[])));
+        assert!(loses_a_session(&before, EMPTY));
+        assert!(loses_a_session(&before, &[1]), "who knows");
+    }
+
+    #[test]
+    fn a_page_of_another_version_is_damaged() {
+        assert!(Page::from_value(Vec::new()).is_err());
+        assert!(Page::from_value(vec![1]).is_err());
+    }
+}
