@@ -33,7 +33,7 @@ mod user_agent;
 
 pub(super) use self::{
     account::AccountRecord,
-    page::{EMPTY as EMPTY_PAGE, MOST as MOST_IN_PAGE, Page, loses_a_session},
+    page::{EMPTY as EMPTY_PAGE, Entry, MOST as MOST_IN_PAGE, Page, loses_a_session},
     session::SessionRecord,
 };
 use super::{Result, StoreError};

@@ -29,13 +29,20 @@ const HEAD: usize = 16 + 2;
 pub(in crate::store) struct Page(Value);
 
 impl Page {
-    /// A page of these sessions, which are in their order.
-    pub(in crate::store) fn of(records: &[SessionRecord]) -> Result<Self> {
+    /// A page of one session.
+    pub(in crate::store) fn of(record: &SessionRecord) -> Result<Self> {
         let mut value = vec![VERSION];
-        for record in records {
-            push(&mut value, record)?;
-        }
+        push(&mut value, record)?;
         Ok(Self(value))
+    }
+
+    /// A page of these sessions, which are in their order.
+    pub(in crate::store) fn of_all(sessions: &[Entry<'_>]) -> Self {
+        let mut value = vec![VERSION];
+        for session in sessions {
+            value.extend_from_slice(session.whole);
+        }
+        Self(value)
     }
 
     /// The page with this value.
@@ -49,6 +56,16 @@ impl Page {
 
     pub(in crate::store) fn into_value(self) -> Value {
         self.0
+    }
+
+    /// The first id.
+    pub(in crate::store) fn first(&self) -> Result<Option<SessionId>> {
+        Ok(self.entries().next().transpose()?.map(|entry| entry.id))
+    }
+
+    /// The last id.
+    pub(in crate::store) fn last(&self) -> Result<Option<SessionId>> {
+        Ok(self.entries().last().transpose()?.map(|entry| entry.id))
     }
 
     /// Whether there may be a next one.
@@ -70,7 +87,7 @@ impl Page {
         for entry in self.entries() {
             let entry = entry?;
             if entry.id == id {
-                return SessionRecord::decode(account, id, entry.bytes).map(Some);
+                return SessionRecord::decode(account, id, entry.bytes()).map(Some);
             }
         }
         Ok(None)
@@ -82,27 +99,31 @@ impl Page {
         account: AccountId,
     ) -> impl Iterator<Item = Result<SessionRecord>> {
         self.entries().map(move |entry| {
-            let Entry { id, bytes, .. } = entry?;
-            SessionRecord::decode(account, id, bytes)
+            let entry = entry?;
+            SessionRecord::decode(account, entry.id, entry.bytes())
         })
     }
 
     /// The page with `record` in place of the session of that id, if it is there.
     pub(in crate::store) fn replace(&self, record: &SessionRecord) -> Result<Option<Self>> {
+        let mut from = 1;
         for entry in self.entries() {
-            let Entry { id, from, to, .. } = entry?;
-            if id == record.session.id {
+            let entry = entry?;
+            let to = from + entry.whole.len();
+            if entry.id == record.session.id {
                 let mut value = Vec::with_capacity(self.0.len() + 8);
                 value.extend_from_slice(&self.0[..from]);
                 push(&mut value, record)?;
                 value.extend_from_slice(&self.0[to..]);
                 return Ok(Some(Self(value)));
             }
+            from = to;
         }
         Ok(None)
     }
 
-    fn entries(&self) -> impl Iterator<Item = Result<Entry<'_>>> {
+    /// All sessions, unread.
+    pub(in crate::store) fn entries(&self) -> impl Iterator<Item = Result<Entry<'_>>> {
         entries(&self.0)
     }
 }
@@ -115,17 +136,16 @@ fn entries(page: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> {
         }
         let entry = entry(page, from);
         // After a damaged one nothing can be told from anything.
-        from = entry.as_ref().map_or(page.len(), |entry| entry.to);
+        from = entry.as_ref().map_or(page.len(), |entry| from + entry.whole.len());
         Some(entry.ok_or_else(|| damaged("session", "its page is cut off")))
     })
 }
 
 fn entry(page: &[u8], from: usize) -> Option<Entry<'_>> {
     let (id, rest) = page[from..].split_first_chunk()?;
-    let (length, rest) = rest.split_first_chunk()?;
-    let bytes = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
-    let to = from + HEAD + bytes.len();
-    Some(Entry { id: SessionId::from_bytes(*id), bytes, from, to })
+    let (length, _) = rest.split_first_chunk()?;
+    let to = from + HEAD + usize::from(u16::from_be_bytes(*length));
+    Some(Entry { id: SessionId::from_bytes(*id), whole: page.get(from..to)? })
 }
 
 /// Whether a session of the page `before` is not in the one that replaces it. A page that cannot be
@@ -138,12 +158,17 @@ pub(in crate::store) fn loses_a_session(before: &[u8], after: &[u8]) -> bool {
         || entries(before).any(|entry| entry.map_or(true, |entry| !is_in(entry.id)))
 }
 
-/// A session in a page, and where it is there.
-struct Entry<'a> {
-    id: SessionId,
-    bytes: &'a [u8],
-    from: usize,
-    to: usize,
+/// A session as it stands in a page.
+#[derive(Clone, Copy)]
+pub(in crate::store) struct Entry<'a> {
+    pub(in crate::store) id: SessionId,
+    whole: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    fn bytes(&self) -> &'a [u8] {
+        &self.whole[HEAD..]
+    }
 }
 
 fn push(value: &mut Value, record: &SessionRecord) -> Result<()> {
@@ -161,6 +186,12 @@ mod tests {
 
     use super::{super::session::tests::any_record, *};
 
+    fn page_of(records: &[SessionRecord]) -> Page {
+        let pages: Vec<_> = records.iter().map(|record| Page::of(record).unwrap()).collect();
+        let entries: Result<Vec<_>> = pages.iter().flat_map(Page::entries).collect();
+        Page::of_all(&entries.unwrap())
+    }
+
     proptest! {
         #[test]
         fn a_page_gives_back_its_sessions_and_replaces_one_alone(
@@ -169,7 +200,7 @@ mod tests {
             at in any::<prop::sample::Index>(),
         ) {
             let account = other.session.account;
-            let page = Page::of(&records).unwrap();
+            let page = page_of(&records);
             let page = Page::from_value(page.into_value()).unwrap();
             let all: Result<Vec<_>> = page.records(account).collect();
             prop_assert_eq!(&all.unwrap(), &records);
@@ -184,13 +215,13 @@ mod tests {
                 let mut expected = records.clone();
                 expected[at] = other.clone();
                 let replaced = page.replace(&other).unwrap();
-                prop_assert_eq!(replaced, Some(Page::of(&expected).unwrap()));
+                prop_assert_eq!(replaced, Some(page_of(&expected)));
             }
         }
 
         #[test]
         fn a_page_that_was_cut_off_is_damaged(record in any_record(), cut in 1..19_usize) {
-            let value = Page::of(std::slice::from_ref(&record)).unwrap().into_value();
+            let value = Page::of(&record).unwrap().into_value();
             let page = Page::from_value(value[..value.len() - cut].to_vec()).unwrap();
             prop_assert!(page.records(record.session.account).any(|record| record.is_err()));
             prop_assert!(page.is_full().is_err());

@@ -43,6 +43,9 @@ const PHRASES: [&str; 31] = [
     "Mobile",
 ];
 
+/// What phrases begin with: at most other letters, none needs to be looked for.
+const BEGINNINGS: &[u8] = b"M )CSVFG.;";
+
 /// What is written before a byte that would stand for a phrase.
 const AS_IT_IS: u8 = 0;
 
@@ -51,8 +54,10 @@ pub(super) fn shortened(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(32);
     let mut rest = text;
     while let Some(next) = rest.bytes().next() {
-        let known = (1..).zip(PHRASES).find(|(_, phrase)| rest.starts_with(phrase));
-        if let Some((code, phrase)) = known {
+        let phrase = |&(_, phrase): &(u8, &str)| rest.starts_with(phrase);
+        if BEGINNINGS.contains(&next)
+            && let Some((code, phrase)) = (1..).zip(PHRASES).find(phrase)
+        {
             bytes.push(code);
             rest = &rest[phrase.len()..];
             continue;
@@ -135,6 +140,7 @@ mod tests {
         for (at, phrase) in PHRASES.iter().enumerate() {
             let hidden = PHRASES[at + 1..].iter().find(|later| later.starts_with(phrase));
             assert_eq!(hidden, None, "behind {phrase}");
+            assert!(BEGINNINGS.contains(&phrase.as_bytes()[0]), "{phrase}");
         }
     }
 }

@@ -24,8 +24,7 @@ pub(in crate::store) fn import(w: &mut dyn Write, imported: Vec<BackupRecord>) -
                 if pages::find(w, session.account, session.id)?.is_some() {
                     return Err(records::damaged("session", "it is there already"));
                 }
-                let account = session.account;
-                pages::insert(w, account, vec![SessionRecord { session, epoch }])?;
+                pages::insert(w, &SessionRecord { session, epoch })?;
             }
             BackupRecord::Epoch(epoch) => {
                 if w.get(records::EPOCH)?.is_some() {

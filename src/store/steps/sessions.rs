@@ -41,7 +41,7 @@ pub(in crate::store) fn create(
         save_account(w, &account)?;
     }
     let added = SessionRecord { session: session.clone(), epoch };
-    pages::insert(w, session.account, vec![added])?;
+    pages::insert(w, &added)?;
     Ok(Created::Added { session, ended: others.iter().map(|other| other.session.id).collect() })
 }
 

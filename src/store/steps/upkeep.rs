@@ -135,8 +135,7 @@ mod tests {
     }
 
     fn insert(store: &mut Overlay<'_>, session: Session) {
-        let account = session.account;
-        pages::insert(store, account, vec![SessionRecord { session, epoch: 0 }]).unwrap();
+        pages::insert(store, &SessionRecord { session, epoch: 0 }).unwrap();
     }
 
     #[test]
