@@ -98,6 +98,14 @@ impl Journal {
         self.file.is_some()
     }
 
+    /// Takes it away: all that is in it is in the database, and nobody has to look.
+    pub(super) fn remove(self) -> io::Result<()> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Begins again at the front: all that is in it is in the database.
     pub(super) fn restart(&mut self) {
         self.offset = 0;

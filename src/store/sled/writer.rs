@@ -225,6 +225,11 @@ impl Writer {
             self.record(Changes::new())
         };
         database::let_go(self.shared.committed.close());
+        if let (Ok(()), Some(journal)) = (&recorded, self.journal.take())
+            && let Err(reason) = journal.remove()
+        {
+            tracing::warn!(%reason, "the journal stays, and is read once more at the next start");
+        }
         recorded.map_err(StoreError::Unavailable)
     }
 }
