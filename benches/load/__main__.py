@@ -22,9 +22,7 @@ import argparse
 import contextlib
 import os
 import shutil
-import signal
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -32,7 +30,7 @@ from pathlib import Path
 import build
 import load
 import report
-from processes import Failed
+from processes import Failed, run
 from servers import OUT, OURS, PEERS, PLAIN
 
 SESSIONS = 64
@@ -49,7 +47,6 @@ def main():
         print(*(server.name for server in (*OURS, *PEERS)), sep="\n")
         return
     servers = chosen(options)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     OUT.mkdir(parents=True, exist_ok=True)
     build.check_tools(servers)
     if not options.no_build:
@@ -185,9 +182,4 @@ class Progress:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as error:
-        sys.exit(f"bench: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run("bench", main)

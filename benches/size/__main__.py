@@ -23,7 +23,6 @@ it as it is, unless the sweep has emptied it. The report goes to `target/bench/s
 
 import argparse
 import pathlib
-import signal
 import sys
 
 # How programs are started, loaded and described is the same as in `just bench`.
@@ -32,13 +31,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "load"))
 import build
 import parts
 import report
-from processes import Failed
+from processes import run
 from servers import OUT
 
 
 def main():
     options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options.data.mkdir(parents=True, exist_ok=True)
     if not options.no_build:
         build.check_tools(())
@@ -73,9 +71,4 @@ def arguments():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as error:
-        sys.exit(f"bench-size: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run("bench-size", main)

@@ -22,7 +22,6 @@ tokio::task_local! {
 }
 
 /// A request on its way.
-#[derive(Clone)]
 pub(super) struct Seen {
     id: Uuid,
     method: Method,

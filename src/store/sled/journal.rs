@@ -135,7 +135,7 @@ impl Journal {
         frame.extend([0; HEAD]);
         frame.extend(self.number.to_le_bytes());
         for (key, value) in changes {
-            let value = value.as_deref().unwrap_or_default();
+            let value = value.as_deref().ok_or_else(|| io::Error::other("it removes nothing"))?;
             for length in [key.len(), value.len()] {
                 let length = u16::try_from(length).map_err(io::Error::other)?;
                 frame.extend(length.to_le_bytes());
@@ -159,12 +159,11 @@ impl Journal {
 fn read(bytes: &[u8]) -> Vec<(Key, Value)> {
     let mut entries = Vec::new();
     let (mut rest, mut expected) = (bytes, None);
-    while let Some((frame, number)) = first_frame(&mut rest) {
+    while let Some((mut frame, number)) = first_frame(&mut rest) {
         if expected.is_some_and(|expected| expected != number) {
             break;
         }
         expected = Some(number + 1);
-        let mut frame = frame;
         while let Some(entry) = first_entry(&mut frame) {
             entries.push(entry);
         }

@@ -58,7 +58,10 @@ use parking_lot::Mutex;
 pub use replacement::{Replacement, ReplacementError};
 use tokio::sync::watch;
 
-use self::{answers::Answers, committed::Committed, job::Change, journal::Journal, queue::Queue};
+use self::{
+    answers::Answers, committed::Committed, job::Change, journal::Journal, look::Found,
+    queue::Queue,
+};
 use super::{
     OpenError, Result, StoreError, Visited,
     backend::Backend,
@@ -169,8 +172,8 @@ impl SledStore {
     /// [`OpenError`]: in use, not ours, of another version, on a full or read-only disk: then
     /// nothing was written. Or the database in it does not open.
     pub fn open(data_dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
-        let (lock, _) = open::lock(data_dir)?;
-        Self::open_locked(lock, data_dir, options)
+        let (lock, found) = open::lock(data_dir)?;
+        Self::open_locked(lock, found, data_dir, options)
     }
 
     /// Whether [`open`](Self::open) would refuse what is under `data_dir`: another program's, or
@@ -188,13 +191,20 @@ impl SledStore {
         data_dir.join("store").exists()
     }
 
-    fn open_locked(lock: File, data_dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
+    /// Opens what was `found` when the lock was taken.
+    fn open_locked(
+        lock: File,
+        found: Found,
+        data_dir: &Path,
+        options: SledOptions,
+    ) -> Result<Self, OpenError> {
         let (durability, disk) = (options.durability, Arc::clone(&options.disk));
         let record_bytes = options.cache_bytes / RECORDS_SHARE;
-        let open::Opened { lock, database, handle } = open::open(lock, data_dir, options)?;
+        let dir = data_dir.join("store");
+        let (database, handle) = open::open(found, data_dir, options)?;
         let refused = |reason: String| OpenError::Io { dir: data_dir.to_owned(), reason };
-        let (journal, visited) = Journal::open(&data_dir.join("store"), disk)
-            .map_err(|error| refused(error.to_string()))?;
+        let (journal, visited) =
+            Journal::open(&dir, disk).map_err(|error| refused(error.to_string()))?;
         let (journal, interval) = match durability {
             Durability::Commit => (Some(journal), Durability::LONGEST),
             Durability::Interval(interval) => (None, interval.min(Durability::LONGEST)),
@@ -206,7 +216,6 @@ impl SledStore {
             last_commit: Mutex::new(Instant::now()),
         });
         let (ended, end) = watch::channel(None);
-        let dir = data_dir.join("store");
         let mut writer =
             writer::Writer::new(Arc::clone(&shared), database, Answers::new(), journal, interval);
         writer.make_good(visited).map_err(|error| refused(error.to_string()))?;

@@ -8,8 +8,9 @@
 //! DATA_DIR/store/...     sled's own files: db, conf, snap.*, blobs/
 //! ```
 //!
-//! Whether the directory is ours at all has been found out before ([`look`](super::look)). The format stands in a file of its own and not among the records, because opening sled writes:
-//! a directory that is not ours must be left as it was found.
+//! Whether the directory is ours at all has been found out before ([`look`](super::look)). The
+//! format stands in a file of its own and not among the records, because opening sled writes: a
+//! directory that is not ours must be left as it was found.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -32,13 +33,6 @@ const SETTINGS: &str = "conf";
 /// Where a half-written snapshot goes; one is kept, for a look.
 const ASIDE: &str = "half-written-snapshot";
 
-pub(super) struct Opened {
-    /// To be dropped last.
-    pub(super) lock: File,
-    pub(super) database: Database,
-    pub(super) handle: Db,
-}
-
 /// Makes the data directory if it is not there, and takes its lock. Returns what is in it.
 pub(super) fn lock(data_dir: &Path) -> Result<(File, Found), OpenError> {
     // Looked at twice: before anything is made, and when nobody else can be making it.
@@ -51,24 +45,27 @@ pub(super) fn lock(data_dir: &Path) -> Result<(File, Found), OpenError> {
 }
 
 /// Opens the store, or makes a new one, under a lock that was taken.
-pub(super) fn open(lock: File, data_dir: &Path, options: SledOptions) -> Result<Opened, OpenError> {
+pub(super) fn open(
+    found: Found,
+    data_dir: &Path,
+    options: SledOptions,
+) -> Result<(Database, Db), OpenError> {
     let dir = data_dir.join("store");
     let refused =
         |error: io::Error| OpenError::Io { dir: data_dir.to_owned(), reason: error.to_string() };
-    let found = look_at(data_dir)?;
     make_private_dir(&dir).map_err(refused)?;
     if found == Found::Nothing {
         write_format(&dir).map_err(refused)?;
     }
     clear_half_snapshots(&dir).map_err(refused)?;
     clear_unwritten_settings(&dir).map_err(refused)?;
-    let (database, handle) = Database::open(dir.clone(), options)
+    let opened = Database::open(dir.clone(), options)
         .map_err(|reason| OpenError::Unreadable { dir: dir.clone(), reason })?;
     // sled makes files and syncs neither their names nor what is in its settings.
     for made in [dir.join(SETTINGS).as_path(), &dir, data_dir] {
         File::open(made).and_then(|made| made.sync_all()).map_err(refused)?;
     }
-    Ok(Opened { lock, database, handle })
+    Ok(opened)
 }
 
 /// Moves half-written snapshots aside: sled would take one for the newest and refuse to open.

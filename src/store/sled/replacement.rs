@@ -75,7 +75,7 @@ impl Replacement {
                 dir: data_dir.to_owned(),
                 reason: reason.to_string(),
             })?;
-            let old = SledStore::open_locked(shared, data_dir, options.clone())?;
+            let old = SledStore::open_locked(shared, found, data_dir, options.clone())?;
             let empty = is_empty(&old).await;
             old.close().await?;
             if !empty? {
