@@ -4,6 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use countersign::{cli::Cli, telemetry::printable};
+use mimalloc::MiMalloc;
+
+/// Requests are answered by whichever thread is free, and the store's thread frees what they made:
+/// the system's allocator makes threads wait for each other then.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

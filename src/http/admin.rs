@@ -14,16 +14,17 @@ use std::{fmt, io, net::IpAddr, sync::Arc};
 
 use futures_util::stream;
 use poem::{
-    Addr, Body, Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, handler,
+    Addr, Body, Endpoint, EndpointExt, IntoResponse, Request, Response, Route, handler,
     http::{header, uri::Authority},
-    post,
     web::{Data, Json},
 };
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{
-    Code, HttpError, limits, problem,
+    Code, HttpError, limits,
+    methods::{get, post},
+    problem,
     trace::{Meters, Seen},
 };
 use crate::session::{Sessions, operate::Command};

@@ -1,14 +1,14 @@
 //! The OpenAPI document and the Swagger UI over it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use poem::{
-    IntoResponse, Response, RouteMethod, endpoint::make_sync, get, handler, http::HeaderValue,
-    web::Html,
-};
+use poem::{IntoResponse, Response, endpoint::make_sync, handler, http::HeaderValue, web::Html};
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 use sha2::{Digest, Sha256};
 
-use super::api::{openapi_json, openapi_yaml};
+use super::{
+    api::{openapi_json, openapi_yaml},
+    methods::{Methods, get},
+};
 
 /// `/openapi.json`.
 #[handler]
@@ -27,7 +27,7 @@ pub(super) fn yaml() -> Response {
 /// serve, this page alone, and to GET alone: nobody logs in here by OAuth.
 pub(super) fn swagger_ui<T: OpenApi + 'static, W: Webhook + 'static>(
     service: &OpenApiService<T, W>,
-) -> RouteMethod {
+) -> Methods {
     let html = service.swagger_ui_html();
     let policy =
         HeaderValue::try_from(policy(&html)).expect("base64 and ASCII words make a header value");

@@ -9,7 +9,7 @@
 //! | `frame` | what happens to every request, in which order |
 //! | `credential` | where a request's token is found, and who it is |
 //! | `session_cookie` | the one place that sets and clears the cookie |
-//! | `csrf`, `headers`, `limits`, `trace` | the rules that hold for every route |
+//! | `csrf`, `headers`, `limits`, `methods`, `trace` | the rules that hold for every route |
 //! | `problem` | every error a client can see |
 //!
 //! A new page goes into `pages/`, a new operation into `api/`, and its route below.
@@ -23,6 +23,7 @@ mod frame;
 mod headers;
 mod health;
 mod limits;
+mod methods;
 mod pages;
 pub mod problem;
 mod session_cookie;
@@ -33,13 +34,12 @@ use std::sync::Arc;
 
 pub use api::{openapi_json, openapi_yaml};
 pub use credential::CookieRules;
-use poem::{Endpoint, EndpointExt, Response, Route, get};
+use poem::{Endpoint, Response, Route};
 pub use problem::{Code, HttpError};
 pub use trace::describe_request;
 use url::Url;
 
-use self::frame::Frame;
-
+use self::{frame::Frame, methods::get};
 use crate::session::Sessions;
 
 /// What the HTTP layer is told.
@@ -85,5 +85,5 @@ pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Res
         .at("/healthz", get(health::alive))
         .at("/readyz", get(health::ready));
     // And every operation of the JSON API.
-    Frame::new(site, api::mount(routes)).boxed()
+    Frame::new(site, api::mount(routes))
 }

@@ -6,7 +6,11 @@
 
 use std::{fmt, sync::Arc};
 
-use poem::{Response, error::ResponseError, http::StatusCode};
+use poem::{
+    Response,
+    error::ResponseError,
+    http::{HeaderValue, StatusCode, header},
+};
 use poem_openapi::{Enum, Object, types::ToJSON};
 
 use super::pages;
@@ -132,6 +136,8 @@ pub struct HttpError {
     detail: Option<String>,
     /// What is logged.
     cause: Option<Arc<str>>,
+    /// Which methods the address takes, when that is the error.
+    allowed: Option<HeaderValue>,
 }
 
 impl HttpError {
@@ -141,8 +147,14 @@ impl HttpError {
         self.detail.as_deref().unwrap_or(self.code.detail())
     }
 
+    /// The address takes these methods alone.
+    pub(super) fn method_not_allowed(methods: &[&str]) -> Self {
+        let allowed = HeaderValue::try_from(methods.join(", ")).ok();
+        Self { allowed, ..Code::MethodNotAllowed.into() }
+    }
+
     fn caused_by(code: Code, cause: &dyn fmt::Display) -> Self {
-        Self { code, detail: None, cause: Some(cause.to_string().into()) }
+        Self { cause: Some(cause.to_string().into()), ..code.into() }
     }
 
     fn explained(code: Code, detail: &dyn fmt::Display) -> Self {
@@ -150,7 +162,7 @@ impl HttpError {
         if let Some(first) = detail.get_mut(0..1) {
             first.make_ascii_uppercase();
         }
-        Self { code, detail: Some(detail + "."), cause: None }
+        Self { detail: Some(detail + "."), ..code.into() }
     }
 
     /// As problem+json.
@@ -171,21 +183,34 @@ impl HttpError {
             .status(self.code.status())
             .content_type("application/problem+json")
             .body(self.problem().to_json_string());
-        if self.code.status() == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert("retry-after", poem::http::HeaderValue::from_static("1"));
-        }
-        // RFC 9110 section 11.6.1: a 401 names a scheme.
-        if self.code.status() == StatusCode::UNAUTHORIZED {
-            let challenge = poem::http::HeaderValue::from_static("Bearer realm=\"countersign\"");
-            response.headers_mut().insert("www-authenticate", challenge);
-        }
+        self.add_headers(&mut response);
         response
+    }
+
+    /// Adds what an error says in headers, be it a page or a problem.
+    fn add_headers(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        match self.code.status() {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // RFC 9110 section 11.6.1: a 401 names a scheme.
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
+            }
+            _ => {}
+        }
+        if let Some(allowed) = &self.allowed {
+            headers.insert(header::ALLOW, allowed.clone());
+        }
     }
 }
 
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"countersign\"");
+
 impl From<Code> for HttpError {
     fn from(code: Code) -> Self {
-        Self { code, detail: None, cause: None }
+        Self { code, detail: None, cause: None, allowed: None }
     }
 }
 
@@ -245,7 +270,12 @@ pub(super) fn answer(error: &HttpError, wants_page: bool) -> Response {
     if let Some(cause) = &error.cause {
         tracing::error!(event = "request_failed", code = %error.code, %cause, "request failed");
     }
-    if wants_page { pages::error(error) } else { error.json_response() }
+    if !wants_page {
+        return error.json_response();
+    }
+    let mut response = pages::error(error);
+    error.add_headers(&mut response);
+    response
 }
 
 /// Our own error, or what one of poem's means: its own texts can repeat what the client sent.

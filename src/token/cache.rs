@@ -13,7 +13,7 @@ use quick_cache::sync::Cache;
 use super::Claims;
 
 /// How many tokens are kept, of about a kilobyte each. The least used go first.
-const CAPACITY: usize = 16_384;
+const CAPACITY: usize = 2_048;
 
 /// Verified tokens by their text.
 pub(super) struct Known(Cache<String, Arc<Token>>);

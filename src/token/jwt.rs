@@ -17,6 +17,9 @@ pub const TYPE: &str = "session+jwt";
 /// The end of a token has no leeway.
 pub const LEEWAY_SECONDS: i64 = 5;
 
+/// What the claims of most tokens take.
+const TYPICAL_BYTES: usize = 512;
+
 /// The longest token that is issued, in bytes: it shares the 4096 bytes of a cookie with its name
 /// and its attributes.
 pub const MAX_ISSUED_BYTES: usize = jws::MAX_BYTES - 256;
@@ -149,7 +152,8 @@ impl Tokens {
 
 /// Signs `claims` with `key`.
 pub(super) fn sign(claims: &Claims, key: &Key) -> Result<String, SigningFailed> {
-    let payload = serde_json::to_vec(claims).expect("texts and numbers are JSON");
+    let mut payload = Vec::with_capacity(TYPICAL_BYTES);
+    serde_json::to_writer(&mut payload, claims).expect("texts and numbers are JSON");
     jws::sign(&key.header, &payload, &key.signing)
 }
 

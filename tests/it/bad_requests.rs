@@ -66,20 +66,26 @@ async fn unknown_places_and_methods_are_404_and_405() {
             assert_code(&answer, 405, "method_not_allowed", &format!("{method} {}", route.path));
         }
     }
-    for (method, path) in [
-        (Method::PUT, "/login"),
-        (Method::POST, "/docs"),
-        (Method::PUT, "/api/v1/session"),
-        (Method::GET, "/api/v1/session/visits"),
-        (Method::GET, "/api/v1/accounts"),
-        (Method::DELETE, "/api/v1/account"),
-        (Method::POST, "/admin"),
-        (Method::POST, "/"),
-        (Method::POST, "/healthz"),
+    for (method, path, allowed) in [
+        (Method::PUT, "/login", "GET, HEAD, POST"),
+        (Method::POST, "/docs", "GET, HEAD"),
+        (Method::PUT, "/api/v1/session", "DELETE, GET, HEAD, POST"),
+        (Method::GET, "/api/v1/session/visits", "POST"),
+        (Method::HEAD, "/api/v1/session/visits", "POST"),
+        (Method::GET, "/api/v1/accounts", "POST"),
+        (Method::DELETE, "/api/v1/account", "GET, HEAD"),
+        (Method::POST, "/admin", "GET, HEAD"),
+        (Method::POST, "/", "GET, HEAD"),
+        (Method::POST, "/healthz", "GET, HEAD"),
     ] {
         let answer = ann.request(method.clone(), path).send().await;
-        assert_code(&answer, 405, "method_not_allowed", &format!("{method} {path}"));
+        assert_eq!(answer.header("allow"), allowed, "{method} {path}");
+        if method != Method::HEAD {
+            assert_code(&answer, 405, "method_not_allowed", &format!("{method} {path}"));
+        }
     }
+    let page = app.browser().request(Method::PUT, "/login").send().await;
+    assert_eq!(page.header("allow"), "GET, HEAD, POST");
     assert_eq!(app.snapshot().await, before);
 }
 

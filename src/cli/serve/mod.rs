@@ -5,14 +5,16 @@
 //! |---|---|
 //! | `open` | from a data directory to the service on it: store, keys, passwords; shared with `operator` |
 //! | `server` | addresses, routes, and the order of stopping |
-//! | `accept` | connections, and how long one may be silent |
+//! | `connections` | accepting them, answering on them, ending them |
+//! | `patience` | how long a connection may be silent |
 //! | `sweep` | the removal of dead sessions, beside everything else |
 //! | `signals` | when to stop |
 //!
 //! Tests call [`start`] with a clock of their own and a store that fails on demand.
 
-mod accept;
+mod connections;
 mod open;
+mod patience;
 mod server;
 mod signals;
 mod sweep;

@@ -2,7 +2,6 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use poem::Endpoint;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
@@ -11,7 +10,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    accept::Connections,
+    connections::{self, Limits},
     open::{Opened, StartError, open_sessions},
     sweep,
 };
@@ -130,9 +129,13 @@ impl Server {
             stopped.clone(),
         ));
         let upkeep = tokio::spawn(keep_metrics(self.metrics, stopped.clone()));
+        let limits = Limits {
+            idle: self.config.server.idle_timeout.unsigned(),
+            shutdown: self.config.server.shutdown_timeout.unsigned(),
+        };
         let (public, admin, ()) = tokio::join!(
-            serve("public", &self.config, self.public, public, stopped.clone()),
-            serve("admin", &self.config, self.admin, admin, stopped),
+            connections::serve("public", self.public, public, limits, until(stopped.clone())),
+            connections::serve("admin", self.admin, admin, limits, until(stopped)),
             async {
                 shutdown.await;
                 info!(event = "stopping", "finishing what runs");
@@ -152,24 +155,6 @@ impl Server {
         info!(event = "stopped", "stopped");
         Ok(())
     }
-}
-
-async fn serve(
-    name: &str,
-    config: &Config,
-    listener: TcpListener,
-    app: impl Endpoint + 'static,
-    stopped: watch::Receiver<bool>,
-) -> io::Result<()> {
-    let connections = Connections::new(listener, config.server.idle_timeout.unsigned())?;
-    poem::Server::new_with_acceptor(connections)
-        .name(name)
-        .run_with_graceful_shutdown(
-            app,
-            until(stopped),
-            Some(config.server.shutdown_timeout.unsigned()),
-        )
-        .await
 }
 
 /// Waits until the server is to stop.

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::http::{Code, HttpError};
 
 /// About what a session takes, so that the buffer is made once.
-const TYPICAL_BYTES: usize = 512;
+const TYPICAL_BYTES: usize = 1_024;
 
 /// A JSON body of type `T`.
 pub(super) struct Answer<T>(pub(super) T);

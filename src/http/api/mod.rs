@@ -16,8 +16,10 @@ mod view;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use poem::{Route, RouteMethod};
+use poem::Route;
 use poem_openapi::{LicenseObject, OpenApi as _, OpenApiService, Tags};
+
+use super::methods::Methods;
 
 /// Where the API is mounted.
 pub(super) const PREFIX: &str = "/api/v1";
@@ -59,10 +61,9 @@ pub(super) fn mount(routes: Route) -> Route {
     let mut operations = HashMap::new();
     APIS.add_routes(&mut operations);
     operations.into_iter().fold(routes, |routes, (path, methods)| {
-        let methods =
-            methods.into_iter().fold(RouteMethod::new(), |methods, (method, operation)| {
-                methods.method(method, operation)
-            });
+        let methods = methods
+            .into_iter()
+            .fold(Methods::default(), |methods, (method, operation)| methods.on(method, operation));
         routes.at(format!("{PREFIX}{path}"), methods)
     })
 }

@@ -169,12 +169,13 @@ impl Api {
 
 /// Hands out a new token the way its session travels.
 fn hand_out(issued: Issued, slot: &CookieSlot) -> SessionWithToken {
-    match issued.session.transport {
-        Transport::Bearer => SessionWithToken::of(&issued, Some(issued.token.clone())),
+    let session = SessionView::of(&issued.session, &issued.email, issued.session.id);
+    let token = match issued.session.transport {
+        Transport::Bearer => Some(issued.token),
         Transport::Cookie => {
-            let view = SessionWithToken::of(&issued, None);
             slot.set(issued);
-            view
+            None
         }
-    }
+    };
+    SessionWithToken { session, token }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::text::{DateTime, EmailAddress, Text, Uuid};
 use crate::{
     model::{Email, Session, SessionId},
-    session::{AccountSummary, Issued},
+    session::AccountSummary,
 };
 
 /// A session: one login on one device.
@@ -75,13 +75,6 @@ impl SessionView {
             current: session.id == current,
             user_agent: session.user_agent.clone(),
         }
-    }
-}
-
-impl SessionWithToken {
-    pub(super) fn of(issued: &Issued, token: Option<String>) -> Self {
-        let session = SessionView::of(&issued.session, &issued.email, issued.session.id);
-        Self { session, token }
     }
 }
 

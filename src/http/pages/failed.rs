@@ -3,7 +3,7 @@
 use askama::Template;
 use poem::{
     Request, Response,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
 };
 
 use super::page;
@@ -26,11 +26,7 @@ pub(in crate::http) fn error(error: &HttpError) -> Response {
     } else {
         error.detail()
     };
-    let mut response = page(status, &Failed { status, sentence, signed_out });
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
+    page(status, &Failed { status, sentence, signed_out })
 }
 
 /// Addresses of programs: whatever asks there, problem+json is the answer.
@@ -76,6 +72,7 @@ fn is_weight_zero(parameter: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::problem;
 
     fn asked(path: &'static str, accept: Option<&'static str>) -> Request {
         let mut builder = Request::builder().uri_str(path);
@@ -127,14 +124,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_page_says_when_to_come_back() {
-        let busy = error(&Code::Busy.into());
+        let busy = problem::answer(&Code::Busy.into(), true);
         assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(busy.header("retry-after"), Some("1"));
         let html = busy.into_body().into_string().await.unwrap();
         assert!(html.contains("503 Service Unavailable"), "{html}");
         assert!(html.contains("href=\"/\""), "{html}");
 
-        let gone = error(&Code::NotFound.into());
+        let gone = problem::answer(&Code::NotFound.into(), true);
         assert_eq!(gone.header("retry-after"), None);
     }
 }

@@ -11,6 +11,9 @@ use crate::model::{
     AccountId, Session, SessionId, Timestamp, Transport, clock::from_millis, session::Chain,
 };
 
+/// What a session takes without its user agent.
+const TYPICAL_BYTES: usize = 48;
+
 /// A session as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) struct SessionRecord {
@@ -69,7 +72,8 @@ impl SessionRecord {
             user_agent: &user_agent,
             copied: session.copied_at.map(|at| distance(created_at, at)),
         };
-        postcard::to_allocvec(&stored).map_err(|error| damaged("session", error))
+        let bytes = Vec::with_capacity(TYPICAL_BYTES + user_agent.len());
+        postcard::to_extend(&stored, bytes).map_err(|error| damaged("session", error))
     }
 
     pub(super) fn decode(account: AccountId, id: SessionId, bytes: &[u8]) -> Result<Self> {

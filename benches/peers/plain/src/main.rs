@@ -1,9 +1,13 @@
 //! The yardstick of `just bench`: a Poem handler that looks at nothing and keeps nothing, and
-//! answers with JSON of the shape and size of Countersign's session.
+//! answers with JSON of the shape and size of Countersign's session. `/secured` is the same with
+//! the headers of every answer of Countersign: what they cost is the client's time too.
 //!
 //! `plain ADDRESS:PORT`
 
-use poem::{EndpointExt as _, Route, Server, get, handler, listener::TcpListener, web::Json};
+use poem::{
+    EndpointExt as _, IntoResponse as _, Response, Route, Server, get, handler, http::HeaderValue,
+    listener::TcpListener, web::Json,
+};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -21,6 +25,10 @@ struct Session {
 
 #[handler]
 fn session() -> Json<Session> {
+    plain()
+}
+
+fn plain() -> Json<Session> {
     Json(Session {
         sid: "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
         email: "bench-00@example.com".to_owned(),
@@ -34,9 +42,34 @@ fn session() -> Json<Session> {
     })
 }
 
+const HEADERS: [(&str, &str); 9] = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+         base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("cache-control", "no-store"),
+    ("x-request-id", "a247a01db4ff41179679f509feed58a9"),
+];
+
+#[handler]
+fn secured() -> Response {
+    let mut response = plain().into_response();
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).ok_or("usage: plain ADDRESS:PORT")?;
-    let app = Route::new().at("/check", get(session)).boxed();
+    let app = Route::new().at("/check", get(session)).at("/secured", get(secured)).boxed();
     Ok(Server::new(TcpListener::bind(address)).run(app).await?)
 }

@@ -1,9 +1,8 @@
-//! Connections, and how long one may be silent.
+//! How long a connection may be silent.
 //!
-//! hyper's own limit on the time for a request's headers cannot be set through poem, and poem's
-//! limit on idle connections waits for ever for the rest of half a request. So the connection
-//! itself loses patience here: whoever opens thousands of them and says little holds each only so
-//! long.
+//! hyper's limit on the time for a request's headers ends where they end: a body that never comes,
+//! or an answer that nobody reads, holds a connection for ever. So the stream itself loses patience
+//! here: whoever opens thousands of them and says little holds each only so long.
 
 use std::{
     future::Future as _,
@@ -13,62 +12,13 @@ use std::{
     time::Duration,
 };
 
-use poem::{
-    http::uri::Scheme,
-    listener::Acceptor,
-    web::{LocalAddr, RemoteAddr},
-};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
     time::{Instant, Sleep, sleep, sleep_until},
 };
-use tracing::warn;
 
-/// How long to wait when no connection can be accepted (no file descriptors left): poem asks again
-/// at once, and would do nothing else any more.
-const AFTER_FAILURE: Duration = Duration::from_millis(100);
-
-/// Accepts connections that may be silent for so long.
-pub(super) struct Connections {
-    listener: TcpListener,
-    address: LocalAddr,
-    patience: Duration,
-}
-
-impl Connections {
-    pub(super) fn new(listener: TcpListener, patience: Duration) -> io::Result<Self> {
-        let address = LocalAddr(listener.local_addr()?.into());
-        Ok(Self { listener, address, patience })
-    }
-}
-
-impl Acceptor for Connections {
-    type Io = Connection<TcpStream>;
-
-    fn local_addr(&self) -> Vec<LocalAddr> {
-        vec![self.address.clone()]
-    }
-
-    async fn accept(&mut self) -> io::Result<(Self::Io, LocalAddr, RemoteAddr, Scheme)> {
-        match self.listener.accept().await {
-            Ok((stream, peer)) => {
-                // Answers are small and wait for nothing: each leaves at once.
-                stream.set_nodelay(true)?;
-                let connection = Connection::new(stream, self.patience);
-                Ok((connection, self.address.clone(), RemoteAddr(peer.into()), Scheme::HTTP))
-            }
-            Err(error) => {
-                warn!(event = "accept_failed", %error, "a connection could not be accepted");
-                sleep(AFTER_FAILURE).await;
-                Err(error)
-            }
-        }
-    }
-}
-
-/// A connection that fails when nothing came or went for too long.
-pub(super) struct Connection<S> {
+/// A stream that fails when nothing came or went for too long.
+pub(super) struct Patient<S> {
     stream: S,
     patience: Duration,
     /// When something last came or went. Only noted: moving the timer each time would cost more.
@@ -76,8 +26,8 @@ pub(super) struct Connection<S> {
     timer: Pin<Box<Sleep>>,
 }
 
-impl<S> Connection<S> {
-    fn new(stream: S, patience: Duration) -> Self {
+impl<S> Patient<S> {
+    pub(super) fn new(stream: S, patience: Duration) -> Self {
         Self { stream, patience, last: Instant::now(), timer: Box::pin(sleep(patience)) }
     }
 
@@ -108,7 +58,7 @@ impl<S> Connection<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -119,7 +69,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
