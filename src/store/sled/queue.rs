@@ -2,10 +2,11 @@
 //!
 //! A commit costs the same whether it is for one change or for hundreds, so a group should be
 //! large; but nobody should wait for company that does not come. Clients that were just answered
-//! are about to ask again: the writer waits until half of all who are under way, those it just
-//! answered and those who came meanwhile, are here. The other half is then on its way while the
-//! disk works, and the groups of a steady load become equal. It waits for [`PATIENCE`] at most,
-//! and not at all when only one is under way.
+//! are about to ask again: the writer waits until half of all who are under way are here. The
+//! other half is then on its way while the disk works, and the groups of a steady load become
+//! equal. Who is under way is a guess: those it just answered and those who came meanwhile, or an
+//! eighth fewer than the last time, if that is more; a small group in between is no sign that the
+//! others have gone. It waits for [`PATIENCE`] at most, and not at all when only one is under way.
 
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ struct State {
     jobs: Vec<Box<dyn Job>>,
     /// How many the writer waits for: it sleeps until then, and is woken once.
     wanted: usize,
+    /// How many are under way, or were lately.
+    under_way: usize,
     open: bool,
 }
 
@@ -44,7 +47,7 @@ pub(super) struct Closed;
 
 impl Queue {
     pub(super) fn new() -> Self {
-        let state = State { jobs: Vec::new(), wanted: usize::MAX, open: true };
+        let state = State { jobs: Vec::new(), wanted: usize::MAX, under_way: 0, open: true };
         Self { state: Mutex::new(state), enough: Condvar::new() }
     }
 
@@ -90,7 +93,8 @@ impl Queue {
         wake: Option<Instant>,
     ) -> Result<Vec<Box<dyn Job>>, Closed> {
         let mut state = self.state.lock();
-        let half = answered.midpoint(state.jobs.len());
+        state.under_way = (answered + state.jobs.len()).max(state.under_way * 7 / 8);
+        let half = state.under_way / 2;
         let patience = Instant::now() + PATIENCE;
         let gathered = wake.map_or(patience, |wake| wake.min(patience));
         self.wait(&mut state, half.min(MAX_GROUP), Some(gathered));
@@ -205,6 +209,19 @@ mod tests {
         }
         queue.close();
         assert_eq!(writer.join().unwrap(), 5);
+    }
+
+    #[test]
+    fn who_was_there_lately_is_reckoned_with_but_not_for_ever() {
+        let queue = with(64);
+        let under_way = |answered| {
+            drop(queue.take(answered, Some(Instant::now())));
+            queue.state.lock().under_way
+        };
+        assert_eq!(under_way(0), 64);
+        assert_eq!(under_way(1), 56, "one that was answered does not say that the others left");
+        assert_eq!(under_way(100), 100);
+        assert!((0..40).map(|_| under_way(0)).any(|left| left == 0), "forgotten");
     }
 
     #[test]
