@@ -14,7 +14,7 @@ use std::{fmt, io, net::IpAddr, sync::Arc};
 
 use futures_util::stream;
 use poem::{
-    Addr, Body, Endpoint, EndpointExt, IntoResponse, Request, Response, Route, handler,
+    Addr, Body, Endpoint, EndpointExt, IntoResponse, Request, Response, handler,
     http::{header, uri::Authority},
     web::{Data, Json},
 };
@@ -25,6 +25,7 @@ use super::{
     Code, HttpError, limits,
     methods::{get, post},
     problem,
+    routes::Routes,
     trace::{Meters, Seen},
 };
 use crate::session::{Sessions, operate::Command};
@@ -86,7 +87,7 @@ pub fn app(
 ) -> impl Endpoint<Output = Response> + 'static {
     let admin =
         Arc::new(Admin { sessions, token, metrics: Box::new(metrics), meters: Meters::new() });
-    Route::new()
+    Routes::default()
         .at("/operate", post(operate))
         .at("/backup", get(back_up))
         .at("/metrics", get(show_metrics))

@@ -34,30 +34,34 @@ impl<E: Endpoint<Output = Response>> Frame<E> {
         limits::check(request)?;
         csrf::check(request, &self.site.public_url)
     }
-
-    async fn answer(&self, mut request: Request, wants_page: bool) -> Response {
-        let cookie = CookieSlot::default();
-        request.set_data(Arc::clone(&self.site));
-        request.set_data(cookie.clone());
-        let answered = match self.admit(&request) {
-            Ok(()) => self.routes.call(request).await,
-            Err(refused) => Err(refused.into()),
-        };
-        let response = problem::render(answered, wants_page);
-        session_cookie::apply(&self.site, &cookie, response, wants_page).await
-    }
 }
 
 impl<E: Endpoint<Output = Response>> Endpoint for Frame<E> {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let wants_page = pages::wants_page(&request);
-        let seen = Seen::of(&request);
-        // Pinned here: what is handed on is a pointer, not the whole future.
-        let answer = pin!(self.answer(request, wants_page));
-        let mut response = seen.through(&self.meters, wants_page, answer).await;
-        self.headers.add_to(&mut response);
-        Ok(response)
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn keeps its half kilobyte of request twice"
+    )]
+    fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
+        async move {
+            let wants_page = pages::wants_page(&request);
+            let seen = Seen::of(&request);
+            let cookie = CookieSlot::default();
+            request.set_data(Arc::clone(&self.site));
+            request.set_data(cookie.clone());
+            // Pinned here: what is handed on is a pointer, not the whole future.
+            let answer = pin!(async {
+                let answered = match self.admit(&request) {
+                    Ok(()) => self.routes.call(request).await,
+                    Err(refused) => Err(refused.into()),
+                };
+                let response = problem::render(answered, wants_page);
+                session_cookie::apply(&self.site, &cookie, response, wants_page).await
+            });
+            let mut response = seen.through(&self.meters, wants_page, answer).await;
+            self.headers.add_to(&mut response);
+            Ok(response)
+        }
     }
 }

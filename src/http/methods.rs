@@ -3,8 +3,10 @@
 //! In place of poem's own, which does not tell the methods of an address, and puts every handler,
 //! and with it every request's future, into one more box.
 
+use futures_util::FutureExt as _;
 use poem::{
-    Endpoint, EndpointExt as _, IntoEndpoint, Request, Response, endpoint::BoxEndpoint,
+    Endpoint, EndpointExt as _, IntoEndpoint, Request, Response,
+    endpoint::{BoxEndpoint, DynEndpoint},
     http::Method,
 };
 
@@ -59,16 +61,19 @@ impl Methods {
 impl Endpoint for Methods {
     type Output = Response;
 
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+    // Not an async fn: that would keep the request twice, and copy it each time.
+    fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         if let Some(handler) = self.find(request.method()) {
-            return handler.call(request).await;
+            return DynEndpoint::call(&**handler, request);
         }
-        let Some(get) = self.find(&Method::GET).filter(|_| request.method() == Method::HEAD) else {
-            return Err(self.not_allowed().into());
-        };
-        request.set_method(Method::GET);
-        let mut response = get.call(request).await?;
-        response.set_body(());
-        Ok(response)
+        let get = self.find(&Method::GET).filter(|_| request.method() == Method::HEAD);
+        async move {
+            let get = get.ok_or_else(|| self.not_allowed())?;
+            request.set_method(Method::GET);
+            let mut response = DynEndpoint::call(&**get, request).await?;
+            response.set_body(());
+            Ok(response)
+        }
+        .boxed()
     }
 }

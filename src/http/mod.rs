@@ -8,8 +8,9 @@
 //! | `well_known`, `health` | keys for verifiers, probes for whoever watches the process |
 //! | `frame` | what happens to every request, in which order |
 //! | `credential` | where a request's token is found, and who it is |
+//! | `routes`, `methods` | from an address and a method to its handler |
 //! | `session_cookie` | the one place that sets and clears the cookie |
-//! | `csrf`, `headers`, `limits`, `methods`, `trace` | the rules that hold for every route |
+//! | `csrf`, `headers`, `limits`, `trace` | the rules that hold for every route |
 //! | `problem` | every error a client can see |
 //!
 //! A new page goes into `pages/`, a new operation into `api/`, and its route below.
@@ -26,6 +27,7 @@ mod limits;
 mod methods;
 mod pages;
 pub mod problem;
+mod routes;
 mod session_cookie;
 mod trace;
 mod well_known;
@@ -34,12 +36,12 @@ use std::sync::Arc;
 
 pub use api::{openapi_json, openapi_yaml};
 pub use credential::CookieRules;
-use poem::{Endpoint, Response, Route};
+use poem::{Endpoint, Response};
 pub use problem::{Code, HttpError};
 pub use trace::describe_request;
 use url::Url;
 
-use self::{frame::Frame, methods::get};
+use self::{frame::Frame, methods::get, routes::Routes};
 use crate::session::Sessions;
 
 /// What the HTTP layer is told.
@@ -64,7 +66,7 @@ pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Res
         cookie: CookieRules::of(&settings.public_url),
         public_url: settings.public_url,
     });
-    let routes = Route::new()
+    let routes = Routes::default()
         // Pages
         .at("/", get(pages::home::show))
         .at("/login", get(pages::log_in::show).post(pages::log_in::submit))

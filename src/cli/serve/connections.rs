@@ -10,7 +10,7 @@ use std::{collections::HashMap, convert::Infallible, io, pin::pin, sync::Arc, ti
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use poem::{
-    Endpoint, Request,
+    Endpoint, Request, Response,
     http::uri::Scheme,
     web::{LocalAddr, RemoteAddr},
 };
@@ -46,7 +46,7 @@ pub(super) async fn serve<E>(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()>
 where
-    E: Endpoint + 'static,
+    E: Endpoint<Output = Response> + 'static,
 {
     let app = Arc::new(app);
     let local = LocalAddr(listener.local_addr()?.into());
@@ -86,7 +86,7 @@ where
 }
 
 /// Answers the requests of one connection.
-async fn converse<E: Endpoint>(
+async fn converse<E: Endpoint<Output = Response>>(
     stream: TcpStream,
     (local, peer): (LocalAddr, RemoteAddr),
     app: Arc<E>,
@@ -98,10 +98,14 @@ async fn converse<E: Endpoint>(
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let app = &*app;
     let service = service_fn(|request| {
         let request = Request::from((request, local.clone(), peer.clone(), Scheme::HTTP));
-        let app = &app;
-        async move { Ok::<_, Infallible>(app.get_response(request).await.into()) }
+        let answer = app.call(request);
+        async {
+            let response = answer.await.unwrap_or_else(poem::Error::into_response);
+            Ok::<_, Infallible>(response.into())
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -16,10 +16,9 @@ mod view;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use poem::Route;
 use poem_openapi::{LicenseObject, OpenApi as _, OpenApiService, Tags};
 
-use super::methods::Methods;
+use super::{methods::Methods, routes::Routes};
 
 /// Where the API is mounted.
 pub(super) const PREFIX: &str = "/api/v1";
@@ -57,7 +56,7 @@ pub(super) fn service() -> OpenApiService<Apis, ()> {
 /// Not the service as an endpoint, nested at [`PREFIX`]: for every request that would cut the
 /// prefix off its address, parse what is left as an address, and parse the query for operations
 /// that take one as a map; all of which costs as much as the rest of a check of a session.
-pub(super) fn mount(routes: Route) -> Route {
+pub(super) fn mount(routes: Routes) -> Routes {
     let mut operations = HashMap::new();
     APIS.add_routes(&mut operations);
     operations.into_iter().fold(routes, |routes, (path, methods)| {
