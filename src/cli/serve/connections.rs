@@ -8,7 +8,7 @@
 use std::{collections::HashMap, convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use poem::{
     Endpoint, Request, Response,
     http::uri::Scheme,
@@ -108,9 +108,9 @@ async fn converse<E: Endpoint<Output = Response>>(
         }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(idle)
         .half_close(true)
+        // An answer is small: its head and body are put together and leave by one plain write.
+        .writev(false)
         .serve_connection(TokioIo::new(Patient::new(stream, idle)), service);
     let mut connection = pin!(connection);
     let outcome = tokio::select! {
