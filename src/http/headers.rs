@@ -1,4 +1,7 @@
 //! The security headers of every answer (ASVS V3.4; OWASP Secure Headers).
+//!
+//! What says how a document may behave is said of documents; the rest is data for programs, which
+//! no browser is to show at all (OWASP REST Security).
 
 use poem::{
     Response,
@@ -9,21 +12,28 @@ use poem::{
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
                            form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// What anything else may do, should a browser take it for a page (ASVS 3.2.1).
+const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
 /// One year (ASVS 3.4.1).
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// On every answer, whatever a handler says.
-const ALWAYS: [(HeaderName, HeaderValue); 6] = [
+const ALWAYS: [(HeaderName, HeaderValue); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     // Our own pages must send it to ourselves: without Fetch Metadata it decides about logout links.
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (
-        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderName::from_static("cross-origin-resource-policy"),
         HeaderValue::from_static("same-origin"),
     ),
+];
+
+/// On every page besides.
+const PAGES: [(HeaderName, HeaderValue); 3] = [
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (
-        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderName::from_static("cross-origin-opener-policy"),
         HeaderValue::from_static("same-origin"),
     ),
     (
@@ -32,30 +42,38 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
     ),
 ];
 
-/// Unless a handler says something else: the style sheet may be kept, `/docs` has a policy of its
-/// own.
-const UNLESS_SET: [(HeaderName, HeaderValue); 2] = [
-    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY)),
-    // Everything that is not public and the same for all: never kept (ASVS 14.3.2).
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-];
+/// Unless a handler says something else: the style sheet may be kept. Everything that is not public
+/// and the same for all is never kept (ASVS 14.3.2).
+const CACHING: (HeaderName, HeaderValue) =
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
-/// The headers, put together once: to copy the whole map costs a fifth of adding one by one.
-pub(super) struct SecurityHeaders(HeaderMap);
+/// The headers, put together once: to copy a whole map costs a fifth of adding one by one.
+pub(super) struct SecurityHeaders {
+    pages: HeaderMap,
+    data: HeaderMap,
+}
 
 impl SecurityHeaders {
     /// For a service that is reached by https, or not.
     pub(super) fn new(https: bool) -> Self {
         let hsts = https.then_some((header::STRICT_TRANSPORT_SECURITY, HSTS));
-        Self(ALWAYS.into_iter().chain(hsts).chain(UNLESS_SET).collect())
+        let all = || ALWAYS.into_iter().chain(hsts.clone()).chain([CACHING]);
+        // Of the policy too a handler may say something else: `/docs` has one of its own.
+        let policy = |policy| [(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))];
+        Self {
+            pages: all().chain(PAGES).chain(policy(PAGE_POLICY)).collect(),
+            data: all().chain(policy(DATA_POLICY)).collect(),
+        }
     }
 
     /// Adds them.
     pub(super) fn add_to(&self, response: &mut Response) {
-        let own = std::mem::replace(response.headers_mut(), self.0.clone());
-        let headers = response.headers_mut();
+        let media_type = response.headers().get(header::CONTENT_TYPE);
+        let is_page = media_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+        let secure = if is_page { &self.pages } else { &self.data };
+        let own = std::mem::replace(response.headers_mut(), secure.clone());
         // A header with several values has its name at the first of them.
-        headers.extend(own);
+        response.headers_mut().extend(own);
     }
 }
 
@@ -78,15 +96,24 @@ mod tests {
             ("set-cookie", "a=1"),
             ("set-cookie", "b=2"),
             ("cache-control", "public"),
-            ("content-type", "text/css"),
+            ("content-type", "text/html; charset=utf-8"),
         ];
         let headers = secured(false, &own);
         let all = |name| headers.get_all(name).iter().collect::<Vec<_>>();
         assert_eq!(all("set-cookie"), ["a=1", "b=2"]);
         assert_eq!(all("cache-control"), ["public"]);
-        assert_eq!(all("content-type"), ["text/css"]);
+        assert_eq!(all("content-type"), ["text/html; charset=utf-8"]);
         assert_eq!(all("content-security-policy"), [PAGE_POLICY]);
-        assert_eq!(headers.len(), ALWAYS.len() + 5);
+        assert_eq!(headers.len(), ALWAYS.len() + PAGES.len() + 5);
+    }
+
+    #[test]
+    fn what_is_no_page_may_do_nothing() {
+        for own in [[("content-type", "application/json")].as_slice(), &[]] {
+            let headers = secured(false, own);
+            assert_eq!(headers[header::CONTENT_SECURITY_POLICY], DATA_POLICY);
+            assert_eq!(headers.len(), ALWAYS.len() + 2 + own.len());
+        }
     }
 
     #[test]
