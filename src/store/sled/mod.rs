@@ -218,7 +218,12 @@ impl SledStore {
         let (ended, end) = watch::channel(None);
         let mut writer =
             writer::Writer::new(Arc::clone(&shared), database, Answers::new(), journal, interval);
-        writer.make_good(visited).map_err(|error| refused(error.to_string()))?;
+        writer.make_good(visited).map_err(|error| match error {
+            StoreError::Unavailable(reason) => refused(reason),
+            damaged @ StoreError::Damaged { .. } => {
+                OpenError::Unreadable { dir: dir.clone(), reason: damaged.to_string() }
+            }
+        })?;
         let nobody_works = NobodyWorks(Arc::clone(&shared));
         std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -344,9 +349,26 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::{model::AccountId, store::records};
 
     async fn value(store: &SledStore, key: &'static [u8]) -> Option<Vec<u8>> {
         store.read(|r| r.get(key)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_session_in_the_journal_that_cannot_be_read_is_called_so() {
+        let dir = TempDir::new().unwrap();
+        let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+        store.close().await.unwrap();
+        let (mut journal, _) =
+            Journal::open(&dir.path().join("store"), Arc::new(RealDisk)).unwrap();
+        journal.renew().unwrap();
+        // A page with a session of no bytes.
+        let page = [records::EMPTY_PAGE, &[0; 18]].concat();
+        let key = records::sessions_key(AccountId::from_bytes([7; 16]), 0);
+        journal.append(&[(key, Some(page))].into()).unwrap();
+        let refused = SledStore::open(dir.path(), SledOptions::default()).map(drop);
+        assert!(matches!(refused, Err(OpenError::Unreadable { .. })), "{refused:?}");
     }
 
     #[tokio::test]
