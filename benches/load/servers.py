@@ -162,7 +162,17 @@ TOWER = (PEER_BIN / "tower-peer", ADDRESS)
 NODE = ("node", EXPRESS / "server.js", "{port}")
 
 PLAIN = Server("plain", "plain Poem handler", (PEER_BIN / "plain", ADDRESS), visit=None)
+# What the headers of every answer of ours cost, the client's time to read them included.
+HEADED = Server(
+    "plain-headers",
+    "plain Poem handler with Countersign's headers",
+    PLAIN.command,
+    check=("GET", "/secured"),
+    visit=None,
+    cells=(("check", 64),),
+)
 OURS = (
+    HEADED,
     countersign("hs256", "HS256", "HS256"),
     countersign("eddsa", "EdDSA", "EdDSA"),
     countersign("interval", "HS256, durability interval", "HS256", "interval"),

@@ -3,7 +3,8 @@
 //! `just bench-store` runs it. Each line is one load: how many were answered a second, how long
 //! they took, and what CPU time of the whole process each cost, also by the threads that spent it
 //! (the clients' own share included, about half a microsecond). The disk decides the throughput of
-//! visits: compare the CPU time.
+//! visits: compare the CPU time. The last lines say how long a visit waits at the most while dead
+//! sessions are swept, and while they are not.
 
 mod measure;
 
@@ -85,6 +86,58 @@ fn main() {
     for &sessions in &arguments.sessions {
         runtime.block_on(with_sessions(&arguments, sessions));
     }
+    runtime.block_on(beside_a_sweep(&arguments));
+}
+
+/// Dead sessions, and those who visit meanwhile.
+const DEAD: usize = 20_000;
+const VISITORS: usize = 8;
+
+/// As the server sweeps: so many at a time, and a rest of so many times as long.
+const BUDGET: usize = 500;
+const REST: u32 = 3;
+
+async fn beside_a_sweep(arguments: &Arguments) {
+    let dir = tempfile::tempdir_in(&arguments.dir).expect("a directory can be made");
+    let store = SledStore::open(dir.path(), SledOptions::default()).expect("the store opens");
+    let store: Arc<dyn Store> = Arc::new(store);
+    let hour = SignedDuration::from_hours(1);
+    log_in(&store, DEAD, later(SystemClock.now(), -hour)).await;
+    let living = log_in(&store, VISITORS, later(SystemClock.now(), hour)).await;
+    let alone = run(&store, &living, VISITORS, arguments.seconds, Work::Visit).await;
+    let sweep = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            let (mut steps, mut removed, mut from) = (Vec::new(), 0, None);
+            loop {
+                let started = Instant::now();
+                let now = SystemClock.now();
+                let swept = store.sweep(from, BUDGET, now).await.expect("the store answers");
+                steps.push(started.elapsed());
+                removed += swept.removed;
+                from = swept.next;
+                if from.is_none() {
+                    return (steps, removed);
+                }
+                tokio::time::sleep(started.elapsed() * REST).await;
+            }
+        }
+    });
+    let beside = run(&store, &living, VISITORS, arguments.seconds, Work::Visit).await;
+    let (mut steps, removed) = sweep.await.expect("no sweep panics");
+    steps.sort_unstable();
+    println!("{removed} dead sessions swept in {} steps, {VISITORS} visitors", steps.len());
+    println!(
+        "  a step: p50 {} us, longest {} us",
+        percentile(&steps, 50).as_micros(),
+        steps.last().copied().unwrap_or_default().as_micros()
+    );
+    for (what, load) in [("without", alone), ("beside it", beside)] {
+        load.print(what, VISITORS);
+        let longest = load.took.iter().max().copied().unwrap_or_default();
+        println!("    the longest wait of a visit: {} us", longest.as_micros());
+    }
+    store.close().await.expect("the store closes");
 }
 
 async fn with_sessions(arguments: &Arguments, count: usize) {
@@ -93,7 +146,8 @@ async fn with_sessions(arguments: &Arguments, count: usize) {
     let options = SledOptions { disk: disk.clone(), ..SledOptions::default() };
     let store: Arc<dyn Store> =
         Arc::new(SledStore::open(dir.path(), options).expect("the store opens"));
-    let sessions = log_in(&store, count).await;
+    let end = later(SystemClock.now(), SignedDuration::from_hours(12));
+    let sessions = log_in(&store, count, end).await;
     let append = median(measure::appends(dir.path()));
     println!("{count} sessions; fdatasync of a small append takes {} us", append.as_micros());
     for &clients in &arguments.clients {
@@ -218,12 +272,13 @@ fn visit(session: &Session, now: Timestamp) -> Visit {
     }
 }
 
-/// One account for each session, as there are people.
-async fn log_in(store: &Arc<dyn Store>, count: usize) -> Vec<Session> {
+/// One account for each session, as there are people. All end at `end`.
+async fn log_in(store: &Arc<dyn Store>, count: usize, end: Timestamp) -> Vec<Session> {
     let tasks: Vec<_> = (0..count)
         .map(|number| {
             let store = Arc::clone(store);
-            tokio::spawn(async move { log_in_one(&*store, number).await })
+            let number = format!("{number}-{end}").replace(':', "-");
+            tokio::spawn(async move { log_in_one(&*store, &number, end).await })
         })
         .collect();
     let mut sessions = Vec::with_capacity(count);
@@ -233,7 +288,7 @@ async fn log_in(store: &Arc<dyn Store>, count: usize) -> Vec<Session> {
     sessions
 }
 
-async fn log_in_one(store: &dyn Store, number: usize) -> Session {
+async fn log_in_one(store: &dyn Store, number: &str, end: Timestamp) -> Session {
     let now = SystemClock.now();
     let account = Account {
         id: AccountId::new(now),
@@ -244,7 +299,6 @@ async fn log_in_one(store: &dyn Store, number: usize) -> Session {
         copied_at: None,
     };
     assert!(store.create_account(account.clone()).await.expect("the store answers"));
-    let end = later(now, SignedDuration::from_hours(12));
     let session = Session {
         account: account.id,
         id: SessionId::new(now),
