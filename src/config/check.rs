@@ -67,6 +67,7 @@ impl Config {
                 format!("must not be above `password.max_length` ({})", password.max_length),
             ));
         }
+        between("password.min_strength", password.min_strength, 0, 4)?;
         between("password.memory_kib", password.memory_kib, 8, MAX_MEMORY_KIB)?;
         between("password.passes", password.passes, 1, 1_000)?;
         between("password.parallel", password.parallel(), 1, 1_024)?;
@@ -214,6 +215,8 @@ mod tests {
         assert!(refused(|c| c.password.max_length = 63).contains("from 64 to 1024"));
         assert!(refused(|c| c.password.max_length = 1025).contains("from 64 to 1024"));
         assert!(refused(|c| c.password.min_length = 129).contains("`password.max_length` (128)"));
+        assert!(refused(|c| c.password.min_strength = 5).contains("from 0 to 4"));
+        accepted(|c| c.password.min_strength = 0);
         assert!(refused(|c| c.password.memory_kib = 7).contains("from 8"));
         assert!(refused(|c| c.password.memory_kib = MAX_MEMORY_KIB + 1).contains("1048576"));
         assert!(refused(|c| c.password.passes = 0).contains("password.passes"));

@@ -4,6 +4,7 @@ use std::thread::available_parallelism;
 
 use serde::{Deserialize, Serialize};
 
+use super::PublicUrl;
 use crate::session::{PasswordRules, password::HashingCost};
 
 /// What passwords must be, and how they are hashed.
@@ -14,6 +15,12 @@ pub struct PasswordSection {
     pub min_length: usize,
     /// The largest number of characters of a new password. From 64 to 1024.
     pub max_length: usize,
+    /// How hard a new password must be to guess, by zxcvbn's score: from 0 (not asked) to 4 (more
+    /// than 10^10 guesses). Common passwords are refused in any case.
+    ///
+    /// Three guessable pieces in a row, as in `Password1234567!`, score 3 at most. Of what it knows
+    /// nothing about, a password needs eleven characters for 4, and nine for 3.
+    pub min_strength: u8,
     /// Memory of one Argon2id hash, in KiB. Raised parameters reach an account at its next login.
     pub memory_kib: u32,
     /// Passes of Argon2id over that memory.
@@ -30,6 +37,7 @@ impl Default for PasswordSection {
         Self {
             min_length: 15,
             max_length: 128,
+            min_strength: 4,
             memory_kib: 19_456,
             passes: 2,
             parallel: None,
@@ -45,10 +53,15 @@ impl PasswordSection {
         self.parallel.unwrap_or_else(|| available_parallelism().map_or(1, usize::from))
     }
 
-    /// The rules for new passwords, as the service takes them.
+    /// The rules for new passwords of the service at that address, as the service takes them.
     #[must_use]
-    pub fn rules(&self) -> PasswordRules {
-        PasswordRules { min_chars: self.min_length, max_chars: self.max_length }
+    pub fn rules(&self, public_url: &PublicUrl) -> PasswordRules {
+        PasswordRules {
+            min_chars: self.min_length,
+            max_chars: self.max_length,
+            min_strength: self.min_strength,
+            host: public_url.url().host_str().unwrap_or_default().to_owned(),
+        }
     }
 
     /// What a hash costs, as the service takes it.

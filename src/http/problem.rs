@@ -93,6 +93,12 @@ codes! {
     PasswordTooShort = UNPROCESSABLE_ENTITY, "The password is too short.";
     /// The new password is too long.
     PasswordTooLong = UNPROCESSABLE_ENTITY, "The password is too long.";
+    /// The new password is one of the most common ones.
+    PasswordTooCommon = UNPROCESSABLE_ENTITY, "The password is one that many people had before you.";
+    /// The new password is made of the e-mail address or the name of the service.
+    PasswordContainsContext = UNPROCESSABLE_ENTITY, "The password is made of the e-mail address or the name of this service.";
+    /// The new password is easy to guess. The sentence says why, and what would help.
+    PasswordTooPredictable = UNPROCESSABLE_ENTITY, "The password is easy to guess.";
     /// Something is broken on our side.
     Internal = INTERNAL_SERVER_ERROR, "Something went wrong on our side.";
     /// The store cannot record or read now. Nothing was changed.
@@ -162,7 +168,10 @@ impl HttpError {
         if let Some(first) = detail.get_mut(0..1) {
             first.make_ascii_uppercase();
         }
-        Self { detail: Some(detail + "."), ..code.into() }
+        if !detail.ends_with('.') {
+            detail.push('.');
+        }
+        Self { detail: Some(detail), ..code.into() }
     }
 
     /// As problem+json.
@@ -223,11 +232,15 @@ impl From<Error> for HttpError {
             Error::RegistrationClosed => Code::RegistrationClosed.into(),
             Error::EmailTaken => Code::EmailTaken.into(),
             Error::InvalidEmail(why) => Self::explained(Code::InvalidEmail, why),
-            Error::PasswordRefused(why @ Refused::TooShort { .. }) => {
-                Self::explained(Code::PasswordTooShort, why)
-            }
-            Error::PasswordRefused(why @ Refused::TooLong { .. }) => {
-                Self::explained(Code::PasswordTooLong, why)
+            Error::PasswordRefused(why) => {
+                let code = match why {
+                    Refused::TooShort { .. } => Code::PasswordTooShort,
+                    Refused::TooLong { .. } => Code::PasswordTooLong,
+                    Refused::TooCommon => Code::PasswordTooCommon,
+                    Refused::ContainsContext => Code::PasswordContainsContext,
+                    Refused::TooPredictable(_) => Code::PasswordTooPredictable,
+                };
+                Self::explained(code, why)
             }
             Error::NoSuchSession => Code::NoSuchSession.into(),
             Error::NoSuchAccount => Code::NoSuchAccount.into(),

@@ -155,9 +155,9 @@ impl Sessions {
                 Ok(Reply::Accounts { accounts: accounts.into_iter().map(Into::into).collect() })
             }
             Command::SetPassword { email, password } => {
-                self.policy.passwords.check(&password)?;
                 let account = self.account_of(&email).await?;
-                let hash = self.hasher.hash(password).await?;
+                let rules = self.policy.passwords.clone();
+                let hash = self.hasher.hash_new(password, email, rules).await?;
                 match self.store.change_password(account.id, None, hash, None).await? {
                     PasswordChange::Changed { ended } => {
                         Event::PasswordChanged { account: account.id, by: "operator", ended }

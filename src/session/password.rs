@@ -1,8 +1,20 @@
 //! Passwords: the rules for new ones, the bounded pool that hashes them, and the change.
 //!
+//! | file | what it holds |
+//! |---|---|
+//! | `rules` | [`PasswordRules`]: what a new password must be |
+//! | `common` | the list of common ones |
+//! | `context` | the words of the account and the service, which are tried first |
+//! | `strength` | zxcvbn, within bounds |
+//!
 //! Hashing is slow on purpose, and so a weapon in the hands of whoever sends log-ins: at most
 //! `parallel` hashes run at once, whatever clients do, and at most `waiting` stand in line. The
 //! permit moves into the blocking task: a client that hangs up gives nothing back early.
+
+mod common;
+mod context;
+mod rules;
+mod strength;
 
 use std::sync::Arc;
 
@@ -13,55 +25,18 @@ use argon2::{
 use metrics::gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use self::{
+    rules::{PasswordRules, Refused},
+    strength::Advice,
+};
 use super::{Error, Result, Sessions, SignedIn, events::Event};
 use crate::{
-    model::{Account, Password, PasswordHash},
+    model::{Account, Email, Password, PasswordHash},
     store::PasswordChange,
 };
 
 /// The most memory that a stored hash may ask for, in KiB: one with more is refused, not run.
 const MAX_MEMORY_KIB: u32 = 1 << 20;
-
-/// What a new password must be: only its length counts, there are no composition rules
-/// (ASVS 6.2.5, NIST SP 800-63B).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PasswordRules {
-    /// At least this many characters (ASVS 6.2.1: 8, with 15 recommended).
-    pub min_chars: usize,
-    /// At most this many (ASVS 6.2.9: at least 64).
-    pub max_chars: usize,
-}
-
-/// Why a new password is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// Too short.
-    #[error("the password must have at least {min} characters")]
-    TooShort {
-        /// The least number of characters.
-        min: usize,
-    },
-    /// Too long.
-    #[error("the password must have at most {max} characters")]
-    TooLong {
-        /// The largest number of characters.
-        max: usize,
-    },
-}
-
-impl PasswordRules {
-    /// Checks a new password.
-    ///
-    /// # Errors
-    /// [`Refused`] when it is too short or too long.
-    pub fn check(&self, password: &Password) -> Result<(), Refused> {
-        match password.chars() {
-            n if n < self.min_chars => Err(Refused::TooShort { min: self.min_chars }),
-            n if n > self.max_chars => Err(Refused::TooLong { max: self.max_chars }),
-            _ => Ok(()),
-        }
-    }
-}
 
 /// How passwords are hashed: Argon2id (RFC 9106; ASVS 11.4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +87,25 @@ impl Hasher {
         })
     }
 
+    /// Hashes a new password of the account with that address, if it keeps the rules. To judge it
+    /// can take as long as to hash it, so both take one turn.
+    pub(crate) async fn hash_new(
+        &self,
+        password: Password,
+        email: Email,
+        rules: PasswordRules,
+    ) -> Result<PasswordHash> {
+        rules.check_length(&password)?;
+        let argon2 = self.argon2.clone();
+        self.run(move || {
+            rules.check(&password, &email)?;
+            hash_now(&argon2, &password)
+        })
+        .await?
+    }
+
     /// Hashes a password with a new random salt.
-    pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash> {
+    async fn hash(&self, password: Password) -> Result<PasswordHash> {
         let argon2 = self.argon2.clone();
         self.run(move || hash_now(&argon2, &password)).await?
     }
@@ -186,14 +178,16 @@ impl Sessions {
         current: Password,
         new: Password,
     ) -> Result<u64> {
-        self.policy.passwords.check(&new)?;
+        // Before the hash of the current one is spent on it.
+        self.policy.passwords.check_length(&new)?;
         let account = self.own_account(who).await?;
         let verdict = self.hasher.verify(current, Some(account.password.clone())).await?;
         if !verdict.matches {
             Event::PasswordChangeRefused { account: account.id }.record();
             return Err(Error::WrongPassword);
         }
-        let hash = self.hasher.hash(new).await?;
+        let rules = self.policy.passwords.clone();
+        let hash = self.hasher.hash_new(new, account.email.clone(), rules).await?;
         let kept = Some(who.session.id);
         match self.store.change_password(account.id, Some(&account.password), hash, kept).await? {
             PasswordChange::Changed { ended } => {
@@ -227,16 +221,6 @@ mod tests {
 
     fn password(text: &str) -> Password {
         Password::new(text.into())
-    }
-
-    #[test]
-    fn only_the_length_counts() {
-        let rules = PasswordRules { min_chars: 15, max_chars: 128 };
-        for good in ["aaaaaaaaaaaaaaa", "correct horse battery", &"ü".repeat(128)] {
-            assert_eq!(rules.check(&password(good)), Ok(()), "{good}");
-        }
-        assert_eq!(rules.check(&password("14 characters!")), Err(Refused::TooShort { min: 15 }));
-        assert_eq!(rules.check(&password(&"x".repeat(129))), Err(Refused::TooLong { max: 128 }));
     }
 
     #[tokio::test]

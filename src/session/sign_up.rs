@@ -18,12 +18,13 @@ impl Sessions {
 
     /// Makes an account, whoever may: the operator's way, and the rest of [`Self::sign_up`].
     pub(super) async fn add_account(&self, email: Email, password: Password) -> Result<Account> {
-        self.policy.passwords.check(&password)?;
-        // Asked first only to spare the hash; who comes first is decided by the store.
+        // Both asked first only to spare the hash; who comes first is decided by the store.
+        self.policy.passwords.check_length(&password)?;
         if self.store.account_by_email(&email).await?.is_some() {
             return Err(Error::EmailTaken);
         }
-        let hash = self.hasher.hash(password).await?;
+        let rules = self.policy.passwords.clone();
+        let hash = self.hasher.hash_new(password, email.clone(), rules).await?;
         let now = self.clock.now();
         let account = Account {
             id: AccountId::new(now),

@@ -37,7 +37,12 @@ pub(super) fn policy() -> Policy {
         replay: Replay { grace: SignedDuration::from_secs(60), policy: ReplayPolicy::Revoke },
         registration: Registration::Open,
         max_sessions_per_account: 100,
-        passwords: PasswordRules { min_chars: 15, max_chars: 128 },
+        passwords: PasswordRules {
+            min_chars: 15,
+            max_chars: 128,
+            min_strength: 4,
+            host: "localhost".into(),
+        },
     }
 }
 

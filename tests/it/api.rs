@@ -166,27 +166,6 @@ async fn a_changed_password_ends_the_other_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_counts_by_its_characters_alone() {
-    let app = TestApp::start().await;
-    let ann = app.program();
-    for (n, password) in
-        ["aaaaaaaaaaaaaaa", "               ", &"ü".repeat(128), "Päss wörter mit 🗝 "]
-            .into_iter()
-            .enumerate()
-    {
-        let email = format!("ann{n}@example.com");
-        let body = json!({"email": email, "password": password});
-        let made = ann.api(Method::POST, "/accounts").json(&body).send().await;
-        made.expect(201);
-        ann.try_log_in(&email, password, json!({})).await.expect(201);
-        let other = password.trim_end();
-        if other != password {
-            ann.try_log_in(&email, other, json!({})).await.expect(401);
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_log_in_ends_the_session_whose_token_came_with_it() {
     let app = TestApp::start().await;
     let (ann, bob) = (app.browser(), app.browser());

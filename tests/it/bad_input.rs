@@ -181,10 +181,11 @@ async fn what_is_no_address_or_no_password_is_422() {
     }
     assert!(app.snapshot().await.is_empty());
     // A NUL in a password is a character like any other.
-    let body = json!({"email": "ann@example.com", "password": "fifteen\0characters"});
+    let password = "three owls\0at a kettle";
+    let body = json!({"email": "ann@example.com", "password": password});
     ann.api(Method::POST, "/accounts").json(&body).send().await.expect(201);
-    ann.try_log_in("ann@example.com", "fifteen\0characters", json!({})).await.expect(201);
-    ann.try_log_in("ann@example.com", "fifteen", json!({})).await.expect(401);
+    ann.try_log_in("ann@example.com", password, json!({})).await.expect(201);
+    ann.try_log_in("ann@example.com", "three owls", json!({})).await.expect(401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

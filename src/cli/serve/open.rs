@@ -84,7 +84,7 @@ pub(in crate::cli) fn open_sessions(
         replay: config.replay.replay(),
         registration: config.registration,
         max_sessions_per_account: config.session.max_per_account,
-        passwords: config.password.rules(),
+        passwords: config.password.rules(&config.public_url),
     };
     let sessions = Sessions::new(Arc::clone(&store), tokens, clock, hasher, policy);
     Ok(Opened { sessions, store })

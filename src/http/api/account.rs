@@ -28,7 +28,7 @@ pub(in crate::http) struct Api;
 struct NewPassword {
     /// The password until now.
     current: Text<Secret>,
-    /// The password from now on. By default 15 to 128 characters.
+    /// The password from now on. By default 15 to 128 characters that are hard to guess.
     new: Text<Secret>,
 }
 

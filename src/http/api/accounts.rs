@@ -30,7 +30,8 @@ struct NewAccount {
     /// The e-mail address. Upper and lower case are one.
     #[oai(validator(max_length = 254))]
     email: Text<EmailAddress>,
-    /// The password, exactly as it will be typed. By default 15 to 128 characters.
+    /// The password, exactly as it will be typed. By default 15 to 128 characters that are
+    /// hard to guess.
     password: Text<Secret>,
 }
 

@@ -53,7 +53,13 @@ pub(super) const SIGNED_IN: [Code; 3] =
 pub(super) const HASHING: [Code; 1] = [Code::Busy];
 
 /// What a new password can be refused for.
-pub(super) const NEW_PASSWORD: [Code; 2] = [Code::PasswordTooShort, Code::PasswordTooLong];
+pub(super) const NEW_PASSWORD: [Code; 5] = [
+    Code::PasswordTooShort,
+    Code::PasswordTooLong,
+    Code::PasswordTooCommon,
+    Code::PasswordContainsContext,
+    Code::PasswordTooPredictable,
+];
 
 /// An error of an operation whose failures are `F`.
 #[derive(Debug)]

@@ -38,7 +38,7 @@ pub(in crate::http) fn show(
     if policy.registration == Registration::Closed {
         return closed(request);
     }
-    Ok(form(policy.passwords, "", None))
+    Ok(form(&policy.passwords, "", None))
 }
 
 /// `POST /signup`.
@@ -60,7 +60,7 @@ pub(in crate::http) async fn submit(
             Ok(see_other("/admin"))
         }
         Err(error) if field(error.code).is_some() => {
-            Ok(form(policy.passwords, posted.echoed_email(), Some(&error)))
+            Ok(form(&policy.passwords, posted.echoed_email(), Some(&error)))
         }
         Err(error) => Err(error),
     }
@@ -82,13 +82,17 @@ enum Field {
 fn field(code: Code) -> Option<Field> {
     match code {
         Code::EmailTaken | Code::InvalidEmail => Some(Field::Email),
-        Code::PasswordTooShort | Code::PasswordTooLong => Some(Field::Password),
+        Code::PasswordTooShort
+        | Code::PasswordTooLong
+        | Code::PasswordTooCommon
+        | Code::PasswordContainsContext
+        | Code::PasswordTooPredictable => Some(Field::Password),
         _ => None,
     }
 }
 
 /// The form; after a refusal with the e-mail that was typed, never the password.
-fn form(rules: PasswordRules, email: &str, refused: Option<&HttpError>) -> Response {
+fn form(rules: &PasswordRules, email: &str, refused: Option<&HttpError>) -> Response {
     let mut sign_up =
         SignUp { email, email_error: None, password_error: None, min_chars: rules.min_chars };
     match refused.and_then(|error| field(error.code)) {
@@ -112,10 +116,11 @@ mod tests {
     use super::{super::testing::Service, *};
     use crate::session::password::Refused;
 
-    const RULES: PasswordRules = PasswordRules { min_chars: 15, max_chars: 128 };
+    const RULES: PasswordRules =
+        PasswordRules { min_chars: 15, max_chars: 128, min_strength: 4, host: String::new() };
 
     async fn shown(email: &str, error: Error) -> (StatusCode, Html) {
-        let page = form(RULES, email, Some(&error.into()));
+        let page = form(&RULES, email, Some(&error.into()));
         let status = page.status();
         let html = page.into_body().into_string().await.unwrap();
         (status, Html::parse_document(&html))
@@ -134,7 +139,7 @@ mod tests {
         {
             let told = HttpError::from(error);
             let (told, sentence) = (told.code, told.detail().to_owned());
-            let page = form(RULES, "ann@example.com", Some(&told.into()));
+            let page = form(&RULES, "ann@example.com", Some(&told.into()));
             assert_eq!(page.status(), status);
             assert!(!sentence.is_empty());
             let html = Html::parse_document(&page.into_body().into_string().await.unwrap());

@@ -44,7 +44,12 @@ impl Service {
             replay: Replay { grace: SignedDuration::from_secs(60), policy: ReplayPolicy::Revoke },
             registration,
             max_sessions_per_account: 100,
-            passwords: PasswordRules { min_chars: 15, max_chars: 128 },
+            passwords: PasswordRules {
+                min_chars: 15,
+                max_chars: 128,
+                min_strength: 4,
+                host: "localhost".into(),
+            },
         };
         let cost = HashingCost { memory_kib: 64, passes: 1, parallel: 1, waiting: 8 };
         let now = from_millis(1_790_000_000_000);

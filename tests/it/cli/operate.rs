@@ -17,6 +17,16 @@ fn accounts_come_and_go(dir: &Path) {
     assert_eq!(failed(&again), "an account with this e-mail address exists");
     let short = account(&["add", "carol@example.com"], "short\n");
     assert_eq!(failed(&short), "the password must have at least 15 characters");
+    for (typed, why) in [
+        ("passwordstandard", "the password is one that many people had before you. Use a few"),
+        ("countersign-2026", "the password is made of the e-mail address or the name of this"),
+        ("qwertyuiop[]asdf", "the password is easy to guess. Straight rows of keys are easy"),
+    ] {
+        for args in [["add", "carol@example.com"], ["password", EMAIL]] {
+            let line = failed(&account(&args, typed));
+            assert!(line.starts_with(why) && !line.contains(typed), "{line}");
+        }
+    }
     let none = account(&["add", "carol@example.com"], "");
     assert!(failed(&none).contains("no password on standard input"));
 
