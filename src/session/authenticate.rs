@@ -30,14 +30,15 @@ impl fmt::Debug for Credential {
 pub struct SignedIn {
     /// The session as the store has it.
     pub session: Session,
+    email: Email,
     claims: Arc<Claims>,
 }
 
 impl SignedIn {
-    /// The account's e-mail, as the token says.
+    /// The account's e-mail: as the token says, or as the store has it where the token is opaque.
     #[must_use]
     pub fn email(&self) -> &Email {
-        &self.claims.email
+        &self.email
     }
 
     /// When the token that was shown ends.
@@ -78,7 +79,18 @@ impl Sessions {
             Event::CopyFound { account: session.account, session: session.id, revoked }.record();
             return Err(refuse(Refusal::Copied));
         }
-        Ok(SignedIn { session, claims })
+        let email = self.email_of(&claims).await?;
+        Ok(SignedIn { session, email, claims })
+    }
+
+    /// The e-mail of the account that a token names. An opaque token costs one read more.
+    pub(super) async fn email_of(&self, claims: &Claims) -> Result<Email> {
+        if let Some(email) = &claims.email {
+            return Ok(email.clone());
+        }
+        let account = self.store.account(claims.sub).await?;
+        // Removed, with all its sessions, since the session was looked up.
+        account.map(|account| account.email).ok_or_else(|| refuse(Refusal::Absent))
     }
 
     /// Signs a new token for a session that is used without being counted, when more than half of
@@ -102,9 +114,8 @@ impl Sessions {
         Event::Renewed { account, session: id }.record();
         let counted = session.visits;
         // The chain is kept: the new token says the number of the one it replaces.
-        session.visits = who.claims.visits;
-        let (email, prev) = (who.claims.email.clone(), who.claims.prev);
-        let mut issued = self.issue(session, email, prev, now, ends)?;
+        session.visits = who.claims.number;
+        let mut issued = self.issue(session, who.email.clone(), who.claims.prev, now, ends)?;
         issued.session.visits = counted;
         Ok(Some(issued))
     }
@@ -204,7 +215,7 @@ mod tests {
         let renewed = fixture.sessions.renew_if_due(&who).await.unwrap().unwrap();
         assert_eq!(renewed.session.visits, 2);
         let claims = fixture.sessions.verify(&shown(&renewed)).unwrap();
-        assert_eq!((claims.visits, claims.prev), (2, 1));
+        assert_eq!((claims.number, claims.prev), (2, 1));
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
 //! Attacks on tokens, by the classes of the literature: algorithm, signature, header, claims.
-//! Each is tried on every algorithm. Where a defect could hide behind a bad signature, the token is
+//! Each is tried on every algorithm and both sets of claims. Where a defect could hide behind a bad signature, the token is
 //! signed with the service's own key: the check that is meant is the only one that can refuse it.
 //! To add an attack: a test in the file of its class, and its defect by name.
 
@@ -11,14 +11,16 @@ mod signature;
 use aws_lc_rs::hmac;
 use serde_json::Value;
 
-use super::{Algorithm, Tokens, testing::*};
+use super::{Algorithm, ClaimSet, Tokens, testing::*};
 
 fn each_service(attack: impl Fn(&Tokens)) {
     for algorithm in Algorithm::ALL {
-        let tokens = service(algorithm);
-        let good = signed_claims(&tokens, claims(&tokens).to_string());
-        assert!(tokens.verify(&good, now()).is_ok(), "the control");
-        attack(&tokens);
+        for claim_set in [ClaimSet::Full, ClaimSet::Opaque] {
+            let tokens = service(algorithm).with_claims(claim_set);
+            let good = signed_claims(&tokens, claims(&tokens).to_string());
+            assert!(tokens.verify(&good, now()).is_ok(), "the control");
+            attack(&tokens);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Claims, Defect, KeySet, SigningFailed,
+    ClaimSet, Claims, Defect, KeySet, SigningFailed,
     cache::{Known, Token},
     jws,
     keys::Key,
@@ -29,6 +29,7 @@ pub struct Tokens {
     keys: KeySet,
     issuer: String,
     audience: String,
+    claim_set: ClaimSet,
     known: Known,
 }
 
@@ -39,7 +40,7 @@ pub struct Grant<'a> {
     pub account: AccountId,
     /// Which session it is for.
     pub session: SessionId,
-    /// The account's e-mail.
+    /// The account's e-mail. Not said in an opaque token.
     pub email: &'a Email,
     /// The visits counted so far: the token's own number.
     pub visits: u64,
@@ -57,7 +58,13 @@ impl Tokens {
     /// `issuer` and `audience` name the service: both must be in a token, exactly so.
     #[must_use]
     pub fn new(keys: KeySet, issuer: String, audience: String) -> Self {
-        Self { keys, issuer, audience, known: Known::new() }
+        Self { keys, issuer, audience, claim_set: ClaimSet::Full, known: Known::new() }
+    }
+
+    /// With new tokens of that set of claims. Those of the other stay good until they end.
+    #[must_use]
+    pub fn with_claims(self, claim_set: ClaimSet) -> Self {
+        Self { claim_set, ..self }
     }
 
     /// Signs a token for `grant`, with a new `jti`.
@@ -128,8 +135,11 @@ impl Tokens {
             sub: grant.account,
             sid: grant.session,
             jti: TokenId::random(),
-            email: grant.email.clone(),
-            visits: grant.visits,
+            email: match self.claim_set {
+                ClaimSet::Full => Some(grant.email.clone()),
+                ClaimSet::Opaque => None,
+            },
+            number: grant.visits,
             prev: grant.prev,
             iat: grant.issued_at.as_second(),
             exp: grant.expires_at.as_second(),
@@ -202,8 +212,8 @@ mod tests {
             let claims = tokens.verify(&token, now()).unwrap();
             assert_eq!((claims.iss.as_str(), claims.aud.as_str()), (URL, URL));
             assert_eq!((claims.sub, claims.sid), (grant.account, grant.session));
-            assert_eq!(claims.email, email);
-            assert_eq!((claims.visits, claims.prev), (7, 6));
+            assert_eq!(claims.email.as_ref(), Some(&email));
+            assert_eq!((claims.number, claims.prev), (7, 6));
             assert_eq!(claims.iat, 1_790_000_000);
             assert_eq!(claims.exp, 1_790_001_800);
             assert_eq!(claims.auth_time, 1_789_999_400);
@@ -214,6 +224,23 @@ mod tests {
                 String::from_utf8(decode(&header)).unwrap(),
                 format!(r#"{{"alg":"{algorithm}","kid":"{kid}","typ":"session+jwt"}}"#)
             );
+        }
+    }
+
+    #[test]
+    fn tokens_of_the_other_set_are_read_as_well() {
+        let full = service(Algorithm::EdDsa);
+        let token = issue(&full);
+        let opaque = full.with_claims(ClaimSet::Opaque);
+        let other = issue(&opaque);
+        let payload = decode(&parts(&other)[1]);
+        assert!(!payload.contains(&b'@') && !payload.windows(6).any(|it| it == b"visits"));
+        let mut tokens = opaque;
+        for set in [ClaimSet::Opaque, ClaimSet::Full] {
+            tokens = Tokens { known: Known::new(), ..tokens }.with_claims(set);
+            let said = |token: &str| tokens.verify(token, now()).map(|claims| claims.email.clone());
+            assert_eq!(said(&token), Ok(Some(email())));
+            assert_eq!(said(&other), Ok(None));
         }
     }
 
@@ -311,7 +338,7 @@ mod tests {
             let grant = Grant { visits: u64::MAX, prev: u64::MAX, ..grant(&longest) };
             let token = tokens.issue(&grant).unwrap();
             assert!(token.len() < 2_048, "{}", token.len());
-            assert_eq!(tokens.verify(&token, now()).unwrap().email, longest);
+            assert_eq!(tokens.verify(&token, now()).unwrap().email.as_ref(), Some(&longest));
         }
         let too_long = "u".repeat(MAX_ISSUED_BYTES);
         let tokens = Tokens::new(KeySet::generate(Algorithm::EdDsa, now()), URL.into(), too_long);

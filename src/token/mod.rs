@@ -18,7 +18,7 @@
 //! | `self_test` | every key is tried out before the service listens |
 //!
 //! To add an algorithm: a variant of [`Algorithm`], and the compiler names every place that has to
-//! know it. To add a claim: a field of [`Claims`] and of [`Grant`].
+//! know it. To add a claim: a field of [`Claims`], of the payloads in `claims`, and of [`Grant`].
 
 pub mod algorithm;
 #[cfg(test)]
@@ -39,7 +39,7 @@ pub mod signing;
 mod testing;
 
 pub use algorithm::Algorithm;
-pub use claims::Claims;
+pub use claims::{ClaimSet, Claims};
 pub use error::{Defect, KeyDefect, KeyError, SigningFailed};
 pub use jwt::{Grant, Tokens};
 pub use key_copy::{KeyCopy, copy_keys, place_keys};

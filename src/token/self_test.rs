@@ -46,7 +46,7 @@ impl Tokens {
     }
 
     fn try_out(&self, key: &Key, claims: &Claims, now: Timestamp) -> Result<(), &'static str> {
-        let forged = Claims { visits: claims.visits + 1, ..claims.clone() };
+        let forged = Claims { number: claims.number + 1, ..claims.clone() };
         let token = jwt::sign(claims, key).map_err(|_| "it does not sign")?;
         let forged = jwt::sign(&forged, key).map_err(|_| "it does not sign")?;
         let forged = splice(&forged, &token);
@@ -67,9 +67,9 @@ impl Tokens {
         rules.set_audience(&[self.audience()]);
         // It reads the system clock; time is an argument here, and was checked by the first opinion.
         rules.validate_exp = false;
-        jsonwebtoken::decode::<Claims>(token, &key.second_opinion, &rules)
-            .ok()
-            .map(|token| token.claims)
+        let believed =
+            jsonwebtoken::decode::<serde_json::Value>(token, &key.second_opinion, &rules).ok()?;
+        Claims::parse(believed.claims.to_string().as_bytes()).ok()
     }
 }
 

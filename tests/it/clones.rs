@@ -1,6 +1,6 @@
 //! A copied cookie is found out, and honest browsers are left alone.
 
-use countersign::model::session::ReplayPolicy;
+use countersign::{model::session::ReplayPolicy, token::ClaimSet};
 use jiff::SignedDuration;
 use reqwest::Method;
 
@@ -41,7 +41,16 @@ async fn reads_notice(who: &User) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn owner_and_thief_taking_turns_are_both_out_and_the_owner_is_told() {
-    let app = TestApp::start().await;
+    owner_and_thief_take_turns(TestApp::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opaque_tokens_form_the_same_chain() {
+    let opaque = TestApp::with(|config| config.token.claims = ClaimSet::Opaque).await;
+    owner_and_thief_take_turns(opaque).await;
+}
+
+async fn owner_and_thief_take_turns(app: TestApp) {
     let (ann, thief) = owner_and_thief(&app).await;
     assert!(!reads_notice(&ann).await);
     assert!(take_turns(&app, &ann, &thief).await.is_some(), "nobody noticed");

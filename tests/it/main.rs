@@ -10,6 +10,7 @@
 //! | `cookies`, `headers`, `csrf` | the rules that hold for every route |
 //! | `bad_input`, `bad_requests` | whatever is sent: a 4xx that repeats nothing and changes nothing |
 //! | `tokens`, `clones`, `credentials` | forged, old and copied tokens, and how they travel |
+//! | `opaque` | tokens that do not say whose they are |
 //! | `passwords` | what new ones must be, and that they are taken as they were typed |
 //! | `races`, `failures`, `crash` | many at once; a store that fails; `kill -9` under load |
 //! | `backup` | everything into a file and back, by the real binary |
@@ -45,6 +46,7 @@ mod kernel;
 mod layers;
 mod logs;
 mod metrics;
+mod opaque;
 mod openapi;
 mod own_sessions;
 mod pages;

@@ -1,13 +1,22 @@
 //! The story of the tutorial: log in, be counted, log out; and what no in-memory session can do:
 //! go on after a restart, and stay ended after one.
 
+use countersign::token::ClaimSet;
 use reqwest::Method;
 
 use crate::support::{PASSWORD, Process, TestApp, User};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_signs_up_is_counted_and_logs_out() {
-    let mut app = TestApp::start().await;
+    story(TestApp::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_opaque_tokens_the_story_is_the_same() {
+    story(TestApp::with(|config| config.token.claims = ClaimSet::Opaque).await).await;
+}
+
+async fn story(mut app: TestApp) {
     let ann = app.browser();
 
     let home = ann.get("/").await.expect_page(200).expect_no_cookie();

@@ -75,7 +75,8 @@ pub(in crate::cli) fn open_sessions(
         clock.now(),
         lifetimes.longest_token(),
     )?;
-    let tokens = Tokens::new(keys, config.issuer(), config.audience());
+    let tokens =
+        Tokens::new(keys, config.issuer(), config.audience()).with_claims(config.token.claims);
     tokens.self_test(clock.now())?;
 
     let hasher = Hasher::new(config.password.cost()).map_err(StartError::Passwords)?;
