@@ -111,6 +111,7 @@ async fn countersign(algorithm: Algorithm) -> (impl Endpoint<Output = Response>,
         replay: config.replay.replay(),
         registration: config.registration,
         max_sessions_per_account: config.session.max_per_account,
+        recent: config.session.recent.0,
         passwords: config.password.rules(&config.public_url),
     };
     let sessions = Sessions::new(

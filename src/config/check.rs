@@ -39,6 +39,7 @@ impl Config {
             ("session.absolute", session.absolute, Period::seconds(1)),
             ("session.remember_idle", session.remember_idle, Period::seconds(1)),
             ("session.remember_absolute", session.remember_absolute, Period::seconds(1)),
+            ("session.recent", session.recent, Period::seconds(1)),
             ("replay.grace", self.replay.grace, Period::seconds(1)),
             ("store.sweep_interval", self.store.sweep_interval, Period::seconds(1)),
             ("server.shutdown_timeout", self.server.shutdown_timeout, Period::seconds(1)),

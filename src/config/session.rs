@@ -19,6 +19,9 @@ pub struct SessionSection {
     pub remember_absolute: Period,
     /// How many sessions an account has at most. A further login ends the oldest.
     pub max_per_account: usize,
+    /// How long after the password was typed one may end other sessions, change the e-mail address
+    /// and close the account without typing it again.
+    pub recent: Period,
 }
 
 impl Default for SessionSection {
@@ -29,6 +32,7 @@ impl Default for SessionSection {
             remember_idle: Period::days(14),
             remember_absolute: Period::days(30),
             max_per_account: 100,
+            recent: Period::minutes(10),
         }
     }
 }

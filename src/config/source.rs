@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(
             refused("[session]\nidel = '5m'", &[]),
             "unknown key `session.idel` in FILE: expected one of `idle`, `absolute`, \
-             `remember_idle`, `remember_absolute`, `max_per_account`"
+             `remember_idle`, `remember_absolute`, `max_per_account`, `recent`"
         );
         let error = refused("lisen = '127.0.0.1:1'", &[]);
         assert!(error.starts_with("unknown key `lisen` in FILE: expected one of `listen`"));

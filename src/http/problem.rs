@@ -71,6 +71,8 @@ codes! {
     RegistrationClosed = FORBIDDEN, "Accounts are made by the operator here.";
     /// The current password is wrong.
     WrongPassword = FORBIDDEN, "The current password is wrong.";
+    /// What was asked for needs the password to be shown lately.
+    ReauthRequired = FORBIDDEN, "Show your password again before you do this.";
     /// There is nothing at this address.
     NotFound = NOT_FOUND, "There is nothing here.";
     /// The account has no such living session.
@@ -229,6 +231,7 @@ impl From<Error> for HttpError {
             Error::NotSignedIn(_) => Code::NotSignedIn.into(),
             Error::WrongCredentials => Code::WrongCredentials.into(),
             Error::WrongPassword => Code::WrongPassword.into(),
+            Error::ReauthenticationRequired => Code::ReauthRequired.into(),
             Error::RegistrationClosed => Code::RegistrationClosed.into(),
             Error::EmailTaken => Code::EmailTaken.into(),
             Error::InvalidEmail(why) => Self::explained(Code::InvalidEmail, why),

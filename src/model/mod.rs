@@ -10,6 +10,7 @@ pub mod email;
 pub mod ids;
 pub mod password;
 pub mod session;
+pub mod succession;
 
 pub use account::{Account, AccountState, PasswordHash};
 pub use clock::{Clock, Timestamp};
@@ -17,3 +18,4 @@ pub use email::Email;
 pub use ids::{AccountId, SessionId, TokenId};
 pub use password::Password;
 pub use session::{Chain, Lifetimes, Presented, Replay, Session, Transport};
+pub use succession::Succession;

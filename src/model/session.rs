@@ -15,7 +15,8 @@ pub struct Session {
     pub account: AccountId,
     /// Names it; the `sid` of all its tokens.
     pub id: SessionId,
-    /// When the login was.
+    /// When the person last showed the password for it: at the login, or when it
+    /// [took the place](super::Succession) of another.
     pub created_at: Timestamp,
     /// When it ends whatever happens (its absolute lifetime, ASVS 7.3.2).
     pub expires_at: Timestamp,

@@ -25,7 +25,11 @@ pub(crate) enum Event {
     BackupBegun,
     CopyFound { account: AccountId, session: SessionId, revoked: bool },
     PasswordChanged { account: AccountId, by: &'static str, ended: u64 },
-    PasswordChangeRefused { account: AccountId },
+    EmailChanged { account: AccountId, ended: u64 },
+    Reauthenticated { account: AccountId, session: SessionId, replaced: SessionId },
+    ReauthenticationRequired { account: AccountId },
+    CurrentPasswordRefused { account: AccountId },
+    Exported { account: AccountId },
     AccountState { account: AccountId, state: &'static str, ended: u64 },
 }
 
@@ -79,8 +83,26 @@ impl Event {
                 count_ended(ended, "password");
                 info!(event = "password_changed", %account, by, ended, "password changed");
             }
-            Self::PasswordChangeRefused { account } => {
-                warn!(event = "password_change_refused", %account, "wrong current password");
+            Self::EmailChanged { account, ended } => {
+                count_ended(ended, "email");
+                info!(event = "email_changed", %account, ended, "e-mail changed");
+            }
+            Self::Reauthenticated { account, session, replaced } => {
+                counter!("countersign_reauthentications_total", "result" => "ok").increment(1);
+                info!(event = "reauthenticated", %account, %session, %replaced, "password shown");
+            }
+            Self::ReauthenticationRequired { account } => {
+                counter!("countersign_reauthentications_total", "result" => "required")
+                    .increment(1);
+                info!(event = "reauthentication_required", %account, "password not shown lately");
+            }
+            Self::CurrentPasswordRefused { account } => {
+                counter!("countersign_reauthentications_total", "result" => "wrong_password")
+                    .increment(1);
+                warn!(event = "current_password_refused", %account, "wrong current password");
+            }
+            Self::Exported { account } => {
+                info!(event = "account_exported", %account, "account exported");
             }
             Self::AccountState { account, state, ended } => {
                 count_ended(ended, state);

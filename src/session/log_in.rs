@@ -106,6 +106,13 @@ impl Sessions {
             }
             Created::AccountChanged => return Err(refused(Some(account), "changed_meanwhile")),
         };
+        // Whoever logs in by an address that the account gave up meanwhile has lost. A change of
+        // e-mail that comes after this look ends the session together with all others.
+        let account_now = self.store.account(account.id).await?;
+        if account_now.is_none_or(|now| now.email != account.email) {
+            self.store.revoke_session(account.id, session.id, now).await?;
+            return Err(refused(Some(account), "changed_meanwhile"));
+        }
         if let Some(old) = &how.replaces {
             self.end_replaced(old).await?;
         }

@@ -24,9 +24,13 @@ impl Sessions {
     /// Ends one of the account's sessions, which may be the current one.
     ///
     /// # Errors
+    /// [`Error::ReauthenticationRequired`], unless it is the current one (ASVS 7.5.2);
     /// [`Error::NoSuchSession`] when the account has no such living session, be it another
     /// account's; [`Error::Store`].
     pub async fn end_session(&self, who: &SignedIn, id: SessionId) -> Result<()> {
+        if id != who.session.id {
+            self.require_recent(who)?;
+        }
         let account = who.session.account;
         if !self.store.revoke_session(account, id, self.clock.now()).await? {
             return Err(Error::NoSuchSession);
@@ -38,8 +42,9 @@ impl Sessions {
     /// Ends all of the account's sessions but the current one. Returns how many.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::ReauthenticationRequired`], [`Error::Store`].
     pub async fn end_other_sessions(&self, who: &SignedIn) -> Result<u64> {
+        self.require_recent(who)?;
         let account = who.session.account;
         let kept = Some(who.session.id);
         let ended = self.store.revoke_sessions(account, kept, self.clock.now()).await?;
@@ -116,9 +121,30 @@ mod tests {
         assert!(matches!(change(PASSWORD, "short").await, Err(Error::PasswordRefused(_))));
         assert!(fixture.sessions.authenticate(&shown(&there)).await.is_ok(), "nothing changed");
 
-        assert_eq!(change(PASSWORD, new).await.unwrap(), 1);
-        assert!(fixture.sessions.authenticate(&shown(&here)).await.is_ok());
-        assert!(fixture.sessions.authenticate(&shown(&there)).await.is_err());
-        assert!(matches!(change(PASSWORD, new).await, Err(Error::WrongPassword)));
+        let issued = change(PASSWORD, new).await.unwrap();
+        assert_ne!(issued.session.id, here.session.id);
+        let who = fixture.sessions.authenticate(&shown(&issued)).await.unwrap();
+        for ended in [&here, &there] {
+            assert!(fixture.sessions.authenticate(&shown(ended)).await.is_err());
+        }
+        let again = fixture.sessions.change_password(&who, password(PASSWORD), password(new)).await;
+        assert!(matches!(again, Err(Error::WrongPassword)));
+    }
+
+    #[tokio::test]
+    async fn to_end_other_sessions_the_password_was_shown_lately() {
+        let fixture = Fixture::new();
+        let here = fixture.signed_up("ann@example.com").await;
+        let there = fixture.logged_in("ann@example.com").await;
+        fixture.later(11);
+        let who = fixture.sessions.authenticate(&shown(&here)).await.unwrap();
+        for refused in [
+            fixture.sessions.end_session(&who, there.session.id).await,
+            fixture.sessions.end_other_sessions(&who).await.map(|_| ()),
+        ] {
+            assert!(matches!(refused, Err(Error::ReauthenticationRequired)));
+        }
+        assert!(fixture.sessions.authenticate(&shown(&there)).await.is_ok());
+        fixture.sessions.end_session(&who, here.session.id).await.unwrap();
     }
 }

@@ -9,6 +9,8 @@
 //! | `log_out` | end the session of a token |
 //! | `manage` | list and end one's own sessions |
 //! | `password` | the rules, the hashing pool, the change |
+//! | `reauthenticate` | show the password again; what needs that |
+//! | `change_email`, `close_account`, `export` | what else people do with their own accounts |
 //! | `backup` | everything in the store, as a stream |
 //! | `operate` | what the operator's command line asks for |
 //!
@@ -17,12 +19,16 @@
 
 mod authenticate;
 mod backup;
+mod change_email;
+mod close_account;
 mod events;
+mod export;
 mod log_in;
 mod log_out;
 mod manage;
 pub mod operate;
 pub mod password;
+mod reauthenticate;
 mod sign_up;
 #[cfg(test)]
 mod testing;
@@ -30,9 +36,12 @@ mod visit;
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 pub use self::{
     authenticate::{Credential, SignedIn},
     backup::Backup,
+    export::AccountExport,
     log_in::LogIn,
     manage::AccountSummary,
     password::{Hasher, PasswordRules},
@@ -66,6 +75,8 @@ pub struct Policy {
     /// How many living sessions an account has at most; a further login ends the oldest
     /// (ASVS 7.1.2).
     pub max_sessions_per_account: usize,
+    /// How long after the password was shown it counts as shown lately (ASVS 7.5).
+    pub recent: SignedDuration,
     /// What a new password must be.
     pub passwords: PasswordRules,
 }
@@ -109,6 +120,9 @@ pub enum Error {
     /// The current password that came with a change is wrong.
     #[error("wrong current password")]
     WrongPassword,
+    /// The password was shown too long ago for what was asked for.
+    #[error("the password was not shown lately")]
+    ReauthenticationRequired,
     /// Only the operator makes accounts here.
     #[error("registration is closed")]
     RegistrationClosed,

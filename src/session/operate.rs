@@ -159,7 +159,7 @@ impl Sessions {
                 let rules = self.policy.passwords.clone();
                 let hash = self.hasher.hash_new(password, email, rules).await?;
                 match self.store.change_password(account.id, None, hash, None).await? {
-                    PasswordChange::Changed { ended } => {
+                    PasswordChange::Changed { ended, .. } => {
                         Event::PasswordChanged { account: account.id, by: "operator", ended }
                             .record();
                         Ok(Reply::Ended { ended })

@@ -29,7 +29,7 @@ pub use self::{
     rules::{PasswordRules, Refused},
     strength::Advice,
 };
-use super::{Error, Result, Sessions, SignedIn, events::Event};
+use super::{Error, Issued, Refusal, Result, Sessions, SignedIn, events::Event};
 use crate::{
     model::{Account, Email, Password, PasswordHash},
     store::PasswordChange,
@@ -167,34 +167,34 @@ fn hashing(error: impl std::fmt::Display) -> Error {
 
 impl Sessions {
     /// Changes the password of the signed-in account, who shows the current one. All its other
-    /// sessions end (ASVS 7.4.3). Returns how many.
+    /// sessions end (ASVS 7.4.3), and the current one goes on under a new id (ASVS 7.2.4).
     ///
     /// # Errors
     /// [`Error::WrongPassword`], [`Error::PasswordRefused`], [`Error::Busy`]; and
-    /// [`Error::NotSignedIn`] when the account was disabled or its password changed meanwhile.
+    /// [`Error::NotSignedIn`] when the session ended, the account was disabled, or its password was
+    /// changed meanwhile.
     pub async fn change_password(
         &self,
         who: &SignedIn,
         current: Password,
         new: Password,
-    ) -> Result<u64> {
+    ) -> Result<Issued> {
         // Before the hash of the current one is spent on it.
         self.policy.passwords.check_length(&new)?;
         let account = self.own_account(who).await?;
-        let verdict = self.hasher.verify(current, Some(account.password.clone())).await?;
-        if !verdict.matches {
-            Event::PasswordChangeRefused { account: account.id }.record();
-            return Err(Error::WrongPassword);
-        }
+        self.check_current(&account, current).await?;
         let rules = self.policy.passwords.clone();
         let hash = self.hasher.hash_new(new, account.email.clone(), rules).await?;
-        let kept = Some(who.session.id);
-        match self.store.change_password(account.id, Some(&account.password), hash, kept).await? {
-            PasswordChange::Changed { ended } => {
+        let (succession, ends) = (self.succession(who, true), self.store.ends());
+        let checked = Some(&account.password);
+        match self.store.change_password(account.id, checked, hash, Some(succession)).await? {
+            PasswordChange::Changed { ended, session: Some(session) } => {
                 Event::PasswordChanged { account: account.id, by: "owner", ended }.record();
-                Ok(ended)
+                self.issue_first(session, account.email, succession.now, ends)
             }
-            PasswordChange::AccountChanged => Err(Error::NotSignedIn(super::Refusal::Absent)),
+            PasswordChange::Changed { .. } | PasswordChange::AccountChanged => {
+                Err(Error::NotSignedIn(Refusal::Absent))
+            }
         }
     }
 

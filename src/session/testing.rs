@@ -37,6 +37,7 @@ pub(super) fn policy() -> Policy {
         replay: Replay { grace: SignedDuration::from_secs(60), policy: ReplayPolicy::Revoke },
         registration: Registration::Open,
         max_sessions_per_account: 100,
+        recent: SignedDuration::from_mins(10),
         passwords: PasswordRules {
             min_chars: 15,
             max_chars: 128,

@@ -9,14 +9,15 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use super::{
-    BackupRecord, Created, Export, PasswordChange, Result, Store, SweepCursor, Swept, Visit,
-    Visited,
+    BackupRecord, Created, EmailChange, Export, PasswordChange, Result, Store, SweepCursor, Swept,
+    Visit, Visited,
     export::{Exported, Snapshot},
     steps::{accounts, import, sessions, upkeep, visits},
     view::{Read, Write},
 };
 use crate::model::{
-    Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp,
+    Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Succession,
+    Timestamp,
 };
 
 /// Ordered keys, read as they were recorded, and changed by one step at a time.
@@ -85,15 +86,24 @@ impl<B: Backend> Store for B {
         self.commit(move |w| accounts::remove(w, id)).await
     }
 
+    async fn close_account(
+        &self,
+        id: AccountId,
+        by: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<u64>> {
+        self.commit(move |w| accounts::close(w, id, by, now)).await
+    }
+
     async fn change_password(
         &self,
         id: AccountId,
         checked: Option<&PasswordHash>,
         new: PasswordHash,
-        keep: Option<SessionId>,
+        goes_on: Option<Succession>,
     ) -> Result<PasswordChange> {
         let checked = checked.cloned();
-        self.commit(move |w| accounts::change_password(w, id, checked.as_ref(), new, keep)).await
+        self.commit(move |w| accounts::change_password(w, id, checked.as_ref(), new, goes_on)).await
     }
 
     async fn rehash_password(
@@ -104,6 +114,15 @@ impl<B: Backend> Store for B {
     ) -> Result<bool> {
         let checked = checked.clone();
         self.commit(move |w| accounts::rehash(w, id, &checked, new)).await
+    }
+
+    async fn change_email(
+        &self,
+        id: AccountId,
+        new: Email,
+        goes_on: Succession,
+    ) -> Result<EmailChange> {
+        self.commit(move |w| accounts::change_email(w, id, new, goes_on)).await
     }
 
     async fn total_visits(&self, id: AccountId) -> Result<u64> {
@@ -118,6 +137,16 @@ impl<B: Backend> Store for B {
     ) -> Result<Created> {
         let checked = checked.clone();
         self.commit(move |w| sessions::create(w, session, &checked, max_per_account)).await
+    }
+
+    async fn reauthenticate_session(
+        &self,
+        account: AccountId,
+        checked: &PasswordHash,
+        succession: Succession,
+    ) -> Result<Option<Session>> {
+        let checked = checked.clone();
+        self.commit(move |w| accounts::reauthenticate(w, account, &checked, &succession)).await
     }
 
     async fn session(

@@ -33,7 +33,7 @@ pub use memory::MemoryStore;
 
 use crate::model::{
     Account, AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay, Session,
-    SessionId, Timestamp, Transport,
+    SessionId, Succession, Timestamp, Transport,
 };
 
 /// What a store operation gives.
@@ -69,16 +69,26 @@ pub trait Store: Send + Sync + 'static {
     /// when there is no such account.
     async fn remove_account(&self, id: AccountId) -> Result<Option<u64>>;
 
-    /// Replaces the password and ends all sessions of the account except `keep`.
+    /// [Removes](Self::remove_account) the account of a session, only while that is alive.
+    async fn close_account(
+        &self,
+        id: AccountId,
+        by: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<u64>>;
+
+    /// Replaces the password and ends all sessions of the account; the one of `goes_on`, if any,
+    /// under its new id.
     ///
     /// With `checked`, only while that is still the account's password hash and the account is
-    /// active: of two changes that race, one loses. Without, as an operator, in any state.
+    /// active: of two changes that race, one loses. Without, as an operator, in any state. With
+    /// `goes_on`, only while that session is alive.
     async fn change_password(
         &self,
         id: AccountId,
         checked: Option<&PasswordHash>,
         new: PasswordHash,
-        keep: Option<SessionId>,
+        goes_on: Option<Succession>,
     ) -> Result<PasswordChange>;
 
     /// Replaces the hash by one of the same password with other parameters, if it is still
@@ -89,6 +99,16 @@ pub trait Store: Send + Sync + 'static {
         checked: &PasswordHash,
         new: PasswordHash,
     ) -> Result<bool>;
+
+    /// Replaces the e-mail, unless it is another account's, and ends all sessions of the account
+    /// but the one of `goes_on`, which goes on under its new id. Only while that session is alive
+    /// and the account is active.
+    async fn change_email(
+        &self,
+        id: AccountId,
+        new: Email,
+        goes_on: Succession,
+    ) -> Result<EmailChange>;
 
     /// How many visits were counted over all sessions of the account, ended ones included. Zero
     /// for an account that does not exist.
@@ -109,6 +129,17 @@ pub trait Store: Send + Sync + 'static {
         checked: &PasswordHash,
         max_per_account: usize,
     ) -> Result<Created>;
+
+    /// Puts a session in the place of another, if that one is alive, its account is active, and
+    /// `checked` is still the hash of its password. Its visits go along. Returns the new one.
+    ///
+    /// An id that is still kept is an error and replaces nothing.
+    async fn reauthenticate_session(
+        &self,
+        account: AccountId,
+        checked: &PasswordHash,
+        succession: Succession,
+    ) -> Result<Option<Session>>;
 
     /// The session, if it is alive.
     async fn session(
@@ -261,14 +292,41 @@ pub enum Created {
 }
 
 /// What became of a password change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per change, moved twice: a box would cost more words than it saves bytes"
+)]
 pub enum PasswordChange {
     /// It was made.
     Changed {
-        /// How many sessions ended.
+        /// How many sessions ended, the one that goes on not among them.
         ended: u64,
+        /// The session that goes on, as it is now.
+        session: Option<Session>,
     },
-    /// The account is gone, disabled, or has another password by now.
+    /// The account is gone, disabled, or has another password by now; or the session that was to
+    /// go on has ended.
+    AccountChanged,
+}
+
+/// What became of a change of e-mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per change, moved twice: a box would cost more words than it saves bytes"
+)]
+pub enum EmailChange {
+    /// It was made.
+    Changed {
+        /// How many sessions ended, the one that goes on not among them.
+        ended: u64,
+        /// The session that goes on, as it is now.
+        session: Session,
+    },
+    /// Another account has it.
+    Taken,
+    /// The account is gone or disabled by now, or the session that was to go on has ended.
     AccountChanged,
 }
 

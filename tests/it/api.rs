@@ -148,18 +148,19 @@ async fn a_changed_password_ends_the_other_sessions() {
     let (ann, phone) = (app.browser(), app.program());
     ann.join("ann@example.com").await;
     phone.log_in("ann@example.com").await;
-    let change = async |current: &str, new: &str| {
-        let body = json!({"current": current, "new": new});
-        ann.api(Method::PUT, "/account/password").json(&body).send().await
-    };
+    let change = async |current: &str, new: &str| ann.change_password(current, new).await;
     change("wrong", "staple after staple").await.expect_problem(403, "wrong_password");
     change(PASSWORD, "14 characters!").await.expect_problem(422, "password_too_short");
     change(PASSWORD, &"x".repeat(129)).await.expect_problem(422, "password_too_long");
     phone.check().await.expect(200);
     ann.try_log_in("ann@example.com", "staple after staple", json!({})).await.expect(401);
 
-    change(PASSWORD, "staple after staple").await.expect(204).expect_no_cookie();
+    let before = ann.copy();
+    let changed = change(PASSWORD, "staple after staple").await.expect(204);
+    assert_eq!(changed.set_cookies().len(), 1);
     ann.check().await.expect(200);
+    assert_ne!(ann.sid(), before.sid(), "ASVS 7.2.4: a new session");
+    before.check().await.expect(401);
     phone.check().await.expect(401);
     phone.try_log_in("ann@example.com", PASSWORD, json!({})).await.expect(401);
     phone.try_log_in("ann@example.com", "staple after staple", json!({})).await.expect(201);

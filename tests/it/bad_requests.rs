@@ -73,7 +73,7 @@ async fn unknown_places_and_methods_are_404_and_405() {
         (Method::GET, "/api/v1/session/visits", "POST"),
         (Method::HEAD, "/api/v1/session/visits", "POST"),
         (Method::GET, "/api/v1/accounts", "POST"),
-        (Method::DELETE, "/api/v1/account", "GET, HEAD"),
+        (Method::PUT, "/api/v1/account", "DELETE, GET, HEAD"),
         (Method::POST, "/admin", "GET, HEAD"),
         (Method::POST, "/", "GET, HEAD"),
         (Method::POST, "/healthz", "GET, HEAD"),

@@ -50,12 +50,15 @@ async fn each_event_is_one_line_that_says_when_who_and_where() {
     let end = format!("/sessions/{}", other.sid());
     told.push(("revoked", ann.api(Method::DELETE, &end).send().await.expect(204)));
     told.push(("token_refused", other.check().await.expect(401)));
-    let body = json!({"current": "wrong", "new": "staple after staple"});
-    let change = ann.api(Method::PUT, "/account/password").json(&body).send().await;
-    told.push(("password_change_refused", change.expect(403)));
-    let body = json!({"current": PASSWORD, "new": "staple after staple"});
-    let change = ann.api(Method::PUT, "/account/password").json(&body).send().await;
-    told.push(("password_changed", change.expect(204)));
+    let change = ann.change_password("wrong", "staple after staple").await;
+    told.push(("current_password_refused", change.expect(403)));
+    let first = ann.sid();
+    let change = ann.change_password(PASSWORD, "staple after staple").await;
+    told.push(("password_changed", change.expect(200)));
+    told.push(("reauthenticated", ann.reauthenticate("staple after staple").await.expect(200)));
+    told.push(("email_changed", ann.change_email("anna@example.com").await.expect(200)));
+    let export = ann.api(Method::GET, "/account/export").send().await;
+    told.push(("account_exported", export.expect(200)));
     let foreign = ann.api(Method::DELETE, "/session").header("origin", "https://evil.example");
     told.push(("cross_site_refused", foreign.send().await.expect(403)));
     told.push(("log_out", ann.log_out().await.expect(204)));
@@ -84,9 +87,8 @@ async fn each_event_is_one_line_that_says_when_who_and_where() {
     }
     assert_eq!(of_request(&lines, &stranger), Vec::<&Value>::new());
     let of = |event: &str| lines.iter().find(|line| line["event"] == event).unwrap();
-    let sid = ann.sid();
-    assert_eq!(of("log_in")["session"], sid);
-    assert_eq!(of("log_out")["session"], sid);
+    assert_eq!(of("log_in")["session"], first);
+    assert_eq!(of("log_out")["session"], ann.sid());
     assert!(of("log_in")["account"].is_string());
     assert!(of("token_refused")["reason"].is_string());
     let reasons: BTreeSet<_> = lines

@@ -45,6 +45,10 @@ fn every_operation_of_the_design_is_there_under_its_name() {
         ("endOtherSessions", "DELETE /api/v1/sessions"),
         ("changePassword", "PUT /api/v1/account/password"),
         ("getAccount", "GET /api/v1/account"),
+        ("reauthenticate", "POST /api/v1/session/reauthentication"),
+        ("changeEmail", "PUT /api/v1/account/email"),
+        ("exportAccount", "GET /api/v1/account/export"),
+        ("closeAccount", "DELETE /api/v1/account"),
     ]
     .map(|(id, route)| (id.to_owned(), route.to_owned()))
     .into();
@@ -88,7 +92,7 @@ fn every_operation_is_explained_and_says_what_it_needs() {
             looked_at += 1;
         }
     }
-    assert_eq!(looked_at, 10);
+    assert_eq!(looked_at, 14);
     let names = [("cookie", "__Host-session"), ("cookie_without_https", "session")];
     for (scheme, name) in names {
         assert_eq!(schemes[scheme]["in"], "cookie");

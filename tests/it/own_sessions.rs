@@ -107,6 +107,7 @@ async fn a_session_that_is_over_is_in_no_list() {
     assert_eq!(sids(&ann).await.len(), 2);
     app.pass(SignedDuration::from_mins(10));
     assert_eq!(sids(&ann).await, [ann.sid()]);
+    ann.reauthenticate(PASSWORD).await.expect(200);
     end(&ann, &phone.sid()).await.expect_problem(404, "no_such_session");
 }
 

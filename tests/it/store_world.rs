@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign::{
     model::{
         Account, AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay,
-        Session, SessionId, Timestamp, Transport,
+        Session, SessionId, Succession, Timestamp, Transport,
         clock::{from_millis, later},
         session::{Chain, ReplayPolicy},
     },
@@ -18,6 +18,9 @@ use tempfile::TempDir;
 pub(crate) const IDLE: SignedDuration = SignedDuration::from_mins(30);
 /// Their absolute lifetime.
 pub(crate) const ABSOLUTE: SignedDuration = SignedDuration::from_hours(12);
+/// Both, remembered or not.
+pub(crate) const LIFETIMES: Lifetimes =
+    Lifetimes { idle: IDLE, absolute: ABSOLUTE, remember_idle: IDLE, remember_absolute: ABSOLUTE };
 /// How long requests may be under way at the same time.
 pub(crate) const GRACE: SignedDuration = SignedDuration::from_secs(60);
 /// More sessions than any test makes.
@@ -67,6 +70,17 @@ pub(crate) fn session(account: AccountId, seconds: i64) -> Session {
     }
 }
 
+/// The succession of `session` by another at `seconds`.
+pub(crate) fn succession(session: &Session, seconds: i64) -> Succession {
+    Succession {
+        from: session.id,
+        to: SessionId::new(at(seconds)),
+        now: at(seconds),
+        lifetimes: LIFETIMES,
+        authenticated: true,
+    }
+}
+
 /// A visit at `seconds` with the token of number `visits` that was signed at `issued`.
 pub(crate) fn visit(session: &Session, visits: u64, issued: i64, seconds: i64) -> Visit {
     Visit {
@@ -79,12 +93,7 @@ pub(crate) fn visit(session: &Session, visits: u64, issued: i64, seconds: i64) -
         },
         transport: session.transport,
         now: at(seconds),
-        lifetimes: Lifetimes {
-            idle: IDLE,
-            absolute: ABSOLUTE,
-            remember_idle: IDLE,
-            remember_absolute: ABSOLUTE,
-        },
+        lifetimes: LIFETIMES,
         replay: Replay { grace: GRACE, policy: ReplayPolicy::Revoke },
     }
 }

@@ -85,6 +85,7 @@ pub(in crate::cli) fn open_sessions(
         replay: config.replay.replay(),
         registration: config.registration,
         max_sessions_per_account: config.session.max_per_account,
+        recent: config.session.recent.0,
         passwords: config.password.rules(&config.public_url),
     };
     let sessions = Sessions::new(Arc::clone(&store), tokens, clock, hasher, policy);

@@ -52,6 +52,9 @@ pub(super) const SIGNED_IN: [Code; 3] =
 /// What every operation that checks or makes a password can answer beside.
 pub(super) const HASHING: [Code; 1] = [Code::Busy];
 
+/// What every operation that needs a recent authentication can answer beside.
+pub(super) const RECENT: [Code; 1] = [Code::ReauthRequired];
+
 /// What a new password can be refused for.
 pub(super) const NEW_PASSWORD: [Code; 5] = [
     Code::PasswordTooShort,

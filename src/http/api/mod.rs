@@ -1,13 +1,15 @@
 //! The JSON API under `/api/v1`, and the OpenAPI document that describes it.
 //!
 //! One file per thing that is managed: `accounts`, `session` (the one of the request), `sessions`
-//! (all of the account), `account`. A new operation is a method there, with the [`failure`] list
-//! of what can go wrong; then run `just openapi` and commit the changed document.
+//! (all of the account), `account`; what an export looks like is in `export`. A new operation is a
+//! method there, with the [`failure`] list of what can go wrong; then run `just openapi` and commit
+//! the changed document.
 
 mod account;
 mod accounts;
 mod answer;
 mod body;
+mod export;
 mod failure;
 mod session;
 mod sessions;
@@ -27,9 +29,9 @@ pub(super) const PREFIX: &str = "/api/v1";
 #[derive(Tags)]
 #[oai(rename_all = "snake_case")]
 enum ApiTags {
-    /// Accounts: make one, see one's own, change its password.
+    /// Accounts: make one; see, change, export and close one's own.
     Accounts,
-    /// Sessions: log in, be counted, log out.
+    /// Sessions: log in, be counted, show the password again, log out.
     Sessions,
 }
 

@@ -26,6 +26,21 @@ use crate::{
 
 pub(in crate::http) struct Api;
 
+/// The password, shown once more.
+#[derive(Object, Deserialize)]
+#[oai(example)]
+#[serde(deny_unknown_fields)]
+struct CurrentPassword {
+    /// The account's password.
+    password: Text<Secret>,
+}
+
+impl Example for CurrentPassword {
+    fn example() -> Self {
+        Self { password: Text::of("correct horse battery") }
+    }
+}
+
 /// How the session's token is to travel.
 #[derive(Clone, Copy, Default, Enum, Deserialize)]
 #[oai(rename_all = "snake_case")]
@@ -91,6 +106,7 @@ failures!(LogInFailures: ANY, WRITE, BODY, HASHING, [
 ]);
 failures!(SessionFailures: ANY, SIGNED_IN);
 failures!(SessionWriteFailures: ANY, SIGNED_IN, WRITE);
+failures!(ReauthenticateFailures: ANY, SIGNED_IN, WRITE, BODY, HASHING, [Code::WrongPassword]);
 
 #[OpenApi(tag = "ApiTags::Sessions")]
 impl Api {
@@ -148,6 +164,25 @@ impl Api {
         Ok(Answer(hand_out(issued, slot.0)))
     }
 
+    /// Show the password again.
+    ///
+    /// Some operations answer 403 `reauth_required` when the password was shown too long ago, and
+    /// work after this. The session goes on under a new `sid`, as old as a new log-in; its tokens
+    /// from before are refused from now on. The cookie is set anew; a bearer client finds its new
+    /// token in the body.
+    #[oai(path = "/session/reauthentication", method = "post", operation_id = "reauthenticate")]
+    async fn reauthenticate(
+        &self,
+        site: Data<&Arc<Site>>,
+        slot: Data<&CookieSlot>,
+        who: Authenticated,
+        body: Body<CurrentPassword>,
+    ) -> Result<Answer<SessionWithToken>, Failed<ReauthenticateFailures>> {
+        let password = Password::new(body.0.password.into_string());
+        let issued = site.sessions.reauthenticate(&who.0, password).await?;
+        Ok(Answer(hand_out(issued, slot.0)))
+    }
+
     /// Log out.
     ///
     /// When this is answered, no token of the session is accepted any more, wherever it was copied
@@ -168,7 +203,7 @@ impl Api {
 }
 
 /// Hands out a new token the way its session travels.
-fn hand_out(issued: Issued, slot: &CookieSlot) -> SessionWithToken {
+pub(super) fn hand_out(issued: Issued, slot: &CookieSlot) -> SessionWithToken {
     let session = SessionView::of(&issued.session, &issued.email, issued.session.id);
     let token = match issued.session.transport {
         Transport::Bearer => Some(issued.token),

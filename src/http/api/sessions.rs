@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{
     ApiTags,
     answer::Answer,
-    failure::{ANY, Failed, SIGNED_IN, WRITE, failures},
+    failure::{ANY, Failed, RECENT, SIGNED_IN, WRITE, failures},
     text::{Text, Uuid},
     view::SessionView,
 };
@@ -43,8 +43,8 @@ enum EndedOne {
 }
 
 failures!(ListFailures: ANY, SIGNED_IN);
-failures!(EndFailures: ANY, SIGNED_IN, WRITE, [Code::NoSuchSession]);
-failures!(EndOthersFailures: ANY, SIGNED_IN, WRITE);
+failures!(EndFailures: ANY, SIGNED_IN, WRITE, RECENT, [Code::NoSuchSession]);
+failures!(EndOthersFailures: ANY, SIGNED_IN, WRITE, RECENT);
 
 #[OpenApi(tag = "ApiTags::Sessions")]
 impl Api {
@@ -64,6 +64,9 @@ impl Api {
     }
 
     /// End one session of the account.
+    ///
+    /// Another than the current one: only within `session.recent` (by default ten minutes) of a
+    /// log-in or `reauthenticate`.
     #[oai(path = "/sessions/:sid", method = "delete", operation_id = "endSession")]
     async fn end(
         &self,
@@ -85,7 +88,8 @@ impl Api {
 
     /// End all other sessions of the account.
     ///
-    /// The current one goes on.
+    /// The current one goes on. Only within `session.recent` (by default ten minutes) of a log-in or
+    /// `reauthenticate`.
     #[oai(path = "/sessions", method = "delete", operation_id = "endOtherSessions")]
     async fn end_others(
         &self,

@@ -19,7 +19,7 @@ pub(super) struct SessionView {
     pub(super) email: Text<EmailAddress>,
     /// Visits counted.
     pub(super) visits: u64,
-    /// When the log-in was.
+    /// When the password was last shown for it: at the log-in, or since.
     pub(super) created_at: Text<DateTime>,
     /// When it was last used in a way that is recorded: log-in, visit or renewal.
     pub(super) last_seen_at: Text<DateTime>,
@@ -43,6 +43,7 @@ pub(super) struct SessionWithToken {
     pub(super) session: SessionView,
     /// The token, with `transport: bearer` only: send it as `Authorization: Bearer TOKEN`. Each
     /// counted visit gives a newer one; older ones of a living session stay good until they expire.
+    /// Where the session goes on under a new `sid`, no older one does.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) token: Option<String>,

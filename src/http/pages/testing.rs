@@ -44,6 +44,7 @@ impl Service {
             replay: Replay { grace: SignedDuration::from_secs(60), policy: ReplayPolicy::Revoke },
             registration,
             max_sessions_per_account: 100,
+            recent: SignedDuration::from_mins(10),
             passwords: PasswordRules {
                 min_chars: 15,
                 max_chars: 128,

@@ -1,10 +1,13 @@
 //! Accounts: made, found, changed, removed.
 
-use super::{end, epoch, load_account, pages, save_account};
+use super::{end, epoch, load_account, pages, save_account, sessions};
 use crate::{
-    model::{Account, AccountId, AccountState, Email, PasswordHash, SessionId},
+    model::{
+        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Succession,
+        Timestamp,
+    },
     store::{
-        PasswordChange, Result,
+        EmailChange, PasswordChange, Result,
         records::{self, AccountRecord, SessionRecord},
         view::{Read, Write},
     },
@@ -80,12 +83,24 @@ pub(in crate::store) fn remove(w: &mut dyn Write, id: AccountId) -> Result<Optio
     Ok(Some(ended))
 }
 
+pub(in crate::store) fn close(
+    w: &mut dyn Write,
+    id: AccountId,
+    by: SessionId,
+    now: Timestamp,
+) -> Result<Option<u64>> {
+    match sessions::find(w, id, by, now)? {
+        Some(_) => remove(w, id),
+        None => Ok(None),
+    }
+}
+
 pub(in crate::store) fn change_password(
     w: &mut dyn Write,
     id: AccountId,
     checked: Option<&PasswordHash>,
     new: PasswordHash,
-    keep: Option<SessionId>,
+    goes_on: Option<Succession>,
 ) -> Result<PasswordChange> {
     let Some(mut record) = load_account(w, id)? else {
         return Ok(PasswordChange::AccountChanged);
@@ -93,10 +108,17 @@ pub(in crate::store) fn change_password(
     if checked.is_some_and(|checked| !record.admits(checked)) {
         return Ok(PasswordChange::AccountChanged);
     }
+    let session = match goes_on {
+        Some(succession) => match sessions::succeed(w, id, &succession)? {
+            Some(session) => Some(session),
+            None => return Ok(PasswordChange::AccountChanged),
+        },
+        None => None,
+    };
     record.account.password = new;
-    let ended = end_all(w, &mut record, keep)?;
+    let ended = end_all(w, &mut record, session.as_ref().map(|session| session.id))?;
     save_account(w, &record)?;
-    Ok(PasswordChange::Changed { ended })
+    Ok(PasswordChange::Changed { ended, session })
 }
 
 pub(in crate::store) fn rehash(
@@ -114,6 +136,46 @@ pub(in crate::store) fn rehash(
     record.account.password = new;
     save_account(w, &record)?;
     Ok(true)
+}
+
+pub(in crate::store) fn change_email(
+    w: &mut dyn Write,
+    id: AccountId,
+    new: Email,
+    goes_on: Succession,
+) -> Result<EmailChange> {
+    let Some(mut record) = load_account(w, id)? else {
+        return Ok(EmailChange::AccountChanged);
+    };
+    // Whoever is no longer signed in is not told whose the address is.
+    let is_alive = sessions::find(w, id, goes_on.from, goes_on.now)?.is_some();
+    if record.account.state != AccountState::Active || !is_alive {
+        return Ok(EmailChange::AccountChanged);
+    }
+    if find_by_email(w, &new)?.is_some_and(|owner| owner.id != id) {
+        return Ok(EmailChange::Taken);
+    }
+    let Some(session) = sessions::succeed(w, id, &goes_on)? else {
+        return Ok(EmailChange::AccountChanged);
+    };
+    w.remove(records::email_key(&record.account.email));
+    w.put(records::email_key(&new), records::encode_account_id(id));
+    record.account.email = new;
+    let ended = end_all(w, &mut record, Some(session.id))?;
+    save_account(w, &record)?;
+    Ok(EmailChange::Changed { ended, session })
+}
+
+pub(in crate::store) fn reauthenticate(
+    w: &mut dyn Write,
+    id: AccountId,
+    checked: &PasswordHash,
+    succession: &Succession,
+) -> Result<Option<Session>> {
+    match load_account(w, id)? {
+        Some(record) if record.admits(checked) => sessions::succeed(w, id, succession),
+        _ => Ok(None),
+    }
 }
 
 pub(in crate::store) fn total_visits(r: &dyn Read, id: AccountId) -> Result<u64> {

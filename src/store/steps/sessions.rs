@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::{end, epoch, is_alive, load_account, load_living_session, pages, save_account};
 use crate::{
-    model::{AccountId, PasswordHash, Session, SessionId, Timestamp},
+    model::{AccountId, PasswordHash, Session, SessionId, Succession, Timestamp},
     store::{
         Created, Result,
         records::{self, SessionRecord},
@@ -78,6 +78,26 @@ pub(in crate::store) fn renew(
     found.record.session.use_at(now, idle);
     found.save(w)?;
     Ok(Some(found.record.session))
+}
+
+/// Puts a session in the place of another, if that one is alive. The visits go along: nothing is
+/// added to those of ended sessions.
+pub(super) fn succeed(
+    w: &mut dyn Write,
+    account: AccountId,
+    succession: &Succession,
+) -> Result<Option<Session>> {
+    let Some(found) = load_living_session(w, account, succession.from, succession.now)? else {
+        return Ok(None);
+    };
+    if pages::find(w, account, succession.to)?.is_some() {
+        return Err(records::damaged("session", "its id is taken"));
+    }
+    let old = found.record;
+    let session = succession.successor(&old.session);
+    pages::remove(w, account, std::slice::from_ref(&old))?;
+    pages::insert(w, &SessionRecord { session: session.clone(), epoch: old.epoch })?;
+    Ok(Some(session))
 }
 
 pub(in crate::store) fn revoke(

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use countersign::{
-    model::{Account, AccountId, AccountState},
-    store::{Created, PasswordChange, Visited},
+    model::{Account, AccountId, AccountState, Succession},
+    store::{Created, EmailChange, PasswordChange, Visited},
 };
 use tokio::task::JoinSet;
 
 use crate::store_world::{
-    IDLE, PLENTY, World, account, alive, at, count, email, hash, join, log_in, session, visit,
+    IDLE, PLENTY, World, account, alive, at, count, email, hash, join, log_in, session, succession,
+    visit,
 };
 
 pub(super) async fn an_account_is_found_by_both_its_names(world: &World) {
@@ -122,6 +123,11 @@ pub(super) async fn what_does_not_exist_is_not_changed(world: &World) {
     assert_eq!(store.remove_account(nobody.id).await.unwrap(), None);
     let change = store.change_password(nobody.id, None, hash("new"), None).await;
     assert_eq!(change.unwrap(), PasswordChange::AccountChanged);
+    let change = store.change_email(nobody.id, email("new"), succession(&ghost, 0)).await;
+    assert_eq!(change.unwrap(), EmailChange::AccountChanged);
+    let goes_on = succession(&ghost, 0);
+    let session = store.reauthenticate_session(nobody.id, &nobody.password, goes_on).await;
+    assert_eq!(session.unwrap(), None);
     let rehashed = store.rehash_password(nobody.id, &hash("first"), hash("new")).await;
     assert!(!rehashed.unwrap());
     assert_eq!(store.total_visits(nobody.id).await.unwrap(), 0);
@@ -153,19 +159,40 @@ pub(super) async fn a_removed_account_leaves_nothing_and_frees_its_email(world: 
     assert_eq!(store.total_visits(again.id).await.unwrap(), 0);
 }
 
+pub(super) async fn an_account_is_closed_by_a_living_session_of_its_own(world: &World) {
+    let store = &*world.store;
+    let (ann, bob) = (join(store, "ann").await, join(store, "bob").await);
+    let (here, there) = (log_in(store, &ann, 0).await, log_in(store, &ann, 0).await);
+    let bobs = log_in(store, &bob, 0).await;
+    assert_eq!(store.close_account(ann.id, bobs.id, at(1)).await.unwrap(), None);
+    assert_eq!(store.account(ann.id).await.unwrap(), Some(ann.clone()));
+    assert_eq!(store.close_account(ann.id, here.id, at(1)).await.unwrap(), Some(2));
+    assert!(!alive(store, &here, 1).await && !alive(store, &there, 1).await);
+    assert_eq!(store.account(ann.id).await.unwrap(), None);
+    assert_eq!(store.account_by_email(&ann.email).await.unwrap(), None);
+    assert_eq!(store.close_account(ann.id, here.id, at(1)).await.unwrap(), None);
+    assert!(alive(store, &bobs, 1).await);
+}
+
 pub(super) async fn a_password_change_ends_all_other_sessions(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     let bob = join(store, "bob").await;
-    let keep = log_in(store, &ann, 0).await;
+    let kept = log_in(store, &ann, 0).await;
     let others = [log_in(store, &ann, 1).await, log_in(store, &ann, 2).await];
     let foreign = log_in(store, &bob, 0).await;
+    let kept = count(store, &kept, 2).await;
 
+    let goes_on = succession(&kept, 3);
     let change =
-        store.change_password(ann.id, Some(&ann.password), hash("second"), Some(keep.id)).await;
-    assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 2 });
-    assert!(alive(store, &keep, 3).await);
-    for other in &others {
+        store.change_password(ann.id, Some(&ann.password), hash("second"), Some(goes_on)).await;
+    let new = goes_on.successor(&kept);
+    let session = Some(new.clone());
+    assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 2, session });
+    assert_eq!(store.sessions(ann.id, at(3)).await.unwrap(), std::slice::from_ref(&new));
+    assert_eq!((new.visits, store.total_visits(ann.id).await.unwrap()), (1, 1));
+    assert_eq!(count(store, &new, 4).await.visits, 2, "it goes on counting");
+    for other in others.iter().chain([&kept]) {
         assert!(!alive(store, other, 3).await);
     }
     assert!(alive(store, &foreign, 3).await);
@@ -173,8 +200,115 @@ pub(super) async fn a_password_change_ends_all_other_sessions(world: &World) {
     assert_eq!(found.password, hash("second"));
 
     let change = store.change_password(ann.id, Some(&hash("second")), hash("third"), None).await;
-    assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 1 });
-    assert!(!alive(store, &keep, 3).await);
+    assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 1, session: None });
+    assert!(!alive(store, &new, 4).await);
+    assert_eq!(store.total_visits(ann.id).await.unwrap(), 2);
+}
+
+pub(super) async fn a_change_by_a_session_that_ended_changes_nothing(world: &World) {
+    let store = &*world.store;
+    let ann = join(store, "ann").await;
+    join(store, "bob").await;
+    let (over, other) = (log_in(store, &ann, 0).await, log_in(store, &ann, 0).await);
+    assert!(store.revoke_session(ann.id, over.id, at(1)).await.unwrap());
+    let goes_on = succession(&over, 1);
+    let change = store.change_password(ann.id, Some(&ann.password), hash("new"), Some(goes_on));
+    assert_eq!(change.await.unwrap(), PasswordChange::AccountChanged);
+    let change = store.change_email(ann.id, email("anna"), goes_on).await;
+    assert_eq!(change.unwrap(), EmailChange::AccountChanged);
+    let change = store.change_email(ann.id, email("bob"), goes_on).await;
+    assert_eq!(change.unwrap(), EmailChange::AccountChanged, "nobody is told that it is taken");
+    let session = store.reauthenticate_session(ann.id, &ann.password, goes_on).await;
+    assert_eq!(session.unwrap(), None);
+    assert_eq!(store.close_account(ann.id, over.id, at(1)).await.unwrap(), None);
+    assert_eq!(store.account(ann.id).await.unwrap(), Some(ann.clone()));
+    assert_eq!(store.account_by_email(&email("anna")).await.unwrap(), None);
+    assert_eq!(store.sessions(ann.id, at(1)).await.unwrap(), [other]);
+    // The same for one that is over by time.
+    let late = log_in(store, &ann, 1).await;
+    let expired = IDLE.as_secs() + 1;
+    let goes_on = succession(&late, expired);
+    let change = store.change_password(ann.id, Some(&ann.password), hash("new"), Some(goes_on));
+    assert_eq!(change.await.unwrap(), PasswordChange::AccountChanged);
+    let change = store.change_email(ann.id, email("anna"), goes_on).await;
+    assert_eq!(change.unwrap(), EmailChange::AccountChanged);
+}
+
+pub(super) async fn an_email_changes_with_all_that_goes_with_it(world: &World) {
+    let store = &*world.store;
+    let ann = join(store, "ann").await;
+    let bob = join(store, "bob").await;
+    let (here, there) = (log_in(store, &ann, 0).await, log_in(store, &ann, 1).await);
+    let foreign = log_in(store, &bob, 0).await;
+    let taken = store.change_email(ann.id, email("bob"), succession(&here, 2)).await;
+    assert_eq!(taken.unwrap(), EmailChange::Taken);
+    assert!(alive(store, &here, 2).await && alive(store, &there, 2).await, "nothing changed");
+
+    let goes_on = Succession { authenticated: false, ..succession(&here, 2) };
+    let session = goes_on.successor(&here);
+    let change = store.change_email(ann.id, email("zoe"), goes_on).await;
+    assert_eq!(change.unwrap(), EmailChange::Changed { ended: 1, session: session.clone() });
+    let zoe = Account { email: email("zoe"), ..ann.clone() };
+    assert_eq!(store.account(ann.id).await.unwrap(), Some(zoe.clone()));
+    assert_eq!(store.account_by_email(&email("zoe")).await.unwrap(), Some(zoe.clone()));
+    assert_eq!(store.account_by_email(&email("ann")).await.unwrap(), None);
+    assert_eq!(store.accounts(None, 9).await.unwrap(), [bob.clone(), zoe.clone()]);
+    assert_eq!(store.sessions(ann.id, at(2)).await.unwrap(), std::slice::from_ref(&session));
+    assert!(!alive(store, &here, 2).await && !alive(store, &there, 2).await);
+    assert!(alive(store, &foreign, 2).await);
+    // The old address is free; one's own is no other's.
+    let other = join(store, "ann").await;
+    let again = store.change_email(ann.id, email("zoe"), succession(&session, 3)).await.unwrap();
+    let EmailChange::Changed { ended: 0, session } = again else { panic!("{again:?}") };
+    assert_eq!(store.account_by_email(&email("zoe")).await.unwrap(), Some(zoe));
+    let back = store.change_email(ann.id, other.email.clone(), succession(&session, 4)).await;
+    assert_eq!(back.unwrap(), EmailChange::Taken);
+
+    store.set_account_state(bob.id, AccountState::Disabled).await.unwrap();
+    let disabled = store.change_email(bob.id, email("rob"), succession(&foreign, 2)).await;
+    assert_eq!(disabled.unwrap(), EmailChange::AccountChanged);
+    store.remove_account(ann.id).await.unwrap();
+    assert_eq!(store.account_by_email(&email("zoe")).await.unwrap(), None, "with its address");
+}
+
+pub(super) async fn of_twenty_who_want_one_email_one_has_it(world: &World) {
+    let mut tasks = JoinSet::new();
+    for n in 0..20 {
+        let ann = join(&*world.store, &format!("ann{n}")).await;
+        let session = log_in(&*world.store, &ann, 0).await;
+        let store = Arc::clone(&world.store);
+        tasks.spawn(async move {
+            let change = store.change_email(ann.id, email("ann"), succession(&session, 1)).await;
+            matches!(change.unwrap(), EmailChange::Changed { .. }).then_some(ann.id)
+        });
+    }
+    let won: Vec<AccountId> = tasks.join_all().await.into_iter().flatten().collect();
+    assert_eq!(won.len(), 1);
+    let found = world.store.account_by_email(&email("ann")).await.unwrap();
+    assert_eq!(found.unwrap().id, won[0]);
+}
+
+pub(super) async fn a_session_goes_on_for_who_shows_the_password(world: &World) {
+    let store = &*world.store;
+    let ann = join(store, "ann").await;
+    let (here, there) = (log_in(store, &ann, 0).await, log_in(store, &ann, 0).await);
+    let here = count(store, &here, 1).await;
+    let goes_on = succession(&here, 2);
+    let wrong = store.reauthenticate_session(ann.id, &hash("wrong"), goes_on).await;
+    assert_eq!(wrong.unwrap(), None);
+    assert!(alive(store, &here, 2).await);
+    let taken = Succession { to: there.id, ..goes_on };
+    store.reauthenticate_session(ann.id, &ann.password, taken).await.unwrap_err();
+
+    let new = store.reauthenticate_session(ann.id, &ann.password, goes_on).await.unwrap();
+    assert_eq!(new, Some(goes_on.successor(&here)));
+    assert!(!alive(store, &here, 2).await);
+    assert!(alive(store, &there, 2).await, "on another device");
+    assert_eq!(store.total_visits(ann.id).await.unwrap(), 1, "counted once");
+    let again = store.reauthenticate_session(ann.id, &ann.password, succession(&here, 3)).await;
+    assert_eq!(again.unwrap(), None);
+    let counted = store.visit(visit(&here, 1, 1, 3)).await.unwrap();
+    assert_eq!(counted, Visited::Absent, "a token from before counts nothing");
 }
 
 pub(super) async fn of_two_password_changes_with_one_password_one_loses(world: &World) {
@@ -205,7 +339,7 @@ pub(super) async fn an_operator_changes_any_password(world: &World) {
     let own = store.change_password(ann.id, Some(&hash("first")), hash("new"), None).await;
     assert_eq!(own.unwrap(), PasswordChange::AccountChanged, "a disabled account's owner");
     let change = store.change_password(ann.id, None, hash("new"), None).await;
-    assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 0 });
+    assert_eq!(change.unwrap(), PasswordChange::Changed { ended: 0, session: None });
     let found = store.account(ann.id).await.unwrap().unwrap();
     assert_eq!((found.password, found.state), (hash("new"), AccountState::Disabled));
 }

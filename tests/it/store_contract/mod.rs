@@ -41,7 +41,12 @@ contract! { memory sled; {
         disabling_ends_sessions_and_enabling_revives_none
         what_does_not_exist_is_not_changed
         a_removed_account_leaves_nothing_and_frees_its_email
+        an_account_is_closed_by_a_living_session_of_its_own
         a_password_change_ends_all_other_sessions
+        a_change_by_a_session_that_ended_changes_nothing
+        an_email_changes_with_all_that_goes_with_it
+        of_twenty_who_want_one_email_one_has_it
+        a_session_goes_on_for_who_shows_the_password
         of_two_password_changes_with_one_password_one_loses
         an_operator_changes_any_password
         a_rehash_ends_nothing_and_loses_against_a_change

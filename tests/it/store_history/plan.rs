@@ -2,7 +2,7 @@
 
 use countersign::{
     model::{
-        Account, AccountId, AccountState, Email, Lifetimes, Presented, Replay, Session, SessionId,
+        Account, AccountId, AccountState, Email, Presented, Replay, Session, SessionId, Succession,
         Timestamp, Transport, clock::later, session::ReplayPolicy,
     },
     store::Visit,
@@ -19,7 +19,7 @@ use proptest::{
 use super::search::MOST;
 use crate::{
     store_machine::operation::{Operation, PasswordUpdate},
-    store_world::{self, ABSOLUTE, GRACE, IDLE, PLENTY, account, at, hash},
+    store_world::{self, GRACE, IDLE, PLENTY, account, at, hash},
 };
 
 const TASKS: usize = 5;
@@ -67,15 +67,21 @@ pub(super) fn plan(seed: u64, history: u64) -> Plan {
     Plan { first, tasks }
 }
 
-/// Gives each login an id of its own. One that ended with everybody's is not free again before it
+/// Gives each login, and each session that takes the place of another, an id of its own. One that ended with everybody's is not free again before it
 /// is swept, and when that is, no order of the operations tells.
 fn number_logins(tasks: &mut [Steps]) {
     let mut next = LOGGED_IN;
     for step in tasks.iter_mut().flatten() {
-        if let Step::Ask(Operation::CreateSession { session, .. }) = step {
-            session.id = id(next);
-            next += 1;
-        }
+        let Step::Ask(operation) = step else { continue };
+        let new = match operation {
+            Operation::CreateSession { session, .. } => &mut session.id,
+            Operation::ChangePassword(_, _, Some(goes_on))
+            | Operation::ChangeEmail(_, _, goes_on)
+            | Operation::Reauthenticate(_, _, goes_on) => &mut goes_on.to,
+            _ => continue,
+        };
+        *new = id(next);
+        next += 1;
     }
 }
 
@@ -94,6 +100,12 @@ fn id(number: u8) -> SessionId {
 
 fn session(account: AccountId, id: SessionId) -> Session {
     Session { id, ..store_world::session(account, 0) }
+}
+
+/// Of that session at the beginning; the new id is given later.
+fn succession(from: SessionId) -> Succession {
+    let lifetimes = store_world::LIFETIMES;
+    Succession { from, to: from, now: at(1), lifetimes, authenticated: true }
 }
 
 fn log_in(session: Session, limit: usize) -> Operation {
@@ -140,12 +152,7 @@ fn visit(account: AccountId, session: SessionId, now: Timestamp) -> BoxedStrateg
                 token: Presented { account, session, visits, prev, issued_at },
                 transport: Transport::Cookie,
                 now,
-                lifetimes: Lifetimes {
-                    idle: IDLE,
-                    absolute: ABSOLUTE,
-                    remember_idle: IDLE,
-                    remember_absolute: ABSOLUTE,
-                },
+                lifetimes: store_world::LIFETIMES,
                 replay: Replay { grace: GRACE, policy },
             })
         })
@@ -186,14 +193,22 @@ fn change(account: AccountId, session: SessionId) -> BoxedStrategy<Operation> {
         3 => (option::of(password()), password(), any::<bool>()).prop_map(
             move |(checked, new, keep)| {
                 let update = PasswordUpdate { checked, new };
-                Operation::ChangePassword(account, update, keep.then_some(session))
+                let goes_on = succession(session);
+                Operation::ChangePassword(account, update, keep.then_some(goes_on))
             },
         ),
+        2 => password()
+            .prop_map(move |checked| Operation::Reauthenticate(account, checked, succession(session))),
+        1 => select(vec!["anna", "bob"]).prop_map(move |name| {
+            let new = store_world::email(&format!("{name}-{account}"));
+            Operation::ChangeEmail(account, new, succession(session))
+        }),
         1 => (password(), password())
             .prop_map(move |(checked, new)| Operation::Rehash(account, checked, new)),
         1 => Just(Operation::SetState(account, AccountState::Disabled)),
         2 => Just(Operation::SetState(account, AccountState::Active)),
         1 => Just(Operation::RemoveAccount(account)),
+        1 => Just(Operation::CloseAccount(account, session, at(1))),
     ]
     .boxed()
 }

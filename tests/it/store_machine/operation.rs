@@ -1,8 +1,11 @@
 //! The operations of a store and their answers as values, to be made up, compared and printed.
 
 use countersign::{
-    model::{Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp},
-    store::{Created, PasswordChange, Store, StoreError, Visit, Visited},
+    model::{
+        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Succession,
+        Timestamp,
+    },
+    store::{Created, EmailChange, PasswordChange, Store, StoreError, Visit, Visited},
 };
 use jiff::SignedDuration;
 
@@ -16,7 +19,10 @@ pub(crate) enum Operation {
     PageAccounts { after: Option<Email>, limit: usize },
     SetState(AccountId, AccountState),
     RemoveAccount(AccountId),
-    ChangePassword(AccountId, PasswordUpdate, Option<SessionId>),
+    CloseAccount(AccountId, SessionId, Timestamp),
+    ChangePassword(AccountId, PasswordUpdate, Option<Succession>),
+    ChangeEmail(AccountId, Email, Succession),
+    Reauthenticate(AccountId, PasswordHash, Succession),
     Rehash(AccountId, PasswordHash, PasswordHash),
     TotalVisits(AccountId),
     CreateSession { session: Session, checked: PasswordHash, limit: usize },
@@ -55,6 +61,7 @@ pub(crate) enum Answer {
     Visited(Visited),
     Created(Created),
     PasswordChange(PasswordChange),
+    EmailChange(EmailChange),
 }
 
 impl Operation {
@@ -85,9 +92,18 @@ impl Operation {
                 Answer::EndedIfThere(store.set_account_state(*id, *state).await?)
             }
             Self::RemoveAccount(id) => Answer::EndedIfThere(store.remove_account(*id).await?),
-            Self::ChangePassword(id, PasswordUpdate { checked, new }, keep) => {
-                let change = store.change_password(*id, checked.as_ref(), new.clone(), *keep);
+            Self::CloseAccount(id, by, now) => {
+                Answer::EndedIfThere(store.close_account(*id, *by, *now).await?)
+            }
+            Self::ChangePassword(id, PasswordUpdate { checked, new }, goes_on) => {
+                let change = store.change_password(*id, checked.as_ref(), new.clone(), *goes_on);
                 Answer::PasswordChange(change.await?)
+            }
+            Self::ChangeEmail(id, new, goes_on) => {
+                Answer::EmailChange(store.change_email(*id, new.clone(), *goes_on).await?)
+            }
+            Self::Reauthenticate(id, checked, succession) => {
+                Answer::Session(store.reauthenticate_session(*id, checked, *succession).await?)
             }
             Self::Rehash(id, checked, new) => {
                 Answer::WhetherDone(store.rehash_password(*id, checked, new.clone()).await?)

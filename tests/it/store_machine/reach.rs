@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign::store::{Created, PasswordChange, Visited};
+use countersign::store::{Created, EmailChange, PasswordChange, Visited};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
@@ -20,9 +20,18 @@ const TELLING: &[&str] = &[
     "Ask(SetState: ended some",
     "Ask(SetState: ended none",
     "Ask(RemoveAccount: ended some",
+    "Ask(CloseAccount: ended some",
+    "Ask(CloseAccount: none",
     "Ask(ChangePassword: changed, ended some",
     "Ask(ChangePassword: changed, ended none",
+    "Ask(ChangePassword: changed, one goes on",
     "Ask(ChangePassword: not changed",
+    "Ask(ChangeEmail: changed, one goes on",
+    "Ask(ChangeEmail: taken",
+    "Ask(ChangeEmail: not changed",
+    "Ask(Reauthenticate: some",
+    "Ask(Reauthenticate: none",
+    "Ask(Reauthenticate: refused",
     "Ask(Rehash: yes",
     "Ask(Rehash: no",
     "Ask(CreateSession: added",
@@ -106,9 +115,15 @@ fn outcome(expected: &Expected) -> &'static str {
                     (false, _) => "added, others ended",
                 }
             }
-            Answer::PasswordChange(PasswordChange::AccountChanged) => "not changed",
-            Answer::PasswordChange(PasswordChange::Changed { ended: 0 }) => "changed, ended none",
+            Answer::PasswordChange(PasswordChange::AccountChanged)
+            | Answer::EmailChange(EmailChange::AccountChanged) => "not changed",
+            Answer::PasswordChange(PasswordChange::Changed { session: Some(_), .. })
+            | Answer::EmailChange(EmailChange::Changed { .. }) => "changed, one goes on",
+            Answer::PasswordChange(PasswordChange::Changed { ended: 0, .. }) => {
+                "changed, ended none"
+            }
             Answer::PasswordChange(PasswordChange::Changed { .. }) => "changed, ended some",
+            Answer::EmailChange(EmailChange::Taken) => "taken",
         },
     }
 }

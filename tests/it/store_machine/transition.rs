@@ -4,7 +4,7 @@
 use countersign::{
     model::{
         AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay, Session,
-        SessionId, Timestamp, Transport,
+        SessionId, Succession, Timestamp, Transport,
         clock::later,
         session::{Chain, ReplayPolicy},
     },
@@ -52,7 +52,7 @@ pub(super) fn next(state: &State) -> impl Strategy<Value = Transition> + use<> {
     let logs_in = if living.count() < 4 { 20 } else { 8 };
     prop_oneof![
         joins => join(now).prop_map(Transition::Ask),
-        8 => change_account(state).prop_map(Transition::Ask),
+        12 => change_account(state).prop_map(Transition::Ask),
         logs_in => log_in(state).prop_map(Transition::Ask),
         30 => visit(state).prop_map(Transition::Ask),
         6 => renew_or_end(state).prop_map(Transition::Ask),
@@ -107,23 +107,51 @@ fn join(now: Timestamp) -> impl Strategy<Value = Operation> {
 
 fn change_account(state: &State) -> impl Strategy<Value = Operation> + use<> {
     let id = select(accounts().to_vec());
-    let known = any_session(state);
     // Of an account that mostly has sessions to end.
     let owner = any_session(state).prop_map(|(account, _)| account);
     prop_oneof![
         3 => (owner.clone(), Just(AccountState::Disabled)).prop_map(|(id, s)| Operation::SetState(id, s)),
         8 => (id.clone(), Just(AccountState::Active)).prop_map(|(id, s)| Operation::SetState(id, s)),
         2 => owner.prop_map(Operation::RemoveAccount),
-        4 => (known, option::of(password()), password(), any::<bool>()).prop_map(
-            |((id, session), checked, new, keep)| {
+        2 => (any_session(state), about(state.now)).prop_map(|((id, by), now)| {
+            Operation::CloseAccount(id, by, now)
+        }),
+        6 => (succession(state), option::of(password()), password(), any::<bool>()).prop_map(
+            |((id, goes_on), checked, new, one_does)| {
                 let update = PasswordUpdate { checked, new };
-                Operation::ChangePassword(id, update, keep.then_some(session))
+                Operation::ChangePassword(id, update, one_does.then_some(goes_on))
             },
         ),
+        3 => (succession(state), select(emails())).prop_map(|((id, goes_on), new)| {
+            Operation::ChangeEmail(id, new, goes_on)
+        }),
+        8 => (succession(state), password()).prop_map(|((id, succession), checked)| {
+            Operation::Reauthenticate(id, checked, succession)
+        }),
         2 => (id, password(), password()).prop_map(|(id, checked, new)| {
             Operation::Rehash(id, checked, new)
         }),
     ]
+}
+
+/// Of mostly a living session, by mostly an id that is free.
+fn succession(state: &State) -> impl Strategy<Value = (AccountId, Succession)> + use<> {
+    let model = state.model.clone();
+    let key = any_session(state).prop_flat_map(move |key: Key| {
+        let mut free = sessions().to_vec();
+        free.retain(|id| model.kept((key.0, *id)).is_none());
+        let id = if free.is_empty() {
+            select(sessions().to_vec()).boxed()
+        } else {
+            prop_oneof![2 => select(free), 1 => select(sessions().to_vec())].boxed()
+        };
+        (Just(key), id)
+    });
+    (key, about(state.now), lifetimes(), any::<bool>()).prop_map(
+        |(((account, from), to), now, lifetimes, authenticated)| {
+            (account, Succession { from, to, now, lifetimes, authenticated })
+        },
+    )
 }
 
 fn log_in(state: &State) -> impl Strategy<Value = Operation> + use<> {

@@ -7,10 +7,13 @@ use std::sync::{
 
 use async_trait::async_trait;
 use countersign::{
-    model::{Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp},
+    model::{
+        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Succession,
+        Timestamp,
+    },
     store::{
-        BackupRecord, Created, Export, PasswordChange, Result, Store, StoreError, SweepCursor,
-        Swept, Visit, Visited,
+        BackupRecord, Created, EmailChange, Export, PasswordChange, Result, Store, StoreError,
+        SweepCursor, Swept, Visit, Visited,
     },
 };
 use jiff::SignedDuration;
@@ -26,6 +29,10 @@ pub(crate) enum Op {
     Renew,
     CreateSession,
     CreateAccount,
+    ChangePassword,
+    ChangeEmail,
+    Reauthenticate,
+    CloseAccount,
     Revoke,
     LookUp,
 }
@@ -181,15 +188,55 @@ impl Store for HeldStore {
         self.inner.remove_account(id).await
     }
 
+    async fn close_account(
+        &self,
+        id: AccountId,
+        by: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<u64>> {
+        self.control.held(Op::CloseAccount, When::Before).await;
+        self.control.write()?;
+        self.inner.close_account(id, by, now).await
+    }
+
     async fn change_password(
         &self,
         id: AccountId,
         checked: Option<&PasswordHash>,
         new: PasswordHash,
-        keep: Option<SessionId>,
+        goes_on: Option<Succession>,
     ) -> Result<PasswordChange> {
+        self.control.held(Op::ChangePassword, When::Before).await;
         self.control.write()?;
-        self.inner.change_password(id, checked, new, keep).await
+        let changed = self.inner.change_password(id, checked, new, goes_on).await;
+        self.control.held(Op::ChangePassword, When::After).await;
+        changed
+    }
+
+    async fn change_email(
+        &self,
+        id: AccountId,
+        new: Email,
+        goes_on: Succession,
+    ) -> Result<EmailChange> {
+        self.control.held(Op::ChangeEmail, When::Before).await;
+        self.control.write()?;
+        let changed = self.inner.change_email(id, new, goes_on).await;
+        self.control.held(Op::ChangeEmail, When::After).await;
+        changed
+    }
+
+    async fn reauthenticate_session(
+        &self,
+        account: AccountId,
+        checked: &PasswordHash,
+        succession: Succession,
+    ) -> Result<Option<Session>> {
+        self.control.held(Op::Reauthenticate, When::Before).await;
+        self.control.write()?;
+        let session = self.inner.reauthenticate_session(account, checked, succession).await;
+        self.control.held(Op::Reauthenticate, When::After).await;
+        session
     }
 
     async fn rehash_password(

@@ -232,11 +232,40 @@ impl User {
 
     /// `countVisit`, with whatever comes of it.
     pub(crate) async fn try_visit(&self) -> Answer {
-        let answer = self.api(Method::POST, "/session/visits").send().await;
+        self.keep(self.api(Method::POST, "/session/visits").send().await)
+    }
+
+    /// Keeps the token of an answer that has one in its body: a program's cookie jar.
+    pub(crate) fn keep(&self, answer: Answer) -> Answer {
         if self.0.kind == Kind::Program && answer.status == 200 {
             self.take(answer.json()["token"].as_str().expect("a token"));
         }
         answer
+    }
+
+    /// [`keep`](Self::keep), when there is a token to keep.
+    pub(crate) fn keep_if_any(&self, answer: Answer) -> Answer {
+        let has_one = answer.header("content-type").starts_with("application/json")
+            && answer.json().get("token").is_some();
+        if has_one { self.keep(answer) } else { answer }
+    }
+
+    /// `reauthenticate`, with whatever comes of it.
+    pub(crate) async fn reauthenticate(&self, password: &str) -> Answer {
+        let body = json!({"password": password});
+        self.keep(self.api(Method::POST, "/session/reauthentication").json(&body).send().await)
+    }
+
+    /// `changePassword`, with whatever comes of it.
+    pub(crate) async fn change_password(&self, current: &str, new: &str) -> Answer {
+        let body = json!({"current": current, "new": new});
+        self.keep(self.api(Method::PUT, "/account/password").json(&body).send().await)
+    }
+
+    /// `changeEmail`, with whatever comes of it.
+    pub(crate) async fn change_email(&self, email: &str) -> Answer {
+        let body = json!({"email": email});
+        self.keep(self.api(Method::PUT, "/account/email").json(&body).send().await)
     }
 
     /// `countVisit`; gives the number.

@@ -6,12 +6,12 @@ use std::{
 };
 
 use countersign::{
-    model::{Account, PasswordHash, SessionId},
+    model::{Account, PasswordHash, Session, SessionId},
     store::{Created, PasswordChange, Store, Visited},
 };
 
 use crate::{
-    store_world::{PLENTY, account, at, email, hash, session, visit},
+    store_world::{PLENTY, account, at, email, hash, session, succession, visit},
     support::Dice,
 };
 
@@ -94,11 +94,16 @@ impl Client {
             }
             (1..=3, keep) => {
                 then.account.password = hash(&format!("{:0>80}", self.dice.roll(1 << 31)));
-                then.sessions.retain(|id, _| Some(*id) == keep);
+                let goes_on = keep.map(|id| {
+                    let from = session(account.id, 0);
+                    succession(&Session { id, ..from }, 1)
+                });
+                let visits = keep.map(|id| then.sessions[&id]);
+                then.sessions = goes_on.map(|goes_on| goes_on.to).into_iter().zip(visits).collect();
                 let new: PasswordHash = then.account.password.clone();
                 self.asks(Some(then));
                 let old = &account.password;
-                let changed = store.change_password(account.id, Some(old), new, keep).await;
+                let changed = store.change_password(account.id, Some(old), new, goes_on).await;
                 assert!(matches!(changed, Ok(PasswordChange::Changed { .. })));
             }
             (4..=6, Some(id)) => {

@@ -4,13 +4,17 @@
 //! and uses none of it; of `model` it uses the types, not the rules. It must stay so: what both
 //! had from one place, no test could find wrong.
 
+mod succession;
 mod visit;
 
 use std::collections::BTreeMap;
 
 use countersign::{
-    model::{Account, AccountId, AccountState, PasswordHash, Session, SessionId, Timestamp},
-    store::{Created, PasswordChange},
+    model::{
+        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Succession,
+        Timestamp,
+    },
+    store::{Created, EmailChange, PasswordChange},
 };
 
 use super::operation::{Answer, Operation, PasswordUpdate};
@@ -69,8 +73,21 @@ impl Model {
                 let ended = self.accounts.remove(id).map(|_| self.end_all(*id, None));
                 Answer::EndedIfThere(ended)
             }
-            Operation::ChangePassword(id, update, keep) => {
-                Answer::PasswordChange(self.change_password(*id, update, *keep))
+            Operation::CloseAccount(id, by, now) => {
+                let owner = self.lives((*id, *by), *now).then(|| self.accounts.remove(id));
+                Answer::EndedIfThere(owner.flatten().map(|_| self.end_all(*id, None)))
+            }
+            Operation::ChangePassword(id, update, goes_on) => {
+                self.change_password(*id, update, goes_on.as_ref())
+            }
+            Operation::ChangeEmail(id, new, goes_on) => self.change_email(*id, new, goes_on),
+            Operation::Reauthenticate(id, checked, succession) => {
+                if self.lets_in(*id, checked) {
+                    succession::succeed(self, *id, succession)
+                        .map_or(Answer::Refused, Answer::Session)
+                } else {
+                    Answer::Session(None)
+                }
             }
             Operation::Rehash(id, checked, new) => {
                 let owner = self.accounts.get_mut(id);
@@ -182,18 +199,44 @@ impl Model {
         &mut self,
         id: AccountId,
         update: &PasswordUpdate,
-        keep: Option<SessionId>,
-    ) -> PasswordChange {
-        if let Some(checked) = &update.checked
-            && !self.lets_in(id, checked)
-        {
-            return PasswordChange::AccountChanged;
+        goes_on: Option<&Succession>,
+    ) -> Answer {
+        let lost = Answer::PasswordChange(PasswordChange::AccountChanged);
+        let may = update.checked.as_ref().is_none_or(|checked| self.lets_in(id, checked));
+        if !may || !self.accounts.contains_key(&id) {
+            return lost;
         }
-        let Some(owner) = self.accounts.get_mut(&id) else {
-            return PasswordChange::AccountChanged;
+        let session = match goes_on.map(|goes_on| succession::succeed(self, id, goes_on)) {
+            None => None,
+            Some(Some(Some(session))) => Some(session),
+            Some(Some(None)) => return lost,
+            Some(None) => return Answer::Refused,
         };
-        owner.account.password = update.new.clone();
-        PasswordChange::Changed { ended: self.end_all(id, keep) }
+        if let Some(owner) = self.accounts.get_mut(&id) {
+            owner.account.password = update.new.clone();
+        }
+        let ended = self.end_all(id, session.as_ref().map(|session| session.id));
+        Answer::PasswordChange(PasswordChange::Changed { ended, session })
+    }
+
+    fn change_email(&mut self, id: AccountId, new: &Email, goes_on: &Succession) -> Answer {
+        let is_active = |owner: &Owner| owner.account.state == AccountState::Active;
+        let may = self.accounts.get(&id).is_some_and(is_active)
+            && self.lives((id, goes_on.from), goes_on.now);
+        if !may {
+            return Answer::EmailChange(EmailChange::AccountChanged);
+        }
+        if self.people().iter().any(|other| other.id != id && other.email == *new) {
+            return Answer::EmailChange(EmailChange::Taken);
+        }
+        let Some(Some(session)) = succession::succeed(self, id, goes_on) else {
+            return Answer::Refused;
+        };
+        if let Some(owner) = self.accounts.get_mut(&id) {
+            owner.account.email = new.clone();
+        }
+        let ended = self.end_all(id, Some(session.id));
+        Answer::EmailChange(EmailChange::Changed { ended, session })
     }
 
     fn log_in(&mut self, session: &Session, checked: &PasswordHash, limit: usize) -> Answer {
