@@ -41,7 +41,11 @@ pub use problem::{Code, HttpError};
 pub use trace::describe_request;
 use url::Url;
 
-use self::{frame::Frame, methods::get, routes::Routes};
+use self::{
+    frame::Frame,
+    methods::{get, post},
+    routes::Routes,
+};
 use crate::session::Sessions;
 
 /// What the HTTP layer is told.
@@ -72,6 +76,11 @@ pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Res
         .at("/login", get(pages::log_in::show).post(pages::log_in::submit))
         .at("/signup", get(pages::sign_up::show).post(pages::sign_up::submit))
         .at("/admin", get(pages::admin::show).head(pages::admin::head))
+        .at("/account", get(pages::account::show))
+        .at("/account/sessions", post(pages::account::end_sessions))
+        .at("/account/password", post(pages::account::change_password))
+        .at("/account/email", post(pages::account::change_email))
+        .at("/account/close", post(pages::account::close))
         .at(
             "/logout",
             get(pages::log_out::follow).head(pages::log_out::head).post(pages::log_out::submit),

@@ -36,7 +36,7 @@ async function open(options = {}) {
   const page = await context.newPage();
   page.on("console", (message) => {
     // A refusal is also an "error" there; those below are asked for.
-    const expected = /^Failed to load resource: .* status of (401|422) /.test(message.text());
+    const expected = /^Failed to load resource: .* status of (401|403|422) /.test(message.text());
     if (message.type() === "error" && !expected) {
       complaints.push(`${page.url()}: ${message.text()}`);
     }
@@ -112,6 +112,29 @@ try {
   for (let visit = 5; visit <= 8; visit++) await page.reload();
   await page.getByText("This is visit number 8", { exact: true }).waitFor();
   await shot(page, "admin");
+
+  // The account: what is wrong is at its field, and a session ends for who types the password.
+  await page.goto("/account");
+  await shot(page, "account");
+  const form = (name) => page.locator(`form[action="/account/${name}"]`);
+  await form("email").getByLabel("New e-mail address").fill("anna@example.com");
+  await form("email").getByLabel("Current password").fill("wrong");
+  await form("email").getByRole("button").click();
+  expect(await page.getByRole("alert").isVisible(), "a wrong password to be announced");
+  const focused = await page.evaluate(() => document.activeElement.id);
+  expect(focused === "email-current", `the wrong field to have the focus, not ${focused}`);
+  await shot(page, "account-wrong");
+  await other.goto("/account");
+  await other.setViewportSize(phone);
+  await shot(other, "account-dark-phone");
+  await other.setViewportSize(desktop);
+  await form("sessions").getByLabel("All of them but this session").check();
+  await form("sessions").getByLabel("Current password").fill(person.password);
+  await form("sessions").getByRole("button").click();
+  await page.getByText("The sessions have ended.").waitFor();
+  await page.getByText("You are logged in on this device alone.").waitFor();
+  await other.goto("/account");
+  await other.getByText("You need to log in before you can see this page.").waitFor();
 
   // A link from another site asks first.
   const elsewhere = await page.context().newPage();

@@ -110,6 +110,7 @@ async fn our_own_pages_and_programs_pass() {
                 "logIn" | "POST /login" => &[401],
                 "endSession" => &[404],
                 "changePassword" | "reauthenticate" => &[403],
+                page if page.starts_with("POST /account/") => &[403],
                 "POST /logout" => &[303],
                 "countVisit" | "endOtherSessions" | "changeEmail" => &[200],
                 "logOut" | "closeAccount" => &[204],

@@ -11,6 +11,11 @@ async fn writes(who: &User) -> Vec<(&'static str, Answer)> {
     let credentials = [("email", "ann@example.com"), ("password", PASSWORD)];
     let newcomer = [("email", "new@example.com"), ("password", PASSWORD)];
     let passwords = json!({"current": PASSWORD, "new": "staple after staple"});
+    let account = async |what: &str| {
+        let fields = [("email", "anna@example.com"), ("session", "others"), ("current", PASSWORD)];
+        let fields = [&fields[..], &[("new", "staple after staple")]].concat();
+        who.post(&format!("/account/{what}"), &fields).await
+    };
     let end = format!("/sessions/{}", who.sid());
     vec![
         ("createAccount", who.sign_up("new@example.com").await),
@@ -25,6 +30,10 @@ async fn writes(who: &User) -> Vec<(&'static str, Answer)> {
         ("changePassword", who.api(Method::PUT, "/account/password").json(&passwords).send().await),
         ("POST /login", who.post("/login", &credentials).await),
         ("POST /signup", who.post("/signup", &newcomer).await),
+        ("POST /account/sessions", account("sessions").await),
+        ("POST /account/password", account("password").await),
+        ("POST /account/email", account("email").await),
+        ("POST /account/close", account("close").await),
         ("GET /admin", who.get("/admin").await),
         ("GET /logout", who.get("/logout").await),
         ("POST /logout", who.post("/logout", &[]).await),

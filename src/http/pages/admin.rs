@@ -6,10 +6,15 @@ use askama::Template;
 use jiff::Timestamp;
 use poem::{Request, Response, handler, http::StatusCode, web::Data};
 
-use super::{device, error, failed::accepts_page, page, signed_in};
+use super::{
+    failed::signed_out,
+    page,
+    sessions::{self, Moment, Row},
+    signed_in,
+};
 use crate::{
-    http::{Code, HttpError, Site, csrf, session_cookie::CookieSlot},
-    model::{Session, Transport},
+    http::{HttpError, Site, csrf, session_cookie::CookieSlot},
+    model::Transport,
     session::{Credential, Error, SignedIn},
 };
 
@@ -24,30 +29,6 @@ struct Admin<'a> {
     more: bool,
     copied_at: Option<Moment>,
     sessions: Vec<Row>,
-}
-
-struct Row {
-    device: String,
-    user_agent: String,
-    current: bool,
-    bearer: bool,
-    created: Moment,
-    last_seen: Moment,
-    visits: u64,
-}
-
-struct Moment(Timestamp);
-
-impl Moment {
-    /// For programs, RFC 3339.
-    fn exact(&self) -> Timestamp {
-        self.0
-    }
-
-    /// For people.
-    fn readable(&self) -> String {
-        self.0.strftime("%-d %b %Y, %H:%M UTC").to_string()
-    }
 }
 
 /// `GET /admin`: counts a visit and hands out the next cookie. A prefetch does neither.
@@ -96,30 +77,9 @@ async fn uncounted(request: &Request, site: &Site) -> Result<Response, HttpError
     }
 }
 
-fn signed_out(request: &Request) -> Result<Response, HttpError> {
-    let signed_out = Code::NotSignedIn.into();
-    if accepts_page(request.headers()) { Ok(error(&signed_out)) } else { Err(signed_out) }
-}
-
 async fn view(site: &Site, who: &SignedIn, visits: u64) -> Result<Response, HttpError> {
-    let mut sessions = site.sessions.own_sessions(who).await?;
-    sessions.sort_by_key(|session| {
-        (session.id != who.session.id, -session.last_seen_at.as_millisecond())
-    });
-    let rows = sessions.into_iter().map(|session| row(session, who)).collect();
+    let rows = sessions::list(site, who).await?;
     Ok(rendered(who.email().as_str(), visits, who.session.copied_at, rows))
-}
-
-fn row(session: Session, who: &SignedIn) -> Row {
-    Row {
-        device: device::name(&session.user_agent),
-        current: session.id == who.session.id,
-        bearer: session.transport == Transport::Bearer,
-        created: Moment(session.created_at),
-        last_seen: Moment(session.last_seen_at),
-        visits: session.visits,
-        user_agent: session.user_agent,
-    }
 }
 
 fn rendered(
@@ -168,10 +128,14 @@ mod tests {
     use scraper::{Html, Selector};
 
     use super::{super::testing::Service, *};
-    use crate::{model::clock::from_millis, session::Registration};
+    use crate::{
+        model::{SessionId, clock::from_millis},
+        session::Registration,
+    };
 
     fn a_row() -> Row {
         Row {
+            id: SessionId::new(from_millis(0)),
             device: "<b>curl</b>".into(),
             user_agent: "\"><script>".into(),
             current: true,

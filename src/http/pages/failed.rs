@@ -29,6 +29,12 @@ pub(in crate::http) fn error(error: &HttpError) -> Response {
     page(status, &Failed { status, sentence, signed_out })
 }
 
+/// What a page answers to who is not signed in.
+pub(super) fn signed_out(request: &Request) -> Result<Response, HttpError> {
+    let signed_out = Code::NotSignedIn.into();
+    if accepts_page(request.headers()) { Ok(error(&signed_out)) } else { Err(signed_out) }
+}
+
 /// Addresses of programs: whatever asks there, problem+json is the answer.
 const FOR_PROGRAMS: [&str; 5] = ["/api/", "/.well-known", "/openapi.", "/healthz", "/readyz"];
 

@@ -26,6 +26,19 @@ pub(super) struct Form {
     pub(super) remember: bool,
 }
 
+/// The fields of the account page's forms. One that did not come is empty.
+#[derive(Debug)]
+pub(in crate::http) struct AccountForm {
+    /// The password until now, as it was typed.
+    pub(super) current: Password,
+    /// The password from now on.
+    pub(super) new: Password,
+    /// What was typed as the e-mail, unchecked.
+    pub(super) email: String,
+    /// Which session is meant.
+    pub(super) session: String,
+}
+
 /// What was posted. That it is no form is the handler's to answer: a script is answered otherwise
 /// than a browser.
 pub(super) struct Posted(pub(super) Result<Form, HttpError>);
@@ -36,47 +49,42 @@ impl<'a> FromRequest<'a> for Posted {
     }
 }
 
+impl<'a> FromRequest<'a> for AccountForm {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self::parse(&read(request, body).await?)?)
+    }
+}
+
+impl AccountForm {
+    fn parse(body: &[u8]) -> Result<Self, HttpError> {
+        let names = [&["current"], &["new"], &["email"], &["session"]];
+        let [current, new, email, session] = fields(body, names.map(|names| &names[..]))?;
+        let (current, new) = (Password::new(current), Password::new(new));
+        Ok(Self { current, new, email, session })
+    }
+
+    /// The e-mail to be shown in the form again.
+    pub(super) fn echoed_email(&self) -> &str {
+        echoed(&self.email)
+    }
+}
+
 impl Form {
     async fn read(request: &Request, body: &mut RequestBody) -> Result<Self, HttpError> {
-        if !limits::is_of_type(request, MEDIA_TYPE) {
-            return Err(Code::UnsupportedMediaType.into());
-        }
-        Self::parse(&Zeroizing::new(limits::read(body).await?))
+        Self::parse(&read(request, body).await?)
     }
 
-    /// Reads the fields. Others are ignored: a browser also sends the name of the button that was
-    /// pressed.
     fn parse(body: &[u8]) -> Result<Self, HttpError> {
-        let (mut email, mut password, mut remember) = (None, None, None);
-        for field in body.split(|byte| *byte == b'&') {
-            let mut halves = field.splitn(2, |byte| *byte == b'=');
-            let mut half = || decoded(halves.next().unwrap_or_default());
-            let (name, value) = (half()?, half()?);
-            let place = match name.as_str() {
-                "email" => &mut email,
-                // The tutorial's own front end says `pass`.
-                "password" | "pass" => &mut password,
-                "remember" => &mut remember,
-                _ => continue,
-            };
-            if place.replace(value).is_some() {
-                return Err(Code::MalformedForm.into());
-            }
-        }
-        Ok(Self {
-            email: email.unwrap_or_default(),
-            password: Password::new(password.unwrap_or_default()),
-            remember: remember.is_some_and(|value| matches!(&*value, "on" | "true" | "1")),
-        })
+        // The tutorial's own front end says `pass`.
+        let names: [&[&str]; 3] = [&["email"], &["password", "pass"], &["remember"]];
+        let [email, password, remember] = fields(body, names)?;
+        let remember = matches!(&*remember, "on" | "true" | "1");
+        Ok(Self { email, password: Password::new(password), remember })
     }
 
-    /// The e-mail to be shown in the form again, no longer than an address can be.
+    /// The e-mail to be shown in the form again.
     pub(super) fn echoed_email(&self) -> &str {
-        let mut end = self.email.len().min(MAX_EMAIL_BYTES);
-        while !self.email.is_char_boundary(end) {
-            end -= 1;
-        }
-        &self.email[..end]
+        echoed(&self.email)
     }
 
     /// How the session that the form asks for is to be opened.
@@ -88,6 +96,40 @@ impl Form {
             ..LogIn::default()
         }
     }
+}
+
+async fn read(request: &Request, body: &mut RequestBody) -> Result<Zeroizing<Vec<u8>>, HttpError> {
+    if !limits::is_of_type(request, MEDIA_TYPE) {
+        return Err(Code::UnsupportedMediaType.into());
+    }
+    Ok(Zeroizing::new(limits::read(body).await?))
+}
+
+/// Reads the fields of these names, each of which may have several. Others are ignored: a browser
+/// also sends the name of the button that was pressed.
+fn fields<const N: usize>(body: &[u8], names: [&[&str]; N]) -> Result<[String; N], HttpError> {
+    let mut values = [const { None }; N];
+    for field in body.split(|byte| *byte == b'&') {
+        let mut halves = field.splitn(2, |byte| *byte == b'=');
+        let mut half = || decoded(halves.next().unwrap_or_default());
+        let (name, value) = (half()?, half()?);
+        let Some(place) = names.iter().position(|names| names.contains(&name.as_str())) else {
+            continue;
+        };
+        if values[place].replace(value).is_some() {
+            return Err(Code::MalformedForm.into());
+        }
+    }
+    Ok(values.map(Option::unwrap_or_default))
+}
+
+/// What was typed as an e-mail, no longer than an address can be.
+fn echoed(email: &str) -> &str {
+    let mut end = email.len().min(MAX_EMAIL_BYTES);
+    while !email.is_char_boundary(end) {
+        end -= 1;
+    }
+    &email[..end]
 }
 
 fn decoded(text: &[u8]) -> Result<String, HttpError> {
@@ -160,5 +202,18 @@ mod tests {
     fn a_form_does_not_print_its_password() {
         let form = Form::parse(b"password=sesame").unwrap();
         assert!(!format!("{form:?}").contains("sesame"));
+        let form = AccountForm::parse(b"current=sesame&new=open+sesame").unwrap();
+        assert!(!format!("{form:?}").contains("sesame"));
+    }
+
+    #[test]
+    fn the_forms_of_the_account_are_read_as_strictly() {
+        let form = AccountForm::parse(b"current=+a%26&new=b&email=c%40d&session=e&x=y").unwrap();
+        assert_eq!((form.current.expose(), form.new.expose()), (" a&", "b"));
+        assert_eq!((form.email.as_str(), form.session.as_str()), ("c@d", "e"));
+        for body in ["current=a&current=a", "new=a&%6eew=b", "email=%ff", "session=a&session=b"] {
+            let refused = AccountForm::parse(body.as_bytes()).map_err(|error| error.code);
+            assert_eq!(refused.err(), Some(Code::MalformedForm), "{body}");
+        }
     }
 }

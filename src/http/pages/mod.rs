@@ -6,15 +6,16 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `home`, `log_in`, `sign_up`, `admin`, `log_out` | the pages |
+//! | `home`, `log_in`, `sign_up`, `admin`, `account`, `log_out` | the pages |
 //! | `failed` | the page of an error, and who gets it instead of problem+json |
 //! | `form` | what a browser posts |
-//! | `device` | what a device is called in the list of sessions |
+//! | `sessions`, `device` | the list of sessions, and what a device is called in it |
 //! | `style` | the style sheet, under a path that changes with it |
 //!
 //! Pages read the session cookie alone, never a bearer token, and take every decision from
 //! `session/`. A new page is a file here, a template, and a route in [`super`].
 
+pub(super) mod account;
 pub(super) mod admin;
 mod device;
 mod failed;
@@ -22,6 +23,7 @@ mod form;
 pub(super) mod home;
 pub(super) mod log_in;
 pub(super) mod log_out;
+mod sessions;
 pub(super) mod sign_up;
 pub(super) mod style;
 #[cfg(test)]

@@ -80,6 +80,13 @@ pub(crate) fn operations() -> Vec<Route> {
 pub(crate) fn pages() -> Vec<Route> {
     const CREDENTIALS: [(&str, &str); 2] =
         [("email", "nobody@example.com"), ("password", PASSWORD)];
+    // Nobody's password, for all of the forms.
+    const ACCOUNT: [(&str, &str); 4] = [
+        ("current", "not the password"),
+        ("new", "staple after staple"),
+        ("email", "anna@example.com"),
+        ("session", "others"),
+    ];
     let page = |method: Method, path: &str, protected, body| Route {
         id: format!("{method} {path}"),
         method,
@@ -94,6 +101,11 @@ pub(crate) fn pages() -> Vec<Route> {
         page(Method::GET, "/signup", false, Body::None),
         page(Method::POST, "/signup", false, Body::Form(CREDENTIALS.into())),
         page(Method::GET, "/admin", true, Body::None),
+        page(Method::GET, "/account", true, Body::None),
+        page(Method::POST, "/account/sessions", true, Body::Form(ACCOUNT.into())),
+        page(Method::POST, "/account/password", true, Body::Form(ACCOUNT.into())),
+        page(Method::POST, "/account/email", true, Body::Form(ACCOUNT.into())),
+        page(Method::POST, "/account/close", true, Body::Form(ACCOUNT.into())),
         page(Method::GET, "/logout", false, Body::None),
         page(Method::POST, "/logout", false, Body::Form(vec![])),
     ]
