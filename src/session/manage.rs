@@ -110,7 +110,7 @@ mod tests {
         let who = fixture.sessions.authenticate(&shown(&here)).await.unwrap();
         let new = "another long password";
         let change = async |current: &str, new: &str| {
-            fixture.sessions.change_password(&who, password(current), password(new)).await
+            fixture.sessions.change_password(&who, password(current), password(new), None).await
         };
         assert!(matches!(change("wrong", new).await, Err(Error::WrongPassword)));
         assert!(matches!(change(PASSWORD, "short").await, Err(Error::PasswordRefused(_))));

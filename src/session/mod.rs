@@ -5,11 +5,13 @@
 //! | `sign_up` | make an account |
 //! | `log_in` | check a password, open a session |
 //! | `authenticate` | who is this? Verify a token, look its session up, renew it when due |
+//! | `device` | know a device that was logged in before |
 //! | `visit` | count a page view and sign the next token |
 //! | `log_out` | end the session of a token |
 //! | `manage` | list and end one's own sessions |
 //! | `password` | the rules, the hashing pool, the change |
 //! | `backup` | everything in the store, as a stream |
+//! | `throttle` | how many attempts there may be |
 //! | `operate` | what the operator's command line asks for |
 //!
 //! [`Sessions`] joins them. It knows nothing of HTTP: callers are `http/` and `cli/`. A new
@@ -17,6 +19,7 @@
 
 mod authenticate;
 mod backup;
+pub mod device;
 mod events;
 mod log_in;
 mod log_out;
@@ -26,6 +29,7 @@ pub mod password;
 mod sign_up;
 #[cfg(test)]
 mod testing;
+pub mod throttle;
 mod visit;
 
 use std::sync::Arc;
@@ -36,7 +40,10 @@ pub use self::{
     log_in::LogIn,
     manage::AccountSummary,
     password::{Hasher, PasswordRules},
+    throttle::{LogInLimits, SignUpLimits},
 };
+use jiff::SignedDuration;
+
 use crate::{
     model::{Clock, Email, Lifetimes, Session, Timestamp, email::InvalidEmail, session::Replay},
     store::{Store, StoreError},
@@ -52,6 +59,7 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     hasher: Arc<Hasher>,
     policy: Arc<Policy>,
+    running: Arc<throttle::Running>,
 }
 
 /// The rules that an operator chooses.
@@ -68,6 +76,10 @@ pub struct Policy {
     pub max_sessions_per_account: usize,
     /// What a new password must be.
     pub passwords: PasswordRules,
+    /// How many failed log-ins there may be.
+    pub log_in: LogInLimits,
+    /// How many sign-ups.
+    pub sign_up: SignUpLimits,
 }
 
 /// Who may make an account.
@@ -93,6 +105,8 @@ pub struct Issued {
     pub token: String,
     /// When the token ends.
     pub token_expires_at: Timestamp,
+    /// A token by which the device is known at its next log-in, after one that was not.
+    pub device: Option<String>,
     /// [`Store::ends`] of before the session was known to be alive.
     ends: Option<u64>,
 }
@@ -127,6 +141,12 @@ pub enum Error {
     /// No account has the e-mail. Operators only.
     #[error("no account has this e-mail address")]
     NoSuchAccount,
+    /// There were too many attempts lately, known account or not. Nothing was checked.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// How long to wait.
+        wait: SignedDuration,
+    },
     /// More passwords are waiting to be hashed than the queue holds.
     #[error("too many log-ins at once")]
     Busy,
@@ -191,6 +211,7 @@ impl Sessions {
             clock,
             hasher: Arc::new(hasher),
             policy: Arc::new(policy),
+            running: Arc::default(),
         }
     }
 

@@ -24,6 +24,11 @@ use Kind::{Counter, Gauge, Histogram};
 const ALL: &[(Kind, &str, &str)] = &[
     (Counter, "countersign_sign_ups_total", "Accounts made, by people or by the operator"),
     (Counter, "countersign_log_ins_total", "Log-ins, by what came of them (ok, or why refused)"),
+    (
+        Counter,
+        "countersign_throttled_total",
+        "Attempts that were not tried because there were too many, by operation",
+    ),
     (Counter, "countersign_visits_total", "Visits counted"),
     (Counter, "countersign_renewals_total", "Sessions renewed by a check that counted no visit"),
     (Counter, "countersign_refusals_total", "Requests refused as not signed in, by reason"),

@@ -86,6 +86,8 @@ pub(in crate::cli) fn open_sessions(
         registration: config.registration,
         max_sessions_per_account: config.session.max_per_account,
         passwords: config.password.rules(&config.public_url),
+        log_in: config.login.limits(),
+        sign_up: config.sign_up.limits(),
     };
     let sessions = Sessions::new(Arc::clone(&store), tokens, clock, hasher, policy);
     Ok(Opened { sessions, store })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::web::Data;
+use poem::{Request, web::Data};
 use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use serde::Deserialize;
 
@@ -69,13 +69,15 @@ impl Api {
     async fn change_password(
         &self,
         site: Data<&Arc<Site>>,
+        request: &Request,
         who: Authenticated,
         body: Body<NewPassword>,
     ) -> Result<PasswordChanged, Failed<ChangePasswordFailures>> {
         let NewPassword { current, new } = body.0;
         let (current, new) =
             (Password::new(current.into_string()), Password::new(new.into_string()));
-        site.sessions.change_password(&who.0, current, new).await?;
+        let from = site.client(request);
+        site.sessions.change_password(&who.0, current, new, from).await?;
         Ok(PasswordChanged::Done)
     }
 }

@@ -114,6 +114,8 @@ impl Api {
                 TokenTransport::Bearer => Transport::Bearer,
             },
             user_agent: user_agent(request),
+            from: site.client(request),
+            device: site.cookie.find_device(request.headers()),
             replaces: shown.0,
         };
         let password = Password::new(body.0.password.into_string());

@@ -1,7 +1,10 @@
 //! The operations of a store and their answers as values, to be made up, compared and printed.
 
 use countersign::{
-    model::{Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp},
+    model::{
+        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
+        SessionId, Timestamp,
+    },
     store::{Created, PasswordChange, Store, StoreError, Visit, Visited},
 };
 use jiff::SignedDuration;
@@ -28,6 +31,9 @@ pub(crate) enum Operation {
     RevokeCopied(AccountId, SessionId, Timestamp),
     RevokeOthers(AccountId, Option<SessionId>, Timestamp),
     RevokeAll,
+    CountAttempt(Vec<AttemptKey>, SignedDuration, Timestamp),
+    ForgetAttempts(AttemptKey),
+    FindAttempts(Vec<AttemptKey>, Timestamp),
     Ping,
 }
 
@@ -55,6 +61,7 @@ pub(crate) enum Answer {
     Visited(Visited),
     Created(Created),
     PasswordChange(PasswordChange),
+    Attempts(Vec<Attempts>),
 }
 
 impl Operation {
@@ -119,6 +126,15 @@ impl Operation {
                 store.revoke_all_sessions().await?;
                 Answer::Done
             }
+            Self::CountAttempt(keys, window, now) => {
+                store.count_attempt(keys.clone(), *window, *now).await?;
+                Answer::Done
+            }
+            Self::ForgetAttempts(key) => {
+                store.forget_attempts(*key).await?;
+                Answer::Done
+            }
+            Self::FindAttempts(keys, now) => Answer::Attempts(store.attempts(keys, *now).await?),
             Self::Ping => {
                 store.ping().await?;
                 Answer::Done

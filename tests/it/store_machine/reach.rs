@@ -43,6 +43,9 @@ const TELLING: &[&str] = &[
     "Ask(RevokeCopied: no",
     "Ask(RevokeOthers: ended some",
     "Ask(RevokeAll: done",
+    "Ask(CountAttempt: done",
+    "Ask(ForgetAttempts: done",
+    "Ask(FindAttempts: some",
     "Ask(Ping: done",
     "Sweep: removed some, more to come",
     "Sweep: removed some, at the end",
@@ -106,6 +109,7 @@ fn outcome(expected: &Expected) -> &'static str {
                     (false, _) => "added, others ended",
                 }
             }
+            Answer::Attempts(found) => some(found.iter().any(|attempts| attempts.count > 1)),
             Answer::PasswordChange(PasswordChange::AccountChanged) => "not changed",
             Answer::PasswordChange(PasswordChange::Changed { ended: 0 }) => "changed, ended none",
             Answer::PasswordChange(PasswordChange::Changed { .. }) => "changed, ended some",

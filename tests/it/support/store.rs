@@ -7,7 +7,10 @@ use std::sync::{
 
 use async_trait::async_trait;
 use countersign::{
-    model::{Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp},
+    model::{
+        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
+        SessionId, Timestamp,
+    },
     store::{
         BackupRecord, Created, Export, PasswordChange, Result, Store, StoreError, SweepCursor,
         Swept, Visit, Visited,
@@ -28,6 +31,7 @@ pub(crate) enum Op {
     CreateAccount,
     Revoke,
     LookUp,
+    CountAttempt,
 }
 
 /// Where a step is held.
@@ -293,6 +297,27 @@ impl Store for HeldStore {
     async fn revoke_all_sessions(&self) -> Result<()> {
         self.control.write()?;
         self.inner.revoke_all_sessions().await
+    }
+
+    async fn attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Result<Vec<Attempts>> {
+        self.control.read()?;
+        self.inner.attempts(keys, now).await
+    }
+
+    async fn count_attempt(
+        &self,
+        keys: Vec<AttemptKey>,
+        window: SignedDuration,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.control.held(Op::CountAttempt, When::Before).await;
+        self.control.write()?;
+        self.inner.count_attempt(keys, window, now).await
+    }
+
+    async fn forget_attempts(&self, key: AttemptKey) -> Result<()> {
+        self.control.write()?;
+        self.inner.forget_attempts(key).await
     }
 
     async fn sweep(
