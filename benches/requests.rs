@@ -113,6 +113,8 @@ async fn countersign(algorithm: Algorithm) -> (impl Endpoint<Output = Response>,
         max_sessions_per_account: config.session.max_per_account,
         recent: config.session.recent.0,
         passwords: config.password.rules(&config.public_url),
+        log_in: config.login.limits(),
+        sign_up: config.sign_up.limits(),
     };
     let sessions = Sessions::new(
         Arc::new(MemoryStore::new()),
@@ -123,11 +125,14 @@ async fn countersign(algorithm: Algorithm) -> (impl Endpoint<Output = Response>,
     );
     let email = Email::parse("bench-00@example.com").expect("an address");
     let password = || Password::new("correct horse battery".to_owned());
-    sessions.sign_up(email.clone(), password()).await.expect("a new account");
+    sessions.sign_up(email.clone(), password(), None).await.expect("a new account");
     let issued = sessions.log_in(email.as_str(), password(), LogIn::default()).await;
     let token = issued.expect("the right password").token;
     let public_url = config.public_url.url().clone();
-    (http::app(sessions, Settings { public_url }), format!("session={token}"))
+    (
+        http::app(sessions, Settings { public_url, trusted_proxies: Vec::new() }),
+        format!("session={token}"),
+    )
 }
 
 /// The time of one request, the building of it left out.

@@ -11,6 +11,9 @@ const LONGEST: Period = Period::days(3650);
 /// The most memory of one hash, in KiB (1 GiB): what `session::password` refuses to verify.
 const MAX_MEMORY_KIB: u32 = 1 << 20;
 
+/// More attempts than anybody makes in a window: no limit.
+const MOST_ATTEMPTS: u32 = 1_000_000_000;
+
 /// The longest `iss` and `aud`, in bytes: the longest origin there can be (a host of 253), and
 /// with both of them and the longest e-mail a cookie still keeps below 4096 bytes.
 const MAX_NAME_BYTES: usize = 267;
@@ -23,6 +26,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_durations()?;
         self.check_passwords()?;
+        self.check_attempts()?;
         self.check_token()?;
         at_least("session.max_per_account", self.session.max_per_account, 1)?;
         between("store.cache_mib", self.store.cache_mib, 1, 1 << 20)?;
@@ -75,6 +79,32 @@ impl Config {
         between("password.waiting", password.waiting, 0, 100_000)
     }
 
+    fn check_attempts(&self) -> Result<(), ConfigError> {
+        let (login, sign_up) = (&self.login, &self.sign_up);
+        for (key, attempts) in [
+            ("login.attempts", login.attempts),
+            ("login.attempts_per_account", login.attempts_per_account),
+            ("login.attempts_per_address", login.attempts_per_address),
+            ("sign_up.attempts", sign_up.attempts),
+            ("sign_up.attempts_per_address", sign_up.attempts_per_address),
+        ] {
+            between(key, attempts, 1, MOST_ATTEMPTS)?;
+        }
+        for (key, attempts) in [
+            ("login.attempts_per_account", login.attempts_per_account),
+            ("login.attempts_per_address", login.attempts_per_address),
+        ] {
+            if attempts < login.attempts {
+                let rule = format!("must not be below `login.attempts` ({})", login.attempts);
+                return Err(broken(key, rule));
+            }
+        }
+        for (key, window) in [("login.window", login.window), ("sign_up.window", sign_up.window)] {
+            between(key, window, Period::minutes(5), Period::days(1))?;
+        }
+        Ok(())
+    }
+
     fn check_token(&self) -> Result<(), ConfigError> {
         for (key, name) in [("token.issuer", self.issuer()), ("token.audience", self.audience())] {
             if name.is_empty() || name.len() > MAX_NAME_BYTES {
@@ -93,6 +123,13 @@ impl Config {
                 "public_url is {}: passwords and session cookies travel unencrypted; use https",
                 self.public_url
             ));
+        }
+        if self.public_url.url().scheme() == "https" && self.server.trusted_proxies.is_empty() {
+            warnings.push(
+                "public_url is https and server.trusted_proxies is empty: to whoever is behind the \
+                 proxy, the limits of [login] and [sign_up] apply as to one address"
+                    .to_owned(),
+            );
         }
         if self.password.is_weak() {
             warnings.push(format!(
@@ -223,6 +260,33 @@ mod tests {
         assert!(refused(|c| c.password.passes = 0).contains("password.passes"));
         assert!(refused(|c| c.password.parallel = Some(0)).contains("password.parallel"));
         assert!(refused(|c| c.password.waiting = usize::MAX).contains("password.waiting"));
+    }
+
+    #[test]
+    fn limits_on_attempts_are_there_and_let_nobody_lock_somebody_out() {
+        assert!(refused(|c| c.login.attempts = 0).starts_with("`login.attempts`"));
+        assert!(refused(|c| c.login.attempts = 101).contains("below `login.attempts` (101)"));
+        assert!(
+            refused(|c| c.login.attempts_per_account = 9).contains("login.attempts_per_account")
+        );
+        assert!(
+            refused(|c| c.login.attempts_per_address = 9).contains("login.attempts_per_address")
+        );
+        assert!(refused(|c| c.sign_up.attempts_per_address = 0).contains("sign_up.attempts_per"));
+        assert!(refused(|c| c.login.window = Period::seconds(299)).contains("from 5m to 1d"));
+        assert!(refused(|c| c.sign_up.window = Period::hours(25)).contains("from 5m to 1d"));
+        accepted(|c| c.login.window = Period::minutes(5));
+    }
+
+    #[test]
+    fn what_stands_behind_a_proxy_should_say_so() {
+        let mut config = Config {
+            public_url: "https://login.example.com".parse::<PublicUrl>().unwrap(),
+            ..Config::default()
+        };
+        assert!(config.warnings()[0].contains("server.trusted_proxies"));
+        config.server.trusted_proxies = serde_json::from_str("\"127.0.0.1\"").unwrap();
+        assert_eq!(config.warnings(), [""; 0]);
     }
 
     #[test]

@@ -12,11 +12,13 @@
 //! The file, the environment, the errors and `config show` follow from the field.
 
 mod address;
+mod attempts;
 mod check;
 mod error;
 mod log;
 mod password;
 mod period;
+mod proxies;
 mod public_url;
 mod replay;
 mod server;
@@ -32,10 +34,12 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     address::Address,
+    attempts::{LoginSection, SignUpSection},
     error::ConfigError,
     log::{Log, LogFormat},
     password::PasswordSection,
     period::{InvalidPeriod, Period},
+    proxies::Proxies,
     public_url::{InvalidPublicUrl, PublicUrl},
     replay::ReplaySection,
     server::{Admin, ServerSection},
@@ -64,6 +68,10 @@ pub struct Config {
     pub session: SessionSection,
     /// What happens when a session cookie turns out to have two holders.
     pub replay: ReplaySection,
+    /// How many log-ins may fail.
+    pub login: LoginSection,
+    /// How many accounts may be made.
+    pub sign_up: SignUpSection,
     /// How tokens are signed.
     pub token: TokenSection,
     /// What passwords must be, and how they are hashed.
@@ -87,6 +95,8 @@ impl Default for Config {
             registration: Registration::default(),
             session: SessionSection::default(),
             replay: ReplaySection::default(),
+            login: LoginSection::default(),
+            sign_up: SignUpSection::default(),
             token: TokenSection::default(),
             password: PasswordSection::default(),
             store: StoreSection::default(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Period};
+use super::{Address, Period, Proxies};
 
 /// Connections, and how they end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,11 +13,18 @@ pub struct ServerSection {
     /// How long a connection may be silent, between requests or in the middle of one, before it is
     /// closed.
     pub idle_timeout: Period,
+    /// Networks of the proxies in front of the service. Their `X-Forwarded-For` says where a request
+    /// comes from; without them it is who connects.
+    pub trusted_proxies: Proxies,
 }
 
 impl Default for ServerSection {
     fn default() -> Self {
-        Self { shutdown_timeout: Period::seconds(30), idle_timeout: Period::seconds(75) }
+        Self {
+            shutdown_timeout: Period::seconds(30),
+            idle_timeout: Period::seconds(75),
+            trusted_proxies: Proxies::default(),
+        }
     }
 }
 

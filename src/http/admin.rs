@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{
-    Code, HttpError, limits,
+    Code, HttpError, client, limits,
     methods::{get, post},
     problem,
     routes::Routes,
@@ -147,7 +147,8 @@ async fn guard<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: Request,
 ) -> poem::Result<Response> {
-    let seen = Seen::of(&request);
+    // No proxy stands before it.
+    let seen = Seen::of(&request, client::address(&request, &[]));
     let answer = async {
         let answered = match admit(&request) {
             Ok(()) => next.call(request).await,

@@ -47,23 +47,37 @@ impl CookieRules {
     /// has one spelling. The name is compared to the letter. Two cookies of the name are refused:
     /// whichever were taken, somebody else could have planted it.
     pub(crate) fn find(self, headers: &HeaderMap) -> Result<Option<Credential>, HttpError> {
-        let mut found = None;
-        for value in headers.get_all(header::COOKIE) {
-            for pair in text(value).split(';') {
-                let token = pair
-                    .trim_ascii()
-                    .strip_prefix(self.name)
-                    .and_then(|rest| rest.strip_prefix('='));
-                let Some(token) = token else {
-                    continue;
-                };
-                if found.replace(token.to_owned()).is_some() {
-                    return Err(Code::DuplicateCookie.into());
-                }
-            }
-        }
+        let found = cookie(headers, self.name)?;
         Ok(found.map(|token| Credential { token, transport: Transport::Cookie }))
     }
+
+    /// The name of the cookie that a device is known by.
+    pub(crate) fn device_name(self) -> &'static str {
+        if self.secure { "__Host-device" } else { "device" }
+    }
+
+    /// The token in the device cookie. Two of them are none: nothing depends on it.
+    pub(crate) fn find_device(self, headers: &HeaderMap) -> Option<String> {
+        cookie(headers, self.device_name()).unwrap_or_default()
+    }
+}
+
+/// The value of the one cookie of that name.
+fn cookie(headers: &HeaderMap, name: &str) -> Result<Option<String>, HttpError> {
+    let mut found = None;
+    for value in headers.get_all(header::COOKIE) {
+        for pair in text(value).split(';') {
+            let value =
+                pair.trim_ascii().strip_prefix(name).and_then(|rest| rest.strip_prefix('='));
+            let Some(value) = value else {
+                continue;
+            };
+            if found.replace(value.to_owned()).is_some() {
+                return Err(Code::DuplicateCookie.into());
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// A header's value. What is not text is no token; it must still be seen as one that came.

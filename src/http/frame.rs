@@ -46,7 +46,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Frame<E> {
     fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         async move {
             let wants_page = pages::wants_page(&request);
-            let seen = Seen::of(&request);
+            let seen = Seen::of(&request, self.site.client(&request));
             let cookie = CookieSlot::default();
             request.set_data(Arc::clone(&self.site));
             request.set_data(cookie.clone());

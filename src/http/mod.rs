@@ -7,6 +7,7 @@
 //! | `admin` | what the operator's command line and Prometheus call, on an address of its own |
 //! | `well_known`, `health` | keys for verifiers, probes for whoever watches the process |
 //! | `frame` | what happens to every request, in which order |
+//! | `client` | where a request comes from, also behind a proxy |
 //! | `credential` | where a request's token is found, and who it is |
 //! | `routes`, `methods` | from an address and a method to its handler |
 //! | `session_cookie` | the one place that sets and clears the cookie |
@@ -17,6 +18,7 @@
 
 pub mod admin;
 mod api;
+mod client;
 mod credential;
 mod csrf;
 mod docs;
@@ -32,11 +34,12 @@ mod session_cookie;
 mod trace;
 mod well_known;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 pub use api::{openapi_json, openapi_yaml};
 pub use credential::CookieRules;
-use poem::{Endpoint, Response};
+use ipnet::IpNet;
+use poem::{Endpoint, Request, Response};
 pub use problem::{Code, HttpError};
 pub use trace::describe_request;
 use url::Url;
@@ -54,6 +57,8 @@ pub struct Settings {
     /// The address people use: scheme, host and port. The cookie's name and flags, the accepted
     /// origins and HSTS follow from it, never from a header of the request.
     pub public_url: Url,
+    /// Who may say in `X-Forwarded-For` where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// What every handler can reach.
@@ -61,6 +66,14 @@ pub(crate) struct Site {
     pub(crate) sessions: Sessions,
     pub(crate) cookie: CookieRules,
     pub(crate) public_url: Url,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+}
+
+impl Site {
+    /// Where a request comes from.
+    pub(crate) fn client(&self, request: &Request) -> Option<IpAddr> {
+        client::address(request, &self.trusted_proxies)
+    }
 }
 
 /// The public service.
@@ -69,6 +82,7 @@ pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Res
         sessions,
         cookie: CookieRules::of(&settings.public_url),
         public_url: settings.public_url,
+        trusted_proxies: settings.trusted_proxies,
     });
     let routes = Routes::default()
         // Pages

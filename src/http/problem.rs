@@ -6,6 +6,7 @@
 
 use std::{fmt, sync::Arc};
 
+use jiff::SignedDuration;
 use poem::{
     Response,
     error::ResponseError,
@@ -101,6 +102,8 @@ codes! {
     PasswordContainsContext = UNPROCESSABLE_ENTITY, "The password is made of the e-mail address or the name of this service.";
     /// The new password is easy to guess. The sentence says why, and what would help.
     PasswordTooPredictable = UNPROCESSABLE_ENTITY, "The password is easy to guess.";
+    /// Too many log-ins failed, or too many accounts were made, lately. Nothing was tried.
+    TooManyAttempts = TOO_MANY_REQUESTS, "Too many attempts. Try again later.";
     /// Something is broken on our side.
     Internal = INTERNAL_SERVER_ERROR, "Something went wrong on our side.";
     /// The store cannot record or read now. Nothing was changed.
@@ -146,6 +149,8 @@ pub struct HttpError {
     cause: Option<Arc<str>>,
     /// Which methods the address takes, when that is the error.
     allowed: Option<HeaderValue>,
+    /// In how many seconds to come back, when that is the error.
+    retry_after: Option<i64>,
 }
 
 impl HttpError {
@@ -159,6 +164,18 @@ impl HttpError {
     pub(super) fn method_not_allowed(methods: &[&str]) -> Self {
         let allowed = HeaderValue::try_from(methods.join(", ")).ok();
         Self { allowed, ..Code::MethodNotAllowed.into() }
+    }
+
+    /// Says how long to wait, in whole minutes to people: nobody counts seconds.
+    fn too_many_attempts(wait: SignedDuration) -> Self {
+        let seconds = (wait.as_millis() + 999).div_euclid(1_000).max(1);
+        let minutes = (seconds + 59) / 60;
+        let plural = if minutes == 1 { "" } else { "s" };
+        Self {
+            detail: Some(format!("Too many attempts. Try again in {minutes} minute{plural}.")),
+            retry_after: i64::try_from(seconds).ok(),
+            ..Code::TooManyAttempts.into()
+        }
     }
 
     fn caused_by(code: Code, cause: &dyn fmt::Display) -> Self {
@@ -211,6 +228,9 @@ impl HttpError {
             }
             _ => {}
         }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         if let Some(allowed) = &self.allowed {
             headers.insert(header::ALLOW, allowed.clone());
         }
@@ -221,7 +241,7 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"counters
 
 impl From<Code> for HttpError {
     fn from(code: Code) -> Self {
-        Self { code, detail: None, cause: None, allowed: None }
+        Self { code, detail: None, cause: None, allowed: None, retry_after: None }
     }
 }
 
@@ -247,6 +267,7 @@ impl From<Error> for HttpError {
             }
             Error::NoSuchSession => Code::NoSuchSession.into(),
             Error::NoSuchAccount => Code::NoSuchAccount.into(),
+            Error::TooManyAttempts { wait } => Self::too_many_attempts(*wait),
             Error::Busy => Self::caused_by(Code::Busy, &error),
             Error::Store(StoreError::Unavailable(_)) => {
                 Self::caused_by(Code::StoreUnavailable, &error)
@@ -327,6 +348,26 @@ mod tests {
         let told = HttpError::from(store).problem();
         assert_eq!((told.status, told.code), (503, Code::StoreUnavailable));
         assert!(!told.to_json_string().contains("/var/data"));
+    }
+
+    #[test]
+    fn who_tried_too_often_is_told_when_to_come_back() {
+        for (millis, seconds, sentence) in [
+            (900_000, "900", "Too many attempts. Try again in 15 minutes."),
+            (60_001, "61", "Too many attempts. Try again in 2 minutes."),
+            (60_000, "60", "Too many attempts. Try again in 1 minute."),
+            (1, "1", "Too many attempts. Try again in 1 minute."),
+            (0, "1", "Too many attempts. Try again in 1 minute."),
+        ] {
+            let wait = SignedDuration::from_millis(millis);
+            let error = HttpError::from(Error::TooManyAttempts { wait });
+            for wants_page in [false, true] {
+                let response = answer(&error, wants_page);
+                assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+                assert_eq!(response.header("retry-after"), Some(seconds));
+            }
+            assert_eq!(error.problem().detail, sentence);
+        }
     }
 
     #[test]

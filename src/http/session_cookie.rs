@@ -1,4 +1,5 @@
-//! The one place that sets and clears the session cookie.
+//! The one place that sets and clears the session cookie; and beside it, at a log-in, the cookie that
+//! a device is known by, which opens nothing and which a logout leaves.
 //!
 //! Handlers say what they want in the request's [`CookieSlot`]; [`apply`] does it when the answer
 //! leaves, and looks the session up once more before: an answer that leaves after the session's
@@ -15,7 +16,7 @@ use poem::{
 };
 
 use super::{Code, CookieRules, HttpError, Site, problem};
-use crate::session::Issued;
+use crate::session::{Issued, device::REMEMBERED};
 
 /// The largest name and value that a browser keeps (RFC 6265bis section 5.5).
 const MAX_COOKIE_BYTES: usize = 4096;
@@ -54,11 +55,14 @@ pub(super) async fn apply(
     wants_page: bool,
 ) -> Response {
     let change = slot.0.lock().take();
-    let cookie = match change {
+    let (cookie, device) = match change {
         None => return response,
-        Some(Change::Clear) => removal(site.cookie),
+        Some(Change::Clear) => (removal(site.cookie), None),
         Some(Change::Set(issued)) => match site.sessions.is_alive(&issued).await {
-            Ok(true) => session_cookie(site.cookie, &issued),
+            Ok(true) => {
+                let cookie = session_cookie(site.cookie, &issued);
+                (cookie, issued.device.map(|token| device_cookie(site.cookie, token)))
+            }
             Ok(false) => return response,
             // It cannot be told: what the handler did stands, but no cookie leaves for it.
             Err(error) => return problem::answer(&error.into(), wants_page),
@@ -68,6 +72,10 @@ pub(super) async fn apply(
     match HeaderValue::try_from(cookie.to_string()) {
         Ok(value) if fits => {
             response.headers_mut().append(header::SET_COOKIE, value);
+            let device = device.and_then(|cookie| HeaderValue::try_from(cookie.to_string()).ok());
+            if let Some(value) = device {
+                response.headers_mut().append(header::SET_COOKIE, value);
+            }
             response
         }
         // Browsers would drop it without a word.
@@ -83,6 +91,14 @@ fn session_cookie(rules: CookieRules, issued: &Issued) -> Cookie<'static> {
         let left = issued.token_expires_at.duration_since(issued.session.last_seen_at);
         cookie.set_max_age(Duration::seconds(left.as_secs()));
     }
+    cookie
+}
+
+/// The cookie that a device is known by at its next log-in. It outlives the session.
+fn device_cookie(rules: CookieRules, token: String) -> Cookie<'static> {
+    let mut cookie = plain(rules, token);
+    cookie.set_name(rules.device_name());
+    cookie.set_max_age(Duration::seconds(REMEMBERED.as_secs()));
     cookie
 }
 

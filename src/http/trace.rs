@@ -4,14 +4,13 @@
 //! Most requests log nothing, so nothing is written down for the log in advance: the request is
 //! kept where its task can find it, and [`describe_request`] tells of it when a line is written.
 
-use std::{fmt, panic::AssertUnwindSafe, sync::OnceLock, time::Instant};
+use std::{fmt, net::IpAddr, panic::AssertUnwindSafe, sync::OnceLock, time::Instant};
 
 use futures_util::FutureExt as _;
 use metrics::{Counter, Histogram, counter, histogram};
 use poem::{
     Request, Response,
     http::{HeaderName, HeaderValue, Method, Uri},
-    web::RemoteAddr,
 };
 use uuid::Uuid;
 
@@ -26,7 +25,7 @@ pub(super) struct Seen {
     id: Uuid,
     method: Method,
     uri: Uri,
-    peer: RemoteAddr,
+    peer: Option<IpAddr>,
 }
 
 /// Tells of the request that the calling task works on, field by field; of nothing outside of one.
@@ -36,17 +35,20 @@ pub fn describe_request(tell: &mut dyn FnMut(&'static str, &dyn fmt::Display)) {
         tell("id", &seen.id.simple());
         tell("method", &seen.method);
         tell("path", &seen.uri.path());
-        tell("peer", &seen.peer);
+        if let Some(peer) = &seen.peer {
+            tell("peer", peer);
+        }
     });
 }
 
 impl Seen {
-    pub(super) fn of(request: &Request) -> Self {
+    /// A request that comes from `peer`.
+    pub(super) fn of(request: &Request, peer: Option<IpAddr>) -> Self {
         Self {
             id: Uuid::new_v4(),
             method: request.method().clone(),
             uri: request.uri().clone(),
-            peer: request.remote_addr().clone(),
+            peer,
         }
     }
 

@@ -5,6 +5,7 @@
 //! presented token a copy). A new word gets a file of its own here.
 
 pub mod account;
+pub mod attempt;
 pub mod clock;
 pub mod email;
 pub mod ids;
@@ -13,6 +14,7 @@ pub mod session;
 pub mod succession;
 
 pub use account::{Account, AccountState, PasswordHash};
+pub use attempt::{AttemptKey, Attempts, CountedUnder};
 pub use clock::{Clock, Timestamp};
 pub use email::Email;
 pub use ids::{AccountId, SessionId, TokenId};

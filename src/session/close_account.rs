@@ -35,7 +35,7 @@ mod tests {
         assert!(matches!(refused, Err(Error::ReauthenticationRequired)));
         assert!(fixture.sessions.authenticate(&shown(&there)).await.is_ok(), "nothing changed");
 
-        let issued = fixture.sessions.reauthenticate(&who, password(PASSWORD)).await.unwrap();
+        let issued = fixture.sessions.reauthenticate(&who, password(PASSWORD), None).await.unwrap();
         let who = fixture.sessions.authenticate(&shown(&issued)).await.unwrap();
         fixture.sessions.close_account(&who).await.unwrap();
         for ended in [&issued, &there] {

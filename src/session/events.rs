@@ -15,6 +15,7 @@ use crate::model::{AccountId, SessionId};
 pub(crate) enum Event {
     SignedUp { account: AccountId },
     LoggedIn { account: AccountId, session: SessionId },
+    TooManyAttempts { operation: &'static str },
     LogInRefused { account: Option<AccountId>, reason: &'static str },
     TokenRefused { refusal: Refusal },
     Visited,
@@ -49,6 +50,10 @@ impl Event {
                 counter!("countersign_log_ins_total", "result" => reason).increment(1);
                 let account = account.map(tracing::field::display);
                 warn!(event = "log_in_refused", account, reason, "log-in refused");
+            }
+            Self::TooManyAttempts { operation } => {
+                counter!("countersign_throttled_total", "operation" => operation).increment(1);
+                warn!(event = "too_many_attempts", operation, "not tried: too many attempts");
             }
             Self::TokenRefused { refusal } => {
                 counter!("countersign_refusals_total", "reason" => refusal.code()).increment(1);

@@ -1,6 +1,8 @@
 //! Check a password and open a session.
 
-use super::{Credential, Error, Issued, Result, Sessions, events::Event};
+use std::net::IpAddr;
+
+use super::{Credential, Error, Issued, Result, Sessions, events::Event, throttle::Attempt};
 use crate::{
     model::{
         Account, AccountState, Email, Password, PasswordHash, Session, SessionId, Timestamp,
@@ -21,6 +23,10 @@ pub struct LogIn {
     pub transport: Transport,
     /// What the device calls itself.
     pub user_agent: String,
+    /// Where it comes from.
+    pub from: Option<IpAddr>,
+    /// The device token that came with the login.
+    pub device: Option<String>,
     /// A token that came with the login: its session ends, so that no session outlives the change
     /// of person and none can be planted on somebody (session fixation; ASVS 7.2.4).
     pub replaces: Option<Credential>,
@@ -31,24 +37,44 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::WrongCredentials`] for an unknown e-mail, a wrong password and a disabled account
-    /// alike, after the same work; [`Error::Busy`], [`Error::Store`], [`Error::Signing`].
+    /// alike, after the same work and when it is counted; [`Error::TooManyAttempts`],
+    /// [`Error::Busy`], [`Error::Store`], [`Error::Signing`].
     pub async fn log_in(&self, email: &str, password: Password, how: LogIn) -> Result<Issued> {
         // What cannot be an address belongs to nobody.
         let Ok(email) = Email::parse(email) else {
+            let attempt = Attempt::log_in(&self.policy.log_in, None, how.from);
+            let _turn = self.admit(&attempt).await?;
+            self.count(&attempt).await?;
             return Err(refused(None, "unknown"));
         };
+        // In the line first: it is what bounds how many wait for their turn.
+        let place = self.hasher.place()?;
+        let attempt = if self.is_known_device(how.device.as_deref(), &email).await? {
+            Attempt::known(&self.policy.log_in, &email, how.from)
+        } else {
+            Attempt::log_in(&self.policy.log_in, Some(&email), how.from)
+        };
+        let turn = self.admit(&attempt).await?;
         let account = self.store.account_by_email(&email).await?;
         let hash = account.as_ref().map(|account| account.password.clone());
-        let verdict = self.hasher.verify(password.clone(), hash).await?;
-        let Some(account) = account else {
-            return Err(refused(None, "unknown"));
+        let verdict = place.verify(password.clone(), hash).await?;
+        let judged = match account {
+            None => Err((None, "unknown")),
+            Some(account) if !verdict.matches => Err((Some(account), "wrong_password")),
+            Some(account) if account.state == AccountState::Disabled => {
+                Err((Some(account), "disabled"))
+            }
+            Some(account) => Ok(account),
         };
-        if !verdict.matches {
-            return Err(refused(Some(&account), "wrong_password"));
-        }
-        if account.state == AccountState::Disabled {
-            return Err(refused(Some(&account), "disabled"));
-        }
+        let account = match judged {
+            Ok(account) => account,
+            Err((account, reason)) => {
+                self.count(&attempt).await?;
+                return Err(refused(account.as_ref(), reason));
+            }
+        };
+        self.forget_failures(&email, how.from).await?;
+        drop(turn);
         let issued = self.open_session(&account, &account.password, how).await?;
         if verdict.outdated {
             self.rehash(&account, password).await;
@@ -66,7 +92,7 @@ impl Sessions {
         password: Password,
         how: LogIn,
     ) -> Result<Issued> {
-        let account = self.sign_up(email, password).await?;
+        let account = self.sign_up(email, password, how.from).await?;
         self.open_session(&account, &account.password, how).await
     }
 
@@ -117,7 +143,12 @@ impl Sessions {
             self.end_replaced(old).await?;
         }
         Event::LoggedIn { account: account.id, session: session.id }.record();
-        self.issue(session, account.email.clone(), 0, now, ends)
+        let device = match how.transport {
+            Transport::Cookie => self.remember_device(account.id, how.device.as_deref(), now)?,
+            Transport::Bearer => None,
+        };
+        let issued = self.issue(session, account.email.clone(), 0, now, ends)?;
+        Ok(Issued { device, ..issued })
     }
 
     /// Ends the session of a token that came with a login. One that is no good stands for none.
@@ -152,7 +183,7 @@ impl Sessions {
             expires_at: token_expires_at,
             authenticated_at: session.created_at,
         })?;
-        Ok(Issued { session, email, token, token_expires_at, ends })
+        Ok(Issued { session, email, token, token_expires_at, device: None, ends })
     }
 }
 

@@ -115,7 +115,7 @@ mod tests {
         let who = fixture.sessions.authenticate(&shown(&here)).await.unwrap();
         let new = "another long password";
         let change = async |current: &str, new: &str| {
-            fixture.sessions.change_password(&who, password(current), password(new)).await
+            fixture.sessions.change_password(&who, password(current), password(new), None).await
         };
         assert!(matches!(change("wrong", new).await, Err(Error::WrongPassword)));
         assert!(matches!(change(PASSWORD, "short").await, Err(Error::PasswordRefused(_))));
@@ -127,7 +127,8 @@ mod tests {
         for ended in [&here, &there] {
             assert!(fixture.sessions.authenticate(&shown(ended)).await.is_err());
         }
-        let again = fixture.sessions.change_password(&who, password(PASSWORD), password(new)).await;
+        let again =
+            fixture.sessions.change_password(&who, password(PASSWORD), password(new), None).await;
         assert!(matches!(again, Err(Error::WrongPassword)));
     }
 

@@ -5,6 +5,7 @@
 //! | `sign_up` | make an account |
 //! | `log_in` | check a password, open a session |
 //! | `authenticate` | who is this? Verify a token, look its session up, renew it when due |
+//! | `device` | know a device that was logged in before |
 //! | `visit` | count a page view and sign the next token |
 //! | `log_out` | end the session of a token |
 //! | `manage` | list and end one's own sessions |
@@ -12,6 +13,7 @@
 //! | `reauthenticate` | show the password again; what needs that |
 //! | `change_email`, `close_account`, `export` | what else people do with their own accounts |
 //! | `backup` | everything in the store, as a stream |
+//! | `throttle` | how many attempts there may be |
 //! | `operate` | what the operator's command line asks for |
 //!
 //! [`Sessions`] joins them. It knows nothing of HTTP: callers are `http/` and `cli/`. A new
@@ -21,6 +23,7 @@ mod authenticate;
 mod backup;
 mod change_email;
 mod close_account;
+pub mod device;
 mod events;
 mod export;
 mod log_in;
@@ -32,6 +35,7 @@ mod reauthenticate;
 mod sign_up;
 #[cfg(test)]
 mod testing;
+pub mod throttle;
 mod visit;
 
 use std::sync::Arc;
@@ -45,6 +49,7 @@ pub use self::{
     log_in::LogIn,
     manage::AccountSummary,
     password::{Hasher, PasswordRules},
+    throttle::{LogInLimits, SignUpLimits},
 };
 use crate::{
     model::{Clock, Email, Lifetimes, Session, Timestamp, email::InvalidEmail, session::Replay},
@@ -61,6 +66,7 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     hasher: Arc<Hasher>,
     policy: Arc<Policy>,
+    running: Arc<throttle::Running>,
 }
 
 /// The rules that an operator chooses.
@@ -79,6 +85,10 @@ pub struct Policy {
     pub recent: SignedDuration,
     /// What a new password must be.
     pub passwords: PasswordRules,
+    /// How many failed log-ins there may be.
+    pub log_in: LogInLimits,
+    /// How many sign-ups.
+    pub sign_up: SignUpLimits,
 }
 
 /// Who may make an account.
@@ -104,6 +114,8 @@ pub struct Issued {
     pub token: String,
     /// When the token ends.
     pub token_expires_at: Timestamp,
+    /// A token by which the device is known at its next log-in, after one that was not.
+    pub device: Option<String>,
     /// [`Store::ends`] of before the session was known to be alive.
     ends: Option<u64>,
 }
@@ -141,6 +153,12 @@ pub enum Error {
     /// No account has the e-mail. Operators only.
     #[error("no account has this e-mail address")]
     NoSuchAccount,
+    /// There were too many attempts lately, known account or not. Nothing was checked.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// How long to wait.
+        wait: SignedDuration,
+    },
     /// More passwords are waiting to be hashed than the queue holds.
     #[error("too many log-ins at once")]
     Busy,
@@ -205,6 +223,7 @@ impl Sessions {
             clock,
             hasher: Arc::new(hasher),
             policy: Arc::new(policy),
+            running: Arc::default(),
         }
     }
 

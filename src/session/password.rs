@@ -16,7 +16,7 @@ mod context;
 mod rules;
 mod strength;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use argon2::{
     Argon2, Params,
@@ -97,39 +97,53 @@ impl Hasher {
     ) -> Result<PasswordHash> {
         rules.check_length(&password)?;
         let argon2 = self.argon2.clone();
-        self.run(move || {
-            rules.check(&password, &email)?;
-            hash_now(&argon2, &password)
-        })
-        .await?
+        self.place()?
+            .run(move || {
+                rules.check(&password, &email)?;
+                hash_now(&argon2, &password)
+            })
+            .await?
     }
 
     /// Hashes a password with a new random salt.
     async fn hash(&self, password: Password) -> Result<PasswordHash> {
         let argon2 = self.argon2.clone();
-        self.run(move || hash_now(&argon2, &password)).await?
+        self.place()?.run(move || hash_now(&argon2, &password)).await?
     }
 
+    /// A place in the line, or [`Error::Busy`]: no more wait than there are places.
+    pub(crate) fn place(&self) -> Result<Place<'_>> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy)?;
+        Ok(Place { hasher: self, place })
+    }
+}
+
+/// A place in the line of a [`Hasher`].
+pub(crate) struct Place<'a> {
+    hasher: &'a Hasher,
+    place: OwnedSemaphorePermit,
+}
+
+impl Place<'_> {
     /// Checks a password. Without a hash to check against, takes as long and does not match.
     pub(crate) async fn verify(
-        &self,
+        self,
         password: Password,
         hash: Option<PasswordHash>,
     ) -> Result<Verdict> {
-        let argon2 = self.argon2.clone();
+        let argon2 = self.hasher.argon2.clone();
         let known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.dummy.clone());
+        let hash = hash.unwrap_or_else(|| self.hasher.dummy.clone());
         let verdict = self.run(move || verify_now(&argon2, &password, &hash)).await??;
         Ok(Verdict { matches: verdict.matches && known, outdated: verdict.outdated })
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy)?;
-        let turn = Arc::clone(&self.turns)
+    async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let turn = Arc::clone(&self.hasher.turns)
             .acquire_owned()
             .await
             .map_err(|closed| Error::Hashing(closed.to_string()))?;
-        let permits: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (place, turn);
+        let permits = (self.place, turn);
         tokio::task::spawn_blocking(move || {
             // Moved in, so that they come back when the hash is done, not when the client leaves.
             let _permits = permits;
@@ -170,19 +184,20 @@ impl Sessions {
     /// sessions end (ASVS 7.4.3), and the current one goes on under a new id (ASVS 7.2.4).
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::PasswordRefused`], [`Error::Busy`]; and
-    /// [`Error::NotSignedIn`] when the session ended, the account was disabled, or its password was
-    /// changed meanwhile.
+    /// [`Error::WrongPassword`], which counts as a failed log-in; [`Error::TooManyAttempts`],
+    /// [`Error::PasswordRefused`], [`Error::Busy`]; and [`Error::NotSignedIn`] when the session
+    /// ended, the account was disabled, or its password was changed meanwhile.
     pub async fn change_password(
         &self,
         who: &SignedIn,
         current: Password,
         new: Password,
+        from: Option<IpAddr>,
     ) -> Result<Issued> {
         // Before the hash of the current one is spent on it.
         self.policy.passwords.check_length(&new)?;
         let account = self.own_account(who).await?;
-        self.check_current(&account, current).await?;
+        self.check_current(&account, current, from).await?;
         let rules = self.policy.passwords.clone();
         let hash = self.hasher.hash_new(new, account.email.clone(), rules).await?;
         let (succession, ends) = (self.succession(who, true), self.store.ends());
@@ -230,7 +245,13 @@ mod tests {
         let hash = hasher.hash(password(typed)).await.unwrap();
         assert!(hash.as_str().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
         let matches = async |text: &str| {
-            hasher.verify(password(text), Some(hash.clone())).await.unwrap().matches
+            hasher
+                .place()
+                .unwrap()
+                .verify(password(text), Some(hash.clone()))
+                .await
+                .unwrap()
+                .matches
         };
         assert!(matches(typed).await);
         assert!(!matches(typed.trim_end()).await);
@@ -241,7 +262,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_matches_an_account_that_does_not_exist() {
         let hasher = Hasher::new(cheap(1, 8)).unwrap();
-        assert!(!hasher.verify(password("anything"), None).await.unwrap().matches);
+        assert!(!hasher.place().unwrap().verify(password("anything"), None).await.unwrap().matches);
     }
 
     #[tokio::test]
@@ -249,13 +270,15 @@ mod tests {
         let old = Hasher::new(cheap(1, 8)).unwrap();
         let hash = old.hash(password("a password")).await.unwrap();
         let new = Hasher::new(HashingCost { passes: 2, ..cheap(1, 8) }).unwrap();
-        let verdict = new.verify(password("a password"), Some(hash.clone())).await.unwrap();
+        let verdict =
+            new.place().unwrap().verify(password("a password"), Some(hash.clone())).await.unwrap();
         assert_eq!(verdict, Verdict { matches: true, outdated: true });
-        let verdict = old.verify(password("a password"), Some(hash.clone())).await.unwrap();
+        let verdict =
+            old.place().unwrap().verify(password("a password"), Some(hash.clone())).await.unwrap();
         assert_eq!(verdict, Verdict { matches: true, outdated: false });
 
         let absurd = PasswordHash::new(hash.as_str().replace("m=64", "m=4194304"));
-        let refused = old.verify(password("a password"), Some(absurd)).await;
+        let refused = old.place().unwrap().verify(password("a password"), Some(absurd)).await;
         assert!(matches!(refused, Err(Error::Hashing(_))));
     }
 
@@ -265,7 +288,7 @@ mod tests {
         let (release, held) = std::sync::mpsc::channel::<()>();
         let running = tokio::spawn({
             let hasher = Arc::clone(&hasher);
-            async move { hasher.run(move || held.recv()).await }
+            async move { hasher.place()?.run(move || held.recv()).await }
         });
         while hasher.turns.available_permits() > 0 {
             tokio::task::yield_now().await;

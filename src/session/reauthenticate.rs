@@ -4,7 +4,9 @@
 //! before is refused (ASVS 7.2.4). So whoever copied one is out, and how recent the password was
 //! shown is the age of the session: there is no second time to keep.
 
-use super::{Error, Issued, Refusal, Result, Sessions, SignedIn, events::Event};
+use std::net::IpAddr;
+
+use super::{Error, Issued, Refusal, Result, Sessions, SignedIn, events::Event, throttle::Attempt};
 use crate::{
     model::{Account, Email, Password, Session, SessionId, Succession, Timestamp, clock::later},
     session::password::Verdict,
@@ -15,12 +17,17 @@ impl Sessions {
     /// as old as a login of this moment.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::Busy`], [`Error::Store`], [`Error::Signing`]; and
-    /// [`Error::NotSignedIn`] when the session ended, the account was disabled, or its password was
+    /// [`Error::WrongPassword`], which counts as a failed log-in; [`Error::TooManyAttempts`],
+    /// [`Error::Busy`], [`Error::Store`], [`Error::Signing`]; and [`Error::NotSignedIn`] when the session ended, the account was disabled, or its password was
     /// changed meanwhile.
-    pub async fn reauthenticate(&self, who: &SignedIn, password: Password) -> Result<Issued> {
+    pub async fn reauthenticate(
+        &self,
+        who: &SignedIn,
+        password: Password,
+        from: Option<IpAddr>,
+    ) -> Result<Issued> {
         let account = self.own_account(who).await?;
-        let verdict = self.check_current(&account, password.clone()).await?;
+        let verdict = self.check_current(&account, password.clone(), from).await?;
         let (succession, ends) = (self.succession(who, true), self.store.ends());
         let session =
             self.store.reauthenticate_session(account.id, &account.password, succession).await?;
@@ -51,16 +58,23 @@ impl Sessions {
     }
 
     /// Checks the current password of a signed-in account: the one place for all who ask for it.
+    /// Another one is counted as a failed log-in is, before this returns.
     pub(super) async fn check_current(
         &self,
         account: &Account,
         password: Password,
+        from: Option<IpAddr>,
     ) -> Result<Verdict> {
-        let verdict = self.hasher.verify(password, Some(account.password.clone())).await?;
+        let place = self.hasher.place()?;
+        let attempt = Attempt::known(&self.policy.log_in, &account.email, from);
+        let _turn = self.admit(&attempt).await?;
+        let verdict = place.verify(password, Some(account.password.clone())).await?;
         if !verdict.matches {
             Event::CurrentPasswordRefused { account: account.id }.record();
+            self.count(&attempt).await?;
             return Err(Error::WrongPassword);
         }
+        self.forget_failures(&account.email, from).await?;
         Ok(verdict)
     }
 
@@ -109,11 +123,11 @@ mod tests {
         let other = fixture.logged_in("ann@example.com").await;
         fixture.later(11);
         let who = fixture.sessions.authenticate(&shown(&old)).await.unwrap();
-        let wrong = fixture.sessions.reauthenticate(&who, password("wrong")).await;
+        let wrong = fixture.sessions.reauthenticate(&who, password("wrong"), None).await;
         assert!(matches!(wrong, Err(Error::WrongPassword)));
         assert!(is_too_old(&fixture.sessions.require_recent(&who)));
 
-        let new = fixture.sessions.reauthenticate(&who, password(PASSWORD)).await.unwrap();
+        let new = fixture.sessions.reauthenticate(&who, password(PASSWORD), None).await.unwrap();
         assert_ne!(new.session.id, old.session.id);
         for token in [&first, &old] {
             let refused = fixture.sessions.authenticate(&shown(token)).await;
@@ -125,7 +139,7 @@ mod tests {
         fixture.sessions.require_recent(&now).unwrap();
         let next = fixture.sessions.visit(&shown(&new)).await.unwrap();
         assert_eq!(next.session.visits, 2, "it goes on counting");
-        let again = fixture.sessions.reauthenticate(&who, password(PASSWORD)).await;
+        let again = fixture.sessions.reauthenticate(&who, password(PASSWORD), None).await;
         assert!(matches!(again, Err(Error::NotSignedIn(_))), "the old one is over");
     }
 

@@ -1,25 +1,44 @@
 //! Make an account.
 
-use super::{Error, Registration, Result, Sessions, events::Event};
+use std::net::IpAddr;
+
+use super::{Error, Registration, Result, Sessions, events::Event, throttle::Attempt};
 use crate::model::{Account, AccountId, AccountState, Email, Password};
 
 impl Sessions {
-    /// Makes an account, if anybody may.
+    /// Makes an account, if anybody may, for somebody who comes `from` there.
     ///
     /// # Errors
-    /// [`Error::RegistrationClosed`], [`Error::PasswordRefused`], [`Error::EmailTaken`],
-    /// [`Error::Busy`], [`Error::Store`].
-    pub async fn sign_up(&self, email: Email, password: Password) -> Result<Account> {
+    /// [`Error::RegistrationClosed`], [`Error::PasswordRefused`], [`Error::TooManyAttempts`],
+    /// [`Error::EmailTaken`], [`Error::Busy`], [`Error::Store`].
+    pub async fn sign_up(
+        &self,
+        email: Email,
+        password: Password,
+        from: Option<IpAddr>,
+    ) -> Result<Account> {
         if self.policy.registration == Registration::Closed {
             return Err(Error::RegistrationClosed);
         }
-        self.add_account(email, password).await
+        self.policy.passwords.check_length(&password)?;
+        let attempt = Attempt::sign_up(&self.policy.sign_up, &email, from);
+        let turn = self.admit(&attempt).await?;
+        // Whatever comes of it: each tells whether the e-mail is taken, and may cost a hash.
+        self.count(&attempt).await?;
+        drop(turn);
+        self.insert_account(email, password).await
     }
 
-    /// Makes an account, whoever may: the operator's way, and the rest of [`Self::sign_up`].
+    /// Makes an account, whoever may: the operator's way.
     pub(super) async fn add_account(&self, email: Email, password: Password) -> Result<Account> {
-        // Both asked first only to spare the hash; who comes first is decided by the store.
+        // Before anything is spent on it.
         self.policy.passwords.check_length(&password)?;
+        self.insert_account(email, password).await
+    }
+
+    /// Makes an account with a password that is not of the wrong length.
+    async fn insert_account(&self, email: Email, password: Password) -> Result<Account> {
+        // Asked first only to spare the hash; who comes first is decided by the store.
         if self.store.account_by_email(&email).await?.is_some() {
             return Err(Error::EmailTaken);
         }
@@ -53,15 +72,21 @@ mod tests {
     #[tokio::test]
     async fn an_address_has_one_account() {
         let fixture = Fixture::new();
-        fixture.sessions.sign_up(address("Ann@example.com"), password(PASSWORD)).await.unwrap();
-        let again = fixture.sessions.sign_up(address("ann@EXAMPLE.com"), password(PASSWORD)).await;
+        fixture
+            .sessions
+            .sign_up(address("Ann@example.com"), password(PASSWORD), None)
+            .await
+            .unwrap();
+        let again =
+            fixture.sessions.sign_up(address("ann@EXAMPLE.com"), password(PASSWORD), None).await;
         assert!(matches!(again, Err(Error::EmailTaken)));
     }
 
     #[tokio::test]
     async fn a_short_password_makes_no_account() {
         let fixture = Fixture::new();
-        let short = fixture.sessions.sign_up(address("ann@example.com"), password("short")).await;
+        let short =
+            fixture.sessions.sign_up(address("ann@example.com"), password("short"), None).await;
         assert!(matches!(short, Err(Error::PasswordRefused(_))));
         let found = fixture.store.account_by_email(&address("ann@example.com")).await.unwrap();
         assert_eq!(found, None);
@@ -72,7 +97,7 @@ mod tests {
         let closed = Policy { registration: Registration::Closed, ..policy() };
         let fixture = Fixture::with(closed);
         let email = address("ann@example.com");
-        let refused = fixture.sessions.sign_up(email.clone(), password(PASSWORD)).await;
+        let refused = fixture.sessions.sign_up(email.clone(), password(PASSWORD), None).await;
         assert!(matches!(refused, Err(Error::RegistrationClosed)));
         assert!(fixture.sessions.add_account(email, password(PASSWORD)).await.is_ok());
     }

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use super::{
     Credential, Hasher, Issued, LogIn, PasswordRules, Policy, Registration, Sessions,
     password::HashingCost,
+    throttle::{LogInLimits, SignUpLimits},
 };
 use crate::{
     model::{
@@ -44,6 +45,8 @@ pub(super) fn policy() -> Policy {
             min_strength: 4,
             host: "localhost".into(),
         },
+        log_in: LogInLimits::default(),
+        sign_up: SignUpLimits::default(),
     }
 }
 

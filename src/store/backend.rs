@@ -12,12 +12,12 @@ use super::{
     BackupRecord, Created, EmailChange, Export, PasswordChange, Result, Store, SweepCursor, Swept,
     Visit, Visited,
     export::{Exported, Snapshot},
-    steps::{accounts, import, sessions, upkeep, visits},
+    steps::{accounts, attempts, import, sessions, upkeep, visits},
     view::{Read, Write},
 };
 use crate::model::{
-    Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Succession,
-    Timestamp,
+    Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
+    SessionId, Succession, Timestamp,
 };
 
 /// Ordered keys, read as they were recorded, and changed by one step at a time.
@@ -211,18 +211,39 @@ impl<B: Backend> Store for B {
         Backend::ends(self)
     }
 
+    async fn attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Result<Vec<Attempts>> {
+        self.read(|r| attempts::find(r, keys, now)).await
+    }
+
+    async fn count_attempt(
+        &self,
+        keys: Vec<AttemptKey>,
+        window: SignedDuration,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.commit(move |w| attempts::count(w, &keys, window, now)).await
+    }
+
+    async fn forget_attempts(&self, key: AttemptKey) -> Result<()> {
+        // Nearly always there is nothing, and a log-in waits for one commit less.
+        if !self.read(|r| attempts::is_known(r, key)).await? {
+            return Ok(());
+        }
+        self.commit(move |w| attempts::forget(w, key)).await
+    }
+
     async fn sweep(
         &self,
         from: Option<SweepCursor>,
         budget: usize,
         now: Timestamp,
     ) -> Result<Swept> {
-        let upkeep::Found { dead, next } =
-            self.read(|r| upkeep::find_dead(r, from.as_ref(), budget, now)).await?;
-        let removed = if dead.is_empty() {
+        let mut found = self.read(|r| upkeep::find_dead(r, from.as_ref(), budget, now)).await?;
+        let next = found.next.take();
+        let removed = if found.is_empty() {
             0
         } else {
-            self.commit(move |w| upkeep::remove_dead(w, &dead, now)).await?
+            self.commit(move |w| upkeep::remove_dead(w, &found, now)).await?
         };
         Ok(Swept { removed, next })
     }

@@ -32,7 +32,7 @@ impl<S: Snapshot> Export for Exported<S> {
     }
 }
 
-/// Adds the logical records, unless they follow from others.
+/// Adds the logical records, unless they follow from others or are no part of a backup.
 fn add_logical(key: &[u8], value: Value, found: &mut Vec<BackupRecord>) -> Result<()> {
     if key.starts_with(records::SESSIONS) {
         let owner = records::sessions_owner(key)?;
@@ -49,7 +49,9 @@ fn add_logical(key: &[u8], value: Value, found: &mut Vec<BackupRecord>) -> Resul
         found.push(BackupRecord::Account { account, ended_visits });
     } else if key == records::EPOCH {
         found.push(BackupRecord::Epoch(records::decode_epoch(&value)?));
-    } else if !key.starts_with(records::EMAILS) && key != records::PING {
+    } else if ![records::EMAILS, records::ATTEMPTS].iter().any(|kind| key.starts_with(kind))
+        && key != records::PING
+    {
         // Left out, it would be lost without a word.
         return Err(records::damaged("backup", "a record of an unknown kind is in the store"));
     }

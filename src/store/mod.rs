@@ -32,8 +32,8 @@ use jiff::SignedDuration;
 pub use memory::MemoryStore;
 
 use crate::model::{
-    Account, AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay, Session,
-    SessionId, Succession, Timestamp, Transport,
+    Account, AccountId, AccountState, AttemptKey, Attempts, Email, Lifetimes, PasswordHash,
+    Presented, Replay, Session, SessionId, Succession, Timestamp, Transport,
 };
 
 /// What a store operation gives.
@@ -215,11 +215,32 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
+    // --- attempts at passwords ---
+
+    /// What was counted under each of the keys and is not over at `now`, in the order of the keys:
+    /// a count of zero where nothing was.
+    async fn attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Result<Vec<Attempts>>;
+
+    /// Counts one attempt under each of the keys, in one step. The first of a key begins a window:
+    /// when that is over, all of the key are forgotten.
+    ///
+    /// A store has room for a bounded number of keys, whatever clients make up, and may forget those
+    /// with the fewest attempts to keep within it.
+    async fn count_attempt(
+        &self,
+        keys: Vec<AttemptKey>,
+        window: SignedDuration,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    /// Forgets the attempts of a key.
+    async fn forget_attempts(&self, key: AttemptKey) -> Result<()>;
+
     // --- upkeep ---
 
-    /// Removes sessions that are dead at `now` from the store, looking at no more than `budget`
-    /// records. Starts at `from` and returns where to go on, `None` when it has come to the end.
-    /// Visits of removed sessions stay in their account's total.
+    /// Removes sessions that are dead at `now` from the store, and attempts that are over, looking
+    /// at no more than `budget` of both. Starts at `from` and returns where to go on, `None` when
+    /// it has come to the end. Visits of removed sessions stay in their account's total.
     async fn sweep(
         &self,
         from: Option<SweepCursor>,
@@ -228,7 +249,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Swept>;
 
     /// Everything in the store at this moment, as one consistent whole, to be read while it goes on
-    /// changing. Holds nobody up for longer than a page.
+    /// changing. Holds nobody up for longer than a page. Attempts are left out: they are about who
+    /// came in the last minutes, and are over before a backup is needed.
     async fn export(&self) -> Result<Box<dyn Export>>;
 
     /// Adds records of an [`export`](Self::export), this store's or another's, as they are: dead

@@ -29,6 +29,11 @@ const ALL: &[(Kind, &str, &str)] = &[
         "countersign_reauthentications_total",
         "Passwords of those who are logged in, shown again or missed, by what came of them",
     ),
+    (
+        Counter,
+        "countersign_throttled_total",
+        "Attempts that were not tried because there were too many, by operation",
+    ),
     (Counter, "countersign_visits_total", "Visits counted"),
     (Counter, "countersign_renewals_total", "Sessions renewed by a check that counted no visit"),
     (Counter, "countersign_refusals_total", "Requests refused as not signed in, by reason"),

@@ -24,7 +24,7 @@ const TYPICAL_BYTES: usize = 512;
 /// and its attributes.
 pub const MAX_ISSUED_BYTES: usize = jws::MAX_BYTES - 256;
 
-/// Signs and verifies session tokens. One for the whole service, shared by all threads.
+/// Signs and verifies tokens. One for the whole service, shared by all threads.
 pub struct Tokens {
     keys: KeySet,
     issuer: String,

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `jwt` | [`Tokens`]: the header, the claims and the times of a session token |
 //! | `claims` | [`Claims`], and reading them without mercy |
+//! | `device` | tokens that open nothing: a device that was logged in before |
 //! | `jws` | the compact serialisation: from text to a payload whose signature was checked |
 //! | `signing` | keys ready for use, as `aws-lc-rs` prepares them |
 //! | `jwk` | keys as JSON, and all that must agree in one before it is used |
@@ -25,6 +26,7 @@ pub mod algorithm;
 mod attacks;
 pub mod cache;
 mod claims;
+mod device;
 pub mod error;
 pub mod jwk;
 mod jwks;
@@ -40,6 +42,7 @@ mod testing;
 
 pub use algorithm::Algorithm;
 pub use claims::{ClaimSet, Claims};
+pub use device::Device;
 pub use error::{Defect, KeyDefect, KeyError, SigningFailed};
 pub use jwt::{Grant, Tokens};
 pub use key_copy::{KeyCopy, copy_keys, place_keys};

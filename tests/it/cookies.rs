@@ -12,10 +12,20 @@ async fn https() -> TestApp {
     TestApp::with(|config| config.public_url = "https://login.example.com".parse().unwrap()).await
 }
 
-/// The one `Set-Cookie`, as name, value and attributes.
+/// The one `Set-Cookie` but for the device's, as name, value and attributes.
 #[track_caller]
 fn set_cookie(answer: &Answer) -> (String, String, Vec<String>) {
-    let [line]: [String; 1] = answer.set_cookies().try_into().expect("one cookie");
+    let mut lines = answer.set_cookies();
+    lines.retain(|line| !is_device(line));
+    let [line]: [String; 1] = lines.try_into().expect("one cookie");
+    parts(&line)
+}
+
+fn is_device(line: &str) -> bool {
+    line.starts_with("device=") || line.starts_with("__Host-device=")
+}
+
+fn parts(line: &str) -> (String, String, Vec<String>) {
     let mut parts = line.split("; ");
     let (name, value) = parts.next().unwrap().split_once('=').unwrap();
     let mut attributes: Vec<_> = parts.map(str::to_owned).collect();
@@ -157,4 +167,41 @@ async fn the_longest_address_still_fits_into_a_cookie() {
         assert!(name.len() + value.len() <= 4096, "{}", value.len());
     }
     assert_eq!(ann.open_admin().await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_known_by_a_cookie_that_opens_nothing_and_outlives_the_session() {
+    for (app, name, flags) in [
+        (TestApp::start().await, "device", &["HttpOnly", "Path=/", "SameSite=Lax"][..]),
+        (https().await, "__Host-device", &["HttpOnly", "Path=/", "SameSite=Lax", "Secure"]),
+    ] {
+        let ann = app.browser();
+        ann.sign_up("ann@example.com").await.expect(201).expect_no_cookie();
+        let answer = ann.post("/login", &FORM).await.expect(303);
+        let lines = answer.set_cookies();
+        assert_eq!(lines.len(), 2, "the session first");
+        let (set, token, attributes) = parts(&lines[1]);
+        let mut expected = flags.to_vec();
+        expected.insert(1, "Max-Age=7776000");
+        assert_eq!(
+            (set.as_str(), attributes),
+            (name, expected.iter().map(ToString::to_string).collect())
+        );
+
+        // It is no session, however it is shown.
+        let thief = app.anonymous();
+        let session = thief.cookie_name();
+        for (header, value) in [
+            ("cookie", format!("{session}={token}")),
+            ("cookie", format!("{name}={token}")),
+            ("authorization", format!("Bearer {token}")),
+        ] {
+            let shown = thief.api(Method::GET, "/session").header(header, &value).send().await;
+            shown.expect_problem(401, "not_signed_in").expect_no_cookie();
+        }
+        // A logout leaves it, and the next log-in finds it.
+        let out = ann.post("/logout", &[]).await.expect(303);
+        assert!(!out.set_cookies().iter().any(|line| is_device(line)));
+        assert_eq!(ann.post("/login", &FORM).await.expect(303).set_cookies().len(), 1);
+    }
 }

@@ -12,6 +12,7 @@
 //! | `tokens`, `clones`, `credentials` | forged, old and copied tokens, and how they travel |
 //! | `opaque` | tokens that do not say whose they are |
 //! | `passwords` | what new ones must be, and that they are taken as they were typed |
+//! | `throttle`, `hashing` | how many attempts at passwords there may be, and how many at once |
 //! | `races`, `failures`, `crash` | many at once; a store that fails; `kill -9` under load |
 //! | `backup` | everything into a file and back, by the real binary |
 //! | `kernel` | the real binary under strace: what is synced before what is answered; real EIO |
@@ -42,6 +43,7 @@ mod credentials;
 mod csrf;
 mod documents;
 mod failures;
+mod hashing;
 mod headers;
 mod kernel;
 mod layers;
@@ -59,6 +61,7 @@ mod store_history;
 mod store_machine;
 mod store_world;
 mod support;
+mod throttle;
 mod tokens;
 mod tutorial;
 mod upkeep;

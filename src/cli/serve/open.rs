@@ -87,6 +87,8 @@ pub(in crate::cli) fn open_sessions(
         max_sessions_per_account: config.session.max_per_account,
         recent: config.session.recent.0,
         passwords: config.password.rules(&config.public_url),
+        log_in: config.login.limits(),
+        sign_up: config.sign_up.limits(),
     };
     let sessions = Sessions::new(Arc::clone(&store), tokens, clock, hasher, policy);
     Ok(Opened { sessions, store })

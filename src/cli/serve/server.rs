@@ -116,7 +116,10 @@ impl Server {
     /// # Errors
     /// [`StopError`]: it has stopped, but not cleanly.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), StopError> {
-        let settings = http::Settings { public_url: self.config.public_url.url().clone() };
+        let settings = http::Settings {
+            public_url: self.config.public_url.url().clone(),
+            trusted_proxies: self.config.server.trusted_proxies.networks(),
+        };
         let public = http::app(self.sessions.clone(), settings);
         let metrics = self.metrics.clone();
         let admin = http::admin::app(self.sessions.clone(), self.token, move || metrics.render());

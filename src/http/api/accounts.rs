@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::web::Data;
+use poem::{Request, web::Data};
 use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use serde::Deserialize;
 
@@ -63,11 +63,13 @@ impl Api {
     async fn create(
         &self,
         site: Data<&Arc<Site>>,
+        request: &Request,
         body: Body<NewAccount>,
     ) -> Result<CreatedAccount, Failed<CreateAccountFailures>> {
         let NewAccount { email, password } = body.0;
         let email = Email::parse(email.as_str()).map_err(Error::from)?;
-        let account = site.sessions.sign_up(email, Password::new(password.into_string())).await?;
+        let password = Password::new(password.into_string());
+        let account = site.sessions.sign_up(email, password, site.client(request)).await?;
         let summary = AccountSummary { account, visits: 0 };
         Ok(CreatedAccount::Created(Answer(summary.into())))
     }

@@ -50,7 +50,7 @@ pub(super) const SIGNED_IN: [Code; 3] =
     [Code::NotSignedIn, Code::AmbiguousCredentials, Code::DuplicateCookie];
 
 /// What every operation that checks or makes a password can answer beside.
-pub(super) const HASHING: [Code; 1] = [Code::Busy];
+pub(super) const HASHING: [Code; 2] = [Code::Busy, Code::TooManyAttempts];
 
 /// What every operation that needs a recent authentication can answer beside.
 pub(super) const RECENT: [Code; 1] = [Code::ReauthRequired];

@@ -130,6 +130,8 @@ impl Api {
                 TokenTransport::Bearer => Transport::Bearer,
             },
             user_agent: user_agent(request),
+            from: site.client(request),
+            device: site.cookie.find_device(request.headers()),
             replaces: shown.0,
         };
         let password = Password::new(body.0.password.into_string());
@@ -175,11 +177,13 @@ impl Api {
         &self,
         site: Data<&Arc<Site>>,
         slot: Data<&CookieSlot>,
+        request: &Request,
         who: Authenticated,
         body: Body<CurrentPassword>,
     ) -> Result<Answer<SessionWithToken>, Failed<ReauthenticateFailures>> {
         let password = Password::new(body.0.password.into_string());
-        let issued = site.sessions.reauthenticate(&who.0, password).await?;
+        let from = site.client(request);
+        let issued = site.sessions.reauthenticate(&who.0, password, from).await?;
         Ok(Answer(hand_out(issued, slot.0)))
     }
 

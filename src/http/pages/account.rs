@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     http::{Code, HttpError, Site, credential, csrf::is_deliberate, session_cookie::CookieSlot},
-    model::{Email, Password, SessionId, Transport},
+    model::{Email, SessionId, Transport},
     session::{Credential, Error, SignedIn},
 };
 
@@ -118,7 +118,7 @@ pub(in crate::http) async fn end_sessions(
             "others" => None,
             sid => Some(sid.parse::<SessionId>().map_err(|_| Error::NoSuchSession)?),
         };
-        who = prove(site, slot, &who, form.current.clone()).await?;
+        who = prove(request, site, slot, &who, &form).await?;
         match one {
             Some(id) => site.sessions.end_session(&who, id).await,
             None => site.sessions.end_other_sessions(&who).await.map(|_| ()),
@@ -142,8 +142,8 @@ pub(in crate::http) async fn change_password(
     let Some(who) = signed_in(site, request.headers()).await? else {
         return signed_out(request);
     };
-    let changed = site.sessions.change_password(&who, form.current.clone(), form.new.clone());
-    match changed.await {
+    let (current, new) = (form.current.clone(), form.new.clone());
+    match site.sessions.change_password(&who, current, new, site.client(request)).await {
         Ok(issued) => {
             slot.set(issued);
             Ok(see_other("/account?done=password"))
@@ -166,7 +166,7 @@ pub(in crate::http) async fn change_email(
     let mut who = who;
     let outcome = async {
         let email = Email::parse(&form.email)?;
-        who = prove(site, slot, &who, form.current.clone()).await?;
+        who = prove(request, site, slot, &who, &form).await?;
         site.sessions.change_email(&who, email).await
     }
     .await;
@@ -192,7 +192,7 @@ pub(in crate::http) async fn close(
     };
     let mut who = who;
     let outcome = async {
-        who = prove(site, slot, &who, form.current.clone()).await?;
+        who = prove(request, site, slot, &who, &form).await?;
         site.sessions.close_account(&who).await
     }
     .await;
@@ -208,12 +208,14 @@ pub(in crate::http) async fn close(
 /// Shows the password. The session goes on under a new id, so whatever comes of the rest, the
 /// browser is given its cookie.
 async fn prove(
+    request: &Request,
     site: &Site,
     slot: &CookieSlot,
     who: &SignedIn,
-    current: Password,
+    form: &AccountForm,
 ) -> Result<SignedIn, Error> {
-    let issued = site.sessions.reauthenticate(who, current).await?;
+    let current = form.current.clone();
+    let issued = site.sessions.reauthenticate(who, current, site.client(request)).await?;
     let next = Credential { token: issued.token.clone(), transport: Transport::Cookie };
     slot.set(issued);
     site.sessions.authenticate(&next).await

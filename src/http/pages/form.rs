@@ -8,7 +8,7 @@ use poem::{FromRequest, Request, RequestBody};
 use zeroize::Zeroizing;
 
 use crate::{
-    http::{Code, HttpError, credential::user_agent, limits},
+    http::{Code, HttpError, Site, credential::user_agent, limits},
     model::{Password, email::MAX_EMAIL_BYTES},
     session::{Credential, LogIn},
 };
@@ -88,10 +88,17 @@ impl Form {
     }
 
     /// How the session that the form asks for is to be opened.
-    pub(super) fn log_in(&self, request: &Request, replaces: Option<Credential>) -> LogIn {
+    pub(super) fn log_in(
+        &self,
+        site: &Site,
+        request: &Request,
+        replaces: Option<Credential>,
+    ) -> LogIn {
         LogIn {
             remember: self.remember,
             user_agent: user_agent(request),
+            from: site.client(request),
+            device: site.cookie.find_device(request.headers()),
             replaces,
             ..LogIn::default()
         }

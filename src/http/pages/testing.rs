@@ -18,7 +18,8 @@ use crate::{
         session::ReplayPolicy,
     },
     session::{
-        Hasher, LogIn, PasswordRules, Policy, Registration, Sessions, password::HashingCost,
+        Hasher, LogIn, LogInLimits, PasswordRules, Policy, Registration, Sessions, SignUpLimits,
+        password::HashingCost,
     },
     store::memory::MemoryStore,
     token::{Algorithm, KeySet, Tokens},
@@ -51,6 +52,8 @@ impl Service {
                 min_strength: 4,
                 host: "localhost".into(),
             },
+            log_in: LogInLimits::default(),
+            sign_up: SignUpLimits::default(),
         };
         let cost = HashingCost { memory_kib: 64, passes: 1, parallel: 1, waiting: 8 };
         let now = from_millis(1_790_000_000_000);
@@ -82,7 +85,8 @@ impl Service {
         cookie: &str,
         form: &'static str,
     ) -> Response {
-        let settings = Settings { public_url: Url::parse(URL).unwrap() };
+        let settings =
+            Settings { public_url: Url::parse(URL).unwrap(), trusted_proxies: Vec::new() };
         let request = Request::builder()
             .method(method)
             .uri_str(path)

@@ -8,6 +8,7 @@
 //! | `e` e-mail | the id of the account that has it |
 //! | `s` account id | the account's sessions, in the order of their ids: the first [`page`] of them |
 //! | `s` account id, number | the next pages, 1, 2, …, of an account that has so many |
+//! | `t` two bytes | attempts at passwords: a bucket of the table of [`attempts`] |
 //! | `m` name | one value about the store: `epoch`, `ping` |
 //!
 //! sled splits its nodes by the number of records, whatever their size, and each node costs memory,
@@ -22,17 +23,20 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `account` | the value of an account |
+//! | `attempts` | attempts at passwords, in a table that cannot grow beyond its bounds |
 //! | `session` | the bytes of one session |
 //! | `page` | several sessions in one record |
 //! | `user_agent` | what browsers call themselves, in a few bytes |
 
 mod account;
+mod attempts;
 mod page;
 mod session;
 mod user_agent;
 
 pub(super) use self::{
     account::AccountRecord,
+    attempts::{Bucket, KEY_BYTES as BUCKET_KEY_BYTES, bucket_key},
     page::{EMPTY as EMPTY_PAGE, Entry, MOST as MOST_IN_PAGE, Page, loses_a_session},
     session::SessionRecord,
 };
@@ -50,6 +54,8 @@ pub(super) const ACCOUNTS: &[u8] = b"a";
 pub(super) const EMAILS: &[u8] = b"e";
 /// The prefix of the keys of all sessions.
 pub(super) const SESSIONS: &[u8] = b"s";
+/// The prefix of the keys of all attempts at passwords.
+pub(super) const ATTEMPTS: &[u8] = b"t";
 /// Where the epoch is kept: sessions of an earlier one are dead.
 pub(super) const EPOCH: &[u8] = b"mepoch";
 /// Written for no other reason than to see whether writing works.

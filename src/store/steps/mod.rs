@@ -6,6 +6,7 @@
 //! the file of its subject, and one line in [`backend`](super::backend).
 
 pub(super) mod accounts;
+pub(super) mod attempts;
 pub(super) mod import;
 mod pages;
 pub(super) mod sessions;

@@ -1,24 +1,27 @@
-//! The sweep, in two steps: dead sessions are looked for among the readers, and only what was
-//! found is put to the writer. Both are brief, however many are dead: a log-in that comes
-//! meanwhile waits for a few milliseconds at most.
+//! The sweep, in two steps: dead sessions, and behind them attempts that are over, are looked for
+//! among the readers, and only what was found is put to the writer. Both are brief, however many
+//! are dead: a log-in that comes meanwhile waits for a few milliseconds at most.
 
 use std::collections::BTreeMap;
 
-use super::{epoch, is_alive, pages, sessions::end_in_account};
+use super::{attempts, epoch, is_alive, pages, sessions::end_in_account};
 use crate::{
     model::{AccountId, SessionId, Timestamp},
     store::{
         Result, SweepCursor,
-        records::{self, Page},
+        records::{self, Bucket, Key, Page},
         view::{Read, Write},
     },
 };
 
-/// The most sessions one sweep looks at, whatever its budget.
+/// The most sessions and buckets one sweep looks at, whatever its budget.
 const MOST_LOOKED_AT: usize = 500;
 
 /// The most accounts whose sessions one sweep removes: each is two or three changes in its commit.
 const MOST_ACCOUNTS: usize = 64;
+
+/// The most buckets of attempts it writes.
+const MOST_BUCKETS: usize = 64;
 
 /// Dead sessions, by account.
 pub(in crate::store) type Dead = BTreeMap<AccountId, Vec<SessionId>>;
@@ -26,6 +29,8 @@ pub(in crate::store) type Dead = BTreeMap<AccountId, Vec<SessionId>>;
 /// What was found.
 pub(in crate::store) struct Found {
     pub(in crate::store) dead: Dead,
+    /// Buckets with attempts that are over.
+    pub(in crate::store) over: Vec<Key>,
     pub(in crate::store) next: Option<SweepCursor>,
 }
 
@@ -35,9 +40,13 @@ pub(in crate::store) fn find_dead(
     budget: usize,
     now: Timestamp,
 ) -> Result<Found> {
-    let epoch = epoch(r)?;
     let budget = budget.clamp(1, MOST_LOOKED_AT);
-    let from = from.map(SweepCursor::place).transpose()?;
+    let from = match from.map(SweepCursor::place).transpose()? {
+        Some(Place::Bucket(key)) => return find_over(r, Dead::new(), &key, budget, now),
+        Some(Place::Session(account, session)) => Some((account, session)),
+        None => None,
+    };
+    let epoch = epoch(r)?;
     let start = from.map_or_else(Vec::new, |(account, _)| records::sessions_key(account, 0));
     let mut dead = Dead::new();
     let mut looked_at = 0;
@@ -52,7 +61,7 @@ pub(in crate::store) fn find_dead(
             }
             let is_next_account = dead.len() == MOST_ACCOUNTS && !dead.contains_key(&account);
             if looked_at == budget || is_next_account {
-                return Ok(Found { dead, next: Some(SweepCursor::at(place)) });
+                return Ok(Found { dead, over: Vec::new(), next: Some(SweepCursor::at(place)) });
             }
             looked_at += 1;
             if !is_alive(&record, epoch, now) {
@@ -60,19 +69,43 @@ pub(in crate::store) fn find_dead(
             }
         }
     }
-    Ok(Found { dead, next: None })
+    find_over(r, dead, records::ATTEMPTS, budget - looked_at, now)
+}
+
+/// Looks at so many buckets of attempts from the key `start` on.
+fn find_over(
+    r: &dyn Read,
+    dead: Dead,
+    start: &[u8],
+    budget: usize,
+    now: Timestamp,
+) -> Result<Found> {
+    let mut over = Vec::new();
+    for (looked_at, entry) in r.scan(records::ATTEMPTS, start).enumerate() {
+        let (key, value) = entry?;
+        if looked_at == budget || over.len() == MOST_BUCKETS {
+            return Ok(Found { dead, over, next: Some(SweepCursor(key)) });
+        }
+        if Bucket::decode(&value)?.forget_over(now) {
+            over.push(key);
+        }
+    }
+    Ok(Found { dead, over, next: None })
 }
 
 /// Removes those of `found` that are still dead at `now`: a visit that came before `now` may have
-/// moved an end since they were found. Returns how many.
+/// moved an end since they were found. Returns how many sessions.
 pub(in crate::store) fn remove_dead(
     w: &mut dyn Write,
-    found: &Dead,
+    found: &Found,
     now: Timestamp,
 ) -> Result<u64> {
+    for bucket in &found.over {
+        attempts::forget_over(w, bucket, now)?;
+    }
     let epoch = epoch(w)?;
     let mut removed = 0;
-    for (account, ids) in found {
+    for (account, ids) in &found.dead {
         let mut dead = pages::all(w, *account)?;
         dead.retain(|record| ids.contains(&record.session.id) && !is_alive(record, epoch, now));
         end_in_account(w, *account, &dead, None)?;
@@ -81,18 +114,35 @@ pub(in crate::store) fn remove_dead(
     Ok(removed)
 }
 
+impl Found {
+    /// Whether there is nothing to remove.
+    pub(in crate::store) fn is_empty(&self) -> bool {
+        self.dead.is_empty() && self.over.is_empty()
+    }
+}
+
 impl SweepCursor {
     fn at((account, session): (AccountId, SessionId)) -> Self {
         Self([*account.as_bytes(), *session.as_bytes()].concat())
     }
 
-    fn place(&self) -> Result<(AccountId, SessionId)> {
+    fn place(&self) -> Result<Place> {
+        if self.0.starts_with(records::ATTEMPTS) && self.0.len() == records::BUCKET_KEY_BYTES {
+            return Ok(Place::Bucket(self.0.clone()));
+        }
         let ids = self.0.split_first_chunk().and_then(|(account, session)| {
             let session = session.try_into().ok()?;
-            Some((AccountId::from_bytes(*account), SessionId::from_bytes(session)))
+            Some(Place::Session(AccountId::from_bytes(*account), SessionId::from_bytes(session)))
         });
         ids.ok_or_else(|| records::damaged("sweep", "its place is none of this store"))
     }
+}
+
+/// Where a sweep goes on.
+enum Place {
+    Session(AccountId, SessionId),
+    /// With this key.
+    Bucket(Key),
 }
 
 /// A change that means nothing, to see whether changes can be recorded.
@@ -151,18 +201,18 @@ mod tests {
 
         let now = later(start, hour);
         let found = find_dead(&store, None, 10, now).unwrap();
-        assert_eq!((found.dead.len(), found.next), (1, None));
+        assert_eq!((found.dead.len(), &found.next), (1, &None));
         // A visit that arrived just before `now` and was worked off after the search.
         let mut used = pages::find(&store, account, id).unwrap().unwrap();
         used.record.session.use_at(later(now, -hour / 60), hour);
         used.save(&mut store).unwrap();
-        assert_eq!(remove_dead(&mut store, &found.dead, now).unwrap(), 0);
+        assert_eq!(remove_dead(&mut store, &found, now).unwrap(), 0);
         assert!(pages::find(&store, account, id).unwrap().is_some());
 
         let now = later(now, hour);
-        assert_eq!(remove_dead(&mut store, &found.dead, now).unwrap(), 1);
+        assert_eq!(remove_dead(&mut store, &found, now).unwrap(), 1);
         assert!(pages::find(&store, account, id).unwrap().is_none());
-        assert_eq!(remove_dead(&mut store, &found.dead, now).unwrap(), 0);
+        assert_eq!(remove_dead(&mut store, &found, now).unwrap(), 0);
     }
 
     /// However many are dead, and whatever budget is asked for.
@@ -187,7 +237,7 @@ mod tests {
             let sessions: usize = found.dead.values().map(Vec::len).sum();
             assert!(sessions <= MOST_LOOKED_AT && found.dead.len() <= MOST_ACCOUNTS);
             let mut store = Overlay::new(&base);
-            removed += remove_dead(&mut store, &found.dead, dead_at).unwrap();
+            removed += remove_dead(&mut store, &found, dead_at).unwrap();
             let changes = store.into_changes();
             // A page and an account each, and for the one with many its pages.
             assert!(changes.len() <= 2 * MOST_ACCOUNTS + 700 / records::MOST_IN_PAGE + 1);

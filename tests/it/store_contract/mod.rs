@@ -5,6 +5,7 @@
 //! `store_durability` does it for the embedded store.
 
 mod accounts;
+mod attempts;
 pub(crate) mod backup;
 mod ends;
 mod sessions;
@@ -82,6 +83,13 @@ contract! { memory sled; {
         all_sessions_but_one_end
         every_session_ends_at_once_and_new_ones_live
         visits_of_ended_sessions_stay_in_the_total
+    }
+    attempts {
+        attempts_are_counted_until_the_window_of_the_first_is_over
+        attempts_of_one_key_are_forgotten_and_no_others
+        parallel_attempts_count_once_each
+        keys_have_bounded_room_and_those_with_many_attempts_stay
+        attempts_that_are_over_are_swept_and_in_no_backup
     }
     upkeep {
         a_sweep_removes_exactly_the_dead

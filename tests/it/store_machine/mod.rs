@@ -32,7 +32,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 use self::{
-    model::{Key, Model},
+    model::{Model, Place},
     operation::{Answer, Operation},
     transition::Transition,
 };
@@ -67,7 +67,7 @@ struct State {
     model: Model,
     now: Timestamp,
     /// Where the next sweep goes on.
-    cursor: Option<Key>,
+    cursor: Option<Place>,
     expected: Expected,
 }
 

@@ -2,8 +2,8 @@
 
 use countersign::{
     model::{
-        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Succession,
-        Timestamp,
+        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
+        SessionId, Succession, Timestamp,
     },
     store::{Created, EmailChange, PasswordChange, Store, StoreError, Visit, Visited},
 };
@@ -34,6 +34,9 @@ pub(crate) enum Operation {
     RevokeCopied(AccountId, SessionId, Timestamp),
     RevokeOthers(AccountId, Option<SessionId>, Timestamp),
     RevokeAll,
+    CountAttempt(Vec<AttemptKey>, SignedDuration, Timestamp),
+    ForgetAttempts(AttemptKey),
+    FindAttempts(Vec<AttemptKey>, Timestamp),
     Ping,
 }
 
@@ -62,6 +65,7 @@ pub(crate) enum Answer {
     Created(Created),
     PasswordChange(PasswordChange),
     EmailChange(EmailChange),
+    Attempts(Vec<Attempts>),
 }
 
 impl Operation {
@@ -135,6 +139,15 @@ impl Operation {
                 store.revoke_all_sessions().await?;
                 Answer::Done
             }
+            Self::CountAttempt(keys, window, now) => {
+                store.count_attempt(keys.clone(), *window, *now).await?;
+                Answer::Done
+            }
+            Self::ForgetAttempts(key) => {
+                store.forget_attempts(*key).await?;
+                Answer::Done
+            }
+            Self::FindAttempts(keys, now) => Answer::Attempts(store.attempts(keys, *now).await?),
             Self::Ping => {
                 store.ping().await?;
                 Answer::Done

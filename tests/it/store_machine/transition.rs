@@ -3,15 +3,19 @@
 
 use countersign::{
     model::{
-        AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay, Session,
-        SessionId, Succession, Timestamp, Transport,
+        AccountId, AccountState, AttemptKey, Email, Lifetimes, PasswordHash, Presented, Replay,
+        Session, SessionId, Succession, Timestamp, Transport,
         clock::later,
         session::{Chain, ReplayPolicy},
     },
     store::Visit,
 };
 use jiff::SignedDuration;
-use proptest::{option, prelude::*, sample::select};
+use proptest::{
+    option,
+    prelude::*,
+    sample::{select, subsequence},
+};
 
 use super::{
     State,
@@ -57,6 +61,7 @@ pub(super) fn next(state: &State) -> impl Strategy<Value = Transition> + use<> {
         30 => visit(state).prop_map(Transition::Ask),
         6 => renew_or_end(state).prop_map(Transition::Ask),
         2 => look(state).prop_map(Transition::Ask),
+        6 => attempt(now).prop_map(Transition::Ask),
         1 => Just(Transition::Ask(Operation::RevokeAll)),
         5 => sweep(now),
         8 => wait(),
@@ -67,6 +72,7 @@ pub(super) fn next(state: &State) -> impl Strategy<Value = Transition> + use<> {
 /// Everything there is to see at one moment.
 pub(super) fn everything(now: Timestamp) -> Vec<Operation> {
     let mut looks = vec![Operation::PageAccounts { after: None, limit: 10 }];
+    looks.push(Operation::FindAttempts(attempt_keys().to_vec(), now));
     looks.extend(emails().into_iter().map(Operation::FindByEmail));
     for id in accounts() {
         looks.push(Operation::FindAccount(id));
@@ -91,6 +97,22 @@ fn emails() -> Vec<Email> {
     let mut emails = ["ann", "anna", "bob"].map(email).to_vec();
     emails.push(Email::parse("ann@example.co").unwrap());
     emails
+}
+
+/// Each in a place of its own: what a full place forgets is for the contract to say.
+fn attempt_keys() -> [AttemptKey; 3] {
+    [8, 9, 10].map(|byte| AttemptKey::from_bytes([byte; AttemptKey::BYTES]))
+}
+
+fn attempt(now: Timestamp) -> impl Strategy<Value = Operation> {
+    let keys = || subsequence(attempt_keys().to_vec(), 1..=3);
+    let window = select(vec![GRACE, IDLE / 3]);
+    prop_oneof![
+        4 => (keys(), window, about(now))
+            .prop_map(|(keys, window, now)| Operation::CountAttempt(keys, window, now)),
+        1 => select(attempt_keys().to_vec()).prop_map(Operation::ForgetAttempts),
+        2 => (keys(), about(now)).prop_map(|(keys, now)| Operation::FindAttempts(keys, now)),
+    ]
 }
 
 fn password() -> impl Strategy<Value = PasswordHash> {

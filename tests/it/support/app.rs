@@ -60,6 +60,9 @@ impl TestApp {
         config.password.memory_kib = 8;
         config.password.passes = 1;
         config.store.cache_mib = 8;
+        // Everybody here comes from one address.
+        config.sign_up.attempts = 1_000_000;
+        config.sign_up.attempts_per_address = 1_000_000;
         // The sweeper runs on the machine's time; none of these tests waits for it.
         config.store.sweep_interval = Period::hours(24);
         configure(&mut config);

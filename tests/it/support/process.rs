@@ -61,6 +61,9 @@ impl Process {
             ("COUNTERSIGN_PASSWORD__MEMORY_KIB", "8"),
             ("COUNTERSIGN_PASSWORD__PASSES", "1"),
             ("COUNTERSIGN_STORE__CACHE_MIB", "8"),
+            // Everybody here comes from one address.
+            ("COUNTERSIGN_SIGN_UP__ATTEMPTS", "1000000"),
+            ("COUNTERSIGN_SIGN_UP__ATTEMPTS_PER_ADDRESS", "1000000"),
             ("COUNTERSIGN_LOG__FORMAT", "json"),
         ]
         .map(|(name, value)| (name.into(), value.into()))

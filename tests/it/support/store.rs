@@ -8,8 +8,8 @@ use std::sync::{
 use async_trait::async_trait;
 use countersign::{
     model::{
-        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Succession,
-        Timestamp,
+        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
+        SessionId, Succession, Timestamp,
     },
     store::{
         BackupRecord, Created, EmailChange, Export, PasswordChange, Result, Store, StoreError,
@@ -35,6 +35,7 @@ pub(crate) enum Op {
     CloseAccount,
     Revoke,
     LookUp,
+    CountAttempt,
 }
 
 /// Where a step is held.
@@ -340,6 +341,27 @@ impl Store for HeldStore {
     async fn revoke_all_sessions(&self) -> Result<()> {
         self.control.write()?;
         self.inner.revoke_all_sessions().await
+    }
+
+    async fn attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Result<Vec<Attempts>> {
+        self.control.read()?;
+        self.inner.attempts(keys, now).await
+    }
+
+    async fn count_attempt(
+        &self,
+        keys: Vec<AttemptKey>,
+        window: SignedDuration,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.control.held(Op::CountAttempt, When::Before).await;
+        self.control.write()?;
+        self.inner.count_attempt(keys, window, now).await
+    }
+
+    async fn forget_attempts(&self, key: AttemptKey) -> Result<()> {
+        self.control.write()?;
+        self.inner.forget_attempts(key).await
     }
 
     async fn sweep(

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use countersign::{
     model::{
-        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Succession,
-        Timestamp,
+        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
+        SessionId, Succession, Timestamp,
     },
     store::{Created, EmailChange, PasswordChange},
 };
@@ -22,12 +22,21 @@ use super::operation::{Answer, Operation, PasswordUpdate};
 /// The name of a session in the store: no account has another's.
 pub(crate) type Key = (AccountId, SessionId);
 
+/// Where a sweep goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Session(Key),
+    Attempts(AttemptKey),
+}
+
 /// A store as it ought to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Model {
     accounts: BTreeMap<AccountId, Owner>,
     /// Those that have neither ended nor been swept; they may be over.
     sessions: BTreeMap<Key, Kept>,
+    /// Those that have not been swept yet. No two of these keys share a place.
+    attempts: BTreeMap<AttemptKey, Attempts>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,29 +145,65 @@ impl Model {
                 self.sessions.values_mut().for_each(|kept| kept.dead = true);
                 Answer::Done
             }
+            Operation::CountAttempt(keys, window, now) => {
+                self.count_attempt(keys, Attempts { count: 0, until: *now + *window }, *now);
+                Answer::Done
+            }
+            Operation::ForgetAttempts(key) => {
+                self.attempts.remove(key);
+                Answer::Done
+            }
+            Operation::FindAttempts(keys, now) => {
+                let none = Attempts { count: 0, until: *now };
+                let kept = |key| self.attempts.get(key).filter(|found| *now < found.until);
+                Answer::Attempts(keys.iter().map(|key| *kept(key).unwrap_or(&none)).collect())
+            }
             Operation::Ping => Answer::Done,
         }
     }
 
-    /// Removes the dead among the `budget` sessions from `from` on. How many, and where to go on.
+    fn count_attempt(&mut self, keys: &[AttemptKey], first: Attempts, now: Timestamp) {
+        for key in keys {
+            let attempts = self.attempts.entry(*key).or_insert(first);
+            if now >= attempts.until {
+                *attempts = first;
+            }
+            attempts.count += 1;
+        }
+    }
+
+    /// Removes the dead among the `budget` sessions and attempts from `from` on. How many sessions,
+    /// and where to go on.
     ///
-    /// The order is that of accounts and their sessions, which no sentence promises: a store that
-    /// sweeps in another one needs another model of its sweep.
+    /// The order is that of accounts and their sessions, and then that of attempts by their keys,
+    /// which no sentence promises: a store that sweeps in another one needs another model of its
+    /// sweep.
     pub(crate) fn sweep(
         &mut self,
-        from: Option<Key>,
+        from: Option<Place>,
         budget: usize,
         now: Timestamp,
-    ) -> (u64, Option<Key>) {
-        let mut keys = self.keys();
-        keys.retain(|key| from.is_none_or(|from| *key >= from));
-        let next = keys.get(budget).copied();
-        keys.truncate(budget);
-        keys.retain(|key| !self.sessions[key].lives(now));
-        for key in &keys {
-            self.sessions.remove(key);
+    ) -> (u64, Option<Place>) {
+        let sessions = self.sessions.keys().copied().map(Place::Session);
+        let mut places: Vec<_> =
+            sessions.chain(self.attempts.keys().copied().map(Place::Attempts)).collect();
+        places.retain(|place| from.is_none_or(|from| *place >= from));
+        let next = places.get(budget).copied();
+        places.truncate(budget);
+        let mut removed = 0;
+        for place in places {
+            match place {
+                Place::Session(key) if !self.sessions[&key].lives(now) => {
+                    self.sessions.remove(&key);
+                    removed += 1;
+                }
+                Place::Attempts(key) if now >= self.attempts[&key].until => {
+                    self.attempts.remove(&key);
+                }
+                Place::Session(_) | Place::Attempts(_) => {}
+            }
         }
-        (keys.len() as u64, next)
+        (removed, next)
     }
 
     /// All sessions that are kept, also those that are over.
