@@ -13,7 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 # Not the password of the document's examples: whoever sends those must not be able to change it.
-PERSON = {"EMAIL": "schemathesis@example.com", "PASSWORD": "known to the one who tests"}
+PERSON = {"EMAIL": "schemathesis@example.com", "PASSWORD": "quartz lantern 7 vow drift"}
 
 
 def main() -> int:

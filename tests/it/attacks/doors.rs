@@ -72,7 +72,7 @@ impl Route {
         let mut route = self.clone();
         route.path = route.path.replace(routes::NO_SESSION, sid);
         if route.id == "changePassword" {
-            let body = json!({"current": PASSWORD, "new": "staple after staple after"});
+            let body = json!({"current": PASSWORD, "new": "quartz lantern 7 vow drift"});
             route.body = Body::Json(body);
         }
         route

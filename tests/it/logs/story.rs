@@ -163,13 +163,11 @@ impl Story {
     }
 
     fn commands(&mut self, email: &str) {
-        let password = "given on standard input";
+        let password = "marble orchard 4 tin hush";
         self.secrets.keep(password);
+        self.secrets.keep("quartz lantern 7 vow drift");
         self.command(&["account", "add", "carol@example.com"], password);
-        self.command(
-            &["account", "password", "carol@example.com"],
-            "given on standard input again",
-        );
+        self.command(&["account", "password", "carol@example.com"], "quartz lantern 7 vow drift");
         for args in [
             &["account", "list"][..],
             &["account", "list", "--json"],
