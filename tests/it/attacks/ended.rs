@@ -40,8 +40,9 @@ async fn tokens_of(app: &TestApp, who: &User) -> Vec<String> {
 async fn no_token_of_an_ended_session_opens_any_route() {
     let app = TestApp::start().await;
     let owner = app.browser();
-    owner.join("ann@example.com").await;
+    owner.sign_up("ann@example.com").await.expect(201);
     for by_cookie in [true, false] {
+        owner.log_in("ann@example.com").await;
         let doors = doors(&app, by_cookie).await;
         let new = async || {
             let who = if by_cookie { app.browser() } else { app.program() };

@@ -72,6 +72,9 @@ impl Story {
         for route in routes::all() {
             self.secrets.ask(route.ask(&stranger)).await;
             for who in [&browser, &program] {
+                // One of them closes the account.
+                let made = stranger.sign_up(email).await.status;
+                assert!([201, 409].contains(&made), "{made}");
                 self.log_in(who, email, PASSWORD).await.expect(201);
                 let token = who.token();
                 self.secrets.ask(route.ask(who)).await;
@@ -101,6 +104,7 @@ impl Story {
     /// What is typed wrong is as secret as what is right.
     async fn mistakes(&mut self, email: &str) {
         let who = self.server.program();
+        who.sign_up(email).await;
         self.log_in(&who, email, PASSWORD).await.expect(201);
         for (nth, path) in ["/session", "/accounts", "/account/password"].iter().enumerate() {
             let method = if nth == 2 { Method::PUT } else { Method::POST };
