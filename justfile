@@ -39,6 +39,11 @@ openapi:
     cargo run --locked -- openapi --format json > openapi/countersign.json
     cargo run --locked -- openapi --format yaml > openapi/countersign.yaml
 
+# the running server against its OpenAPI document: statuses, schemas, headers (needs schemathesis)
+schemathesis *flags:
+    cargo build --locked
+    python3 tests/schemathesis/run.py {{ flags }}
+
 # look at every page in a real browser, and take the pictures of the README (needs Chromium and npm)
 screenshots:
     sh tests/browser/screenshots.sh

@@ -13,7 +13,7 @@ const MAX_AGE: &str = "public, max-age=300";
 /// The key set.
 #[handler]
 pub(super) fn jwks(Data(site): Data<&Arc<Site>>) -> poem::Result<Response> {
-    let keys = serde_json::to_string(&site.sessions.tokens().jwks())
+    let keys = serde_json::to_string(&site.sessions.jwks())
         .map_err(|_| HttpError::from(Code::Internal))?;
     Ok(Response::builder()
         .content_type("application/jwk-set+json")

@@ -41,6 +41,7 @@ mod visit;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use serde::Serialize;
 
 pub use self::{
     authenticate::{Credential, SignedIn},
@@ -233,10 +234,10 @@ impl Sessions {
         &self.policy
     }
 
-    /// The public keys that tokens can be verified with.
+    /// The public keys that tokens can be verified with now, to be written as JSON.
     #[must_use]
-    pub fn tokens(&self) -> &Tokens {
-        &self.tokens
+    pub fn jwks(&self) -> impl Serialize + use<> {
+        self.tokens.jwks(self.clock.now())
     }
 
     /// Whether changes can be recorded now.

@@ -6,21 +6,23 @@
 use jsonwebtoken::jwk::JwkSet;
 
 use super::{KeySet, Tokens};
+use crate::model::Timestamp;
 
 impl Tokens {
-    /// The public keys that tokens verify with, the signing one first. An HMAC key is never among
-    /// them: whoever had it could sign.
+    /// The public keys that tokens verify with at `now`, the signing one first. An HMAC key is never
+    /// among them: whoever had it could sign.
     #[must_use]
-    pub fn jwks(&self) -> JwkSet {
-        self.keys().jwks()
+    pub fn jwks(&self, now: Timestamp) -> JwkSet {
+        self.keys().jwks(now)
     }
 }
 
 impl KeySet {
     /// See [`Tokens::jwks`].
     #[must_use]
-    pub fn jwks(&self) -> JwkSet {
-        JwkSet { keys: self.iter().filter_map(|key| key.public.clone()).collect() }
+    pub fn jwks(&self, now: Timestamp) -> JwkSet {
+        let keys = self.iter().filter(|key| key.verifies(now));
+        JwkSet { keys: keys.filter_map(|key| key.public.clone()).collect() }
     }
 }
 
@@ -38,11 +40,11 @@ mod tests {
             KeySet::open(dir.path(), algorithm, after(at), lifetime).unwrap()
         };
         let first = open(Algorithm::Hs256, 0);
-        assert!(with_keys(first).jwks().keys.is_empty());
+        assert!(with_keys(first).jwks(now()).keys.is_empty());
         open(Algorithm::EdDsa, 1);
         let tokens = with_keys(open(Algorithm::Es256, 2));
 
-        let jwks = serde_json::to_value(tokens.jwks()).unwrap();
+        let jwks = serde_json::to_value(tokens.jwks(now())).unwrap();
         let keys = jwks["keys"].as_array().unwrap();
         let shown: Vec<_> = keys.iter().map(|key| key["alg"].as_str().unwrap()).collect();
         assert_eq!(shown, ["ES256", "EdDSA"], "the signing key first, no HMAC key");

@@ -70,6 +70,13 @@ pub enum KeyStatus {
     Expired,
 }
 
+impl Key {
+    /// Whether tokens that it signed are good at `now`, as far as it goes by the key.
+    pub(super) fn verifies(&self, now: Timestamp) -> bool {
+        self.dates.verify_until.is_none_or(|until| now < until)
+    }
+}
+
 impl KeySet {
     /// Opens the keys in `dir`, and makes the first one at the first start.
     ///
@@ -145,8 +152,7 @@ impl KeySet {
 
     /// The key of this name, if it verifies at `now`.
     pub(super) fn find(&self, kid: &str, now: Timestamp) -> Option<&Key> {
-        self.iter()
-            .find(|key| key.kid == kid && key.dates.verify_until.is_none_or(|until| now < until))
+        self.iter().find(|key| key.kid == kid && key.verifies(now))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Key> {
@@ -312,7 +318,9 @@ mod tests {
         }
         let late = open(dir, Algorithm::Es256, 3_610);
         assert_eq!(late.keys().iter().count(), 1, "it is not even loaded");
-        assert_eq!(late.jwks().keys.len(), 1);
+        assert_eq!(late.jwks(after(3_610)).keys.len(), 1);
+        let published = |at| tokens.jwks(after(at)).keys.len();
+        assert_eq!((published(3_609), published(3_610)), (2, 1), "nor published any more");
         assert_eq!(
             statuses(dir, 3_610),
             [(Algorithm::EdDsa, KeyStatus::Expired), (Algorithm::Es256, KeyStatus::Signing),]

@@ -1,7 +1,12 @@
 //! What the documents say is so: their tables are compared with the program, their tests and links
 //! looked for.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -54,33 +59,82 @@ fn the_readme_has_every_key_of_the_configuration_with_its_default() {
     assert_eq!(documented, actual);
 }
 
-#[test]
-fn every_test_that_a_promise_names_is_there() {
+/// The part of SECURITY.md under a heading.
+fn section(heading: &str) -> String {
+    let security = document("SECURITY.md");
+    let from = security.split(&format!("\n## {heading}\n")).nth(1).expect(heading);
+    from.split("\n## ").next().unwrap().to_owned()
+}
+
+/// The tests of this binary.
+fn tests() -> BTreeSet<String> {
     let this = std::env::current_exe().unwrap();
     let listed = Command::new(this).arg("--list").output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
-    let tests: Vec<_> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    let tests: BTreeSet<_> =
+        listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect();
     assert!(tests.len() > 200, "only {}", tests.len());
-    let security = document("SECURITY.md");
-    let promises = security.split("## What is promised").nth(1).expect("the section");
-    let promises = promises.split("\n## ").next().unwrap();
-    let named: Vec<_> =
-        code_words(promises).into_iter().filter(|word| word.matches("::").count() > 0).collect();
+    tests
+}
+
+/// Those of the names that are no test of ours. The contract of a store is run on each, and the word
+/// between says on which.
+fn missing<'a>(names: &[&'a str], tests: &BTreeSet<String>) -> Vec<&'a str> {
+    let is_there = |name: &str| match name.split_once("::") {
+        Some(("store_contract", test)) => tests.contains(&format!("store_contract::sled::{test}")),
+        _ => tests.contains(name),
+    };
+    names.iter().copied().filter(|name| !is_there(name)).collect()
+}
+
+#[test]
+fn every_test_that_a_promise_names_is_there() {
+    let promises = section("What is promised");
+    let mut named: Vec<_> =
+        code_words(&promises).into_iter().filter(|word| word.contains("::")).collect();
     assert!(named.len() > 20, "{named:?}");
-    for name in named {
-        // The contract of a store is run on each, and the word between says on which. What is
-        // written `token::jws` is a module of the program.
-        let found = match name.split_once("::") {
-            Some(("store_contract", test)) => {
-                tests.contains(&format!("store_contract::sled::{test}").as_str())
-            }
-            Some(("token", module)) => Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join(format!("src/token/{module}.rs"))
-                .exists(),
-            _ => tests.contains(&name),
-        };
-        assert!(found, "{name}");
+    // What is written `token::jws` is a module of the program.
+    named.retain(|name| {
+        let module = name.strip_prefix("token::").unwrap_or("no module");
+        let path = format!("src/token/{module}.rs");
+        !Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists()
+    });
+    assert_eq!(missing(&named, &tests()), Vec::<&str>::new());
+}
+
+#[test]
+fn every_requirement_has_its_tests_or_its_reason() {
+    const REASONS: [&str; 5] =
+        ["Not met", "Not yet", "For you: ", "Does not apply", "Read, not run: "];
+    let (table, tests) = (section("OWASP ASVS 5.0"), tests());
+    let mut ids = BTreeSet::new();
+    for row in table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| **")) {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [id, how, shown_by] = cells[..] else { panic!("three cells: {row}") };
+        if id == "id" {
+            continue;
+        }
+        for id in id.split(", ") {
+            assert!(ids.insert(id.to_owned()), "{id} is there twice");
+        }
+        let named = code_words(shown_by);
+        assert_eq!(missing(&named, &tests), Vec::<&str>::new(), "{id}");
+        let other = how.strip_prefix("See ").and_then(|rest| rest.strip_suffix('.'));
+        let has_reason = REASONS.iter().any(|reason| how.starts_with(reason))
+            || other.is_some_and(|other| ids.contains(other));
+        assert!(!named.is_empty() || has_reason, "{id} has neither test nor reason: {how}");
     }
+    // All of these two chapters, as many as ASVS 5.0 has in each of their sections.
+    let counts: [(&str, &[u32]); 2] = [("7", &[3, 4, 2, 5, 3, 2]), ("9", &[3, 4])];
+    for (chapter, sections) in counts {
+        for (section, count) in (1..).zip(sections) {
+            for nth in 1..=*count {
+                let id = format!("{chapter}.{section}.{nth}");
+                assert!(ids.contains(&id), "{id}");
+            }
+        }
+    }
+    assert!(ids.len() > 90, "{}", ids.len());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What the log says, and what must never be in it. With the real binary, whose output is what
 //! operators collect.
 
+mod story;
+
 use std::collections::BTreeSet;
 
 use reqwest::Method;

@@ -9,9 +9,11 @@
 //! | `pages`, `api`, `own_sessions`, `account` | every page and every operation |
 //! | `cookies`, `headers`, `csrf` | the rules that hold for every route |
 //! | `bad_input`, `bad_requests` | whatever is sent: a 4xx that repeats nothing and changes nothing |
-//! | `tokens`, `clones`, `credentials` | forged, old and copied tokens, and how they travel |
+//! | `attacks` | the attack corpus: forged, old and misplaced tokens, on every protected route |
+//! | `tokens`, `clones`, `credentials` | the life of tokens, copied ones, and how they travel |
 //! | `opaque` | tokens that do not say whose they are |
 //! | `passwords` | what new ones must be, and that they are taken as they were typed |
+//! | `asvs` | requirements of OWASP ASVS that belong to no other subject |
 //! | `throttle`, `hashing` | how many attempts at passwords there may be, and how many at once |
 //! | `races`, `failures`, `crash` | many at once; a store that fails; `kill -9` under load |
 //! | `backup` | everything into a file and back, by the real binary |
@@ -32,6 +34,8 @@
 
 mod account;
 mod api;
+mod asvs;
+mod attacks;
 mod backup;
 mod bad_input;
 mod bad_requests;

@@ -33,7 +33,7 @@ fn the_algorithm_is_the_keys_whatever_the_header_says() {
 fn a_public_key_is_no_secret_to_sign_with() {
     for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
         let tokens = service(algorithm);
-        let jwks = serde_json::to_value(tokens.jwks()).unwrap();
+        let jwks = serde_json::to_value(tokens.jwks(now())).unwrap();
         let jwk = &jwks["keys"][0];
         let x = jwk["x"].as_str().unwrap();
         let y = jwk["y"].as_str().unwrap_or_default();

@@ -56,6 +56,8 @@ pub(crate) enum Outage {
     Writes,
     /// Everything.
     All,
+    /// Everything, as a mistake in the program does.
+    Panic,
 }
 
 /// The handle on a [`HeldStore`]; it outlives restarts of the server.
@@ -138,7 +140,9 @@ impl Control {
     }
 
     fn unless(&self, out: impl FnOnce(Outage) -> bool) -> Result<()> {
-        if out(*self.0.outage.lock()) {
+        let outage = *self.0.outage.lock();
+        assert_ne!(outage, Outage::Panic, "/secret/path: a panic that was asked for");
+        if out(outage) {
             return Err(StoreError::Unavailable("/secret/path: disk full".into()));
         }
         Ok(())

@@ -72,6 +72,11 @@ impl User {
 
     // --- what it has ---
 
+    /// Whether it keeps cookies as a browser does.
+    pub(crate) fn is_browser(&self) -> bool {
+        self.0.kind == Kind::Browser
+    }
+
     /// The name that the session cookie must have.
     pub(crate) fn cookie_name(&self) -> &'static str {
         match self.0.public.scheme() {

@@ -1,84 +1,22 @@
-//! What is done to tokens, and that it helps nobody.
-//!
-//! Each attack is shown to every protected route. Beside it stand the positive control (the token
-//! that was not touched opens the route) and the store before and after.
-
-mod attacks;
+//! The life of tokens: when they end, which keys sign them, who can verify them. What is done to
+//! them by attackers is in `attacks`.
 
 use std::fs;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign::token::Algorithm;
 use jiff::SignedDuration;
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use self::attacks::{Forge, attacks, encode, private_keys};
-use crate::support::{Answer, TestApp, User, claims, header, routes, routes::Route};
+use crate::{
+    attacks::{forge::private_keys, signature::other_spelling},
+    support::{TestApp, User, claims, header, routes, routes::Route},
+};
 
 fn protected() -> Vec<Route> {
     let mut routes = routes::operations();
     routes.retain(|route| route.protected);
     assert!(routes.len() >= 8, "{routes:?}");
     routes
-}
-
-async fn show(app: &TestApp, route: &Route, cookie: bool, token: &str) -> Answer {
-    let draft = route.ask(&app.anonymous());
-    let draft = if cookie {
-        draft.and_header("cookie", format!("session={token}").as_bytes())
-    } else {
-        draft.and_header("authorization", format!("Bearer {token}").as_bytes())
-    };
-    draft.send().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_was_touched_opens_nothing_and_changes_nothing() {
-    let app = TestApp::start().await;
-    let forge = Forge::of(&app);
-    let bob = app.program();
-    bob.join("bob@example.com").await;
-    for cookie in [true, false] {
-        let ann = if cookie { app.browser() } else { app.program() };
-        ann.sign_up("ann@example.com").await;
-        ann.log_in("ann@example.com").await;
-        ann.visit().await;
-        let good = ann.token();
-
-        // The positive controls: untouched, and signed anew by the forge.
-        assert_eq!(header(&good)["kid"], forge.kid);
-        let control = Route { protected: true, ..get_session() };
-        for token in [good.clone(), forge.sign_claims(&claims(&good))] {
-            show(&app, &control, cookie, &token).await.expect(200);
-        }
-
-        let before = app.snapshot().await;
-        let attacks = attacks(&good, &forge, &bob.token());
-        assert!(attacks.len() > 200);
-        let mut refusal: Option<Answer> = None;
-        // Every attack on one route, and on each other route a sample that is another each time.
-        for (index, (name, token)) in attacks.iter().enumerate() {
-            for (nth, route) in protected().iter().enumerate() {
-                if route.id != "getSession" && index % 8 != nth % 8 {
-                    continue;
-                }
-                let answer = show(&app, route, cookie, token).await.expect_no_cookie();
-                assert_eq!(answer.status, 401, "{name} on {}", route.id);
-                let first = refusal.get_or_insert_with(|| answer.clone());
-                assert_eq!(answer.body, first.body, "{name} on {}", route.id);
-            }
-        }
-        assert_eq!(app.snapshot().await, before);
-        refusal.unwrap().expect_problem(401, "not_signed_in");
-        ann.check().await.expect(200);
-        assert_eq!(ann.visit().await, 2);
-    }
-}
-
-fn get_session() -> Route {
-    let mut routes = routes::operations().into_iter();
-    routes.find(|route| route.id == "getSession").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,25 +38,6 @@ async fn no_protected_route_opens_without_a_token_and_each_does_with_one() {
             ["endSession", "changePassword", "reauthenticate"].contains(&route.id.as_str());
         assert_eq!(answer.status < 300, !refused_later, "{} {}", route.id, answer.status);
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_refuses_touched_tokens_too() {
-    let app = TestApp::start().await;
-    let (ann, bob) = (app.browser(), app.program());
-    ann.join("ann@example.com").await;
-    bob.join("bob@example.com").await;
-    let good = ann.token();
-    let before = app.snapshot().await;
-    for (name, token) in attacks(&good, &Forge::of(&app), &bob.token()) {
-        let eve = app.anonymous();
-        let asked = eve.request(Method::GET, "/admin");
-        let asked = asked.and_header("cookie", format!("session={token}").as_bytes());
-        let answer = asked.send().await.expect_no_cookie();
-        assert_eq!(answer.status, 401, "{name}");
-    }
-    assert_eq!(app.snapshot().await, before);
-    assert_eq!(ann.open_admin().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -316,21 +235,4 @@ async fn a_malleated_signature_is_as_dead_as_its_session() {
     ann.log_out().await.expect(204);
     ann.check().await.expect(401);
     twin.check().await.expect(401);
-}
-
-/// (r, n - s) in place of (r, s): as good a signature of the same text.
-fn other_spelling(token: &str) -> String {
-    const ORDER: [u8; 32] = [
-        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc,
-        0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
-    ];
-    let (text, signature) = token.rsplit_once('.').unwrap();
-    let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-    let mut borrow = 0;
-    for at in (0..32).rev() {
-        let difference = i16::from(ORDER[at]) - i16::from(signature[32 + at]) - borrow;
-        borrow = i16::from(difference < 0);
-        signature[32 + at] = difference.rem_euclid(256).try_into().unwrap();
-    }
-    format!("{text}.{}", encode(signature))
 }
