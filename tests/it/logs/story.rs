@@ -217,7 +217,13 @@ impl Story {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_a_whole_story_is_in_any_output() {
     // Everything that can be logged is.
-    let server = Process::with(&[("COUNTERSIGN_LOG__FILTER", "trace")]);
+    let server = Process::with(&[
+        ("COUNTERSIGN_LOG__FILTER", "trace"),
+        // Many passwords are typed wrong.
+        ("COUNTERSIGN_LOGIN__ATTEMPTS", "1000000"),
+        ("COUNTERSIGN_LOGIN__ATTEMPTS_PER_ACCOUNT", "1000000"),
+        ("COUNTERSIGN_LOGIN__ATTEMPTS_PER_ADDRESS", "1000000"),
+    ]);
     let mut story = Story { server, secrets: Secrets::default(), written: String::new() };
     story.secrets.keep(PASSWORD);
     let email = "ann@example.com";
