@@ -39,7 +39,13 @@ fn answered(answers: &Answers) {
 async fn what_was_answered_survives_kill_9() {
     let rounds = number("COUNTERSIGN_CRASH_ROUNDS").unwrap_or(8);
     let mut dice = Dice::of("COUNTERSIGN_CRASH_SEED");
-    let mut server = Process::with(&[("COUNTERSIGN_LOG__FILTER", "warn")]);
+    let mut server = Process::with(&[
+        ("COUNTERSIGN_LOG__FILTER", "warn"),
+        // Old passwords are tried after each round, all from one address.
+        ("COUNTERSIGN_LOGIN__ATTEMPTS", "1000000"),
+        ("COUNTERSIGN_LOGIN__ATTEMPTS_PER_ACCOUNT", "1000000"),
+        ("COUNTERSIGN_LOGIN__ATTEMPTS_PER_ADDRESS", "1000000"),
+    ]);
     server.anonymous().sign_up(visitor::EMAIL).await.expect(201);
 
     let mut ended: Vec<User> = Vec::new();
