@@ -90,7 +90,7 @@ fn main() {
 }
 
 /// Dead sessions, and those who visit meanwhile.
-const DEAD: usize = 20_000;
+const DEAD: usize = 10_000;
 const VISITORS: usize = 8;
 
 /// As the server sweeps: so many at a time, and a rest of so many times as long.
