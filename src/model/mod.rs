@@ -5,6 +5,7 @@
 //! presented token a copy). A new word gets a file of its own here.
 
 pub mod account;
+pub mod actor;
 pub mod attempt;
 pub mod clock;
 pub mod email;
@@ -14,6 +15,7 @@ pub mod session;
 pub mod succession;
 
 pub use account::{Account, AccountState, PasswordHash};
+pub use actor::{Actor, By};
 pub use attempt::{AttemptKey, Attempts, CountedUnder};
 pub use clock::{Clock, Timestamp};
 pub use email::Email;

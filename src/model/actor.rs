@@ -1,0 +1,30 @@
+//! Who does something, and from where: what stands behind every change that is written down.
+
+use std::net::IpAddr;
+
+use super::AccountId;
+
+/// Who does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// A person: the account's own, or an administrator with another's.
+    Account(AccountId),
+    /// Whoever may read the data directory, by the command line.
+    CommandLine,
+    /// Nobody who has shown who they are: somebody at the log-in form, or with a copied cookie.
+    Unknown,
+}
+
+/// Who does something, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct By {
+    /// Who.
+    pub actor: Actor,
+    /// The client's address; `None` for the command line.
+    pub from: Option<IpAddr>,
+}
+
+impl By {
+    /// The operator at the command line.
+    pub const COMMAND_LINE: Self = Self { actor: Actor::CommandLine, from: None };
+}
