@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! cli  →  http  →  session  →  token, store  →  model
-//!  └→ config, telemetry
+//!  ├→ service  →  config, session
+//!  └→ telemetry
 //! ```
 //!
 //! - [`model`]: the words. What an e-mail, an account and a session are, and the rules about one
@@ -15,8 +16,9 @@
 //! - [`store`]: what is kept, as a trait of whole business steps, and who keeps it.
 //! - [`session`]: the operations, one file each, over tokens and store. Knows nothing of HTTP.
 //! - [`http`]: pages for people, a JSON API for programs, and the rules for every request.
-//! - [`config`] and [`telemetry`]: leaves, which `cli` alone joins with the rest.
-//! - [`cli`]: the command line; `cli::serve` is where everything is put together.
+//! - [`service`]: where a configuration becomes a service on its data directory.
+//! - [`config`] and [`telemetry`]: leaves; only `service` and `cli` know the one, `cli` the other.
+//! - [`cli`]: the command line; `cli::serve` puts the service behind its addresses.
 //!
 //! # Where is …?
 //! - A token is signed and verified in `token::jwt`.
@@ -29,6 +31,7 @@ pub mod cli;
 pub mod config;
 pub mod http;
 pub mod model;
+pub mod service;
 pub mod session;
 pub mod store;
 pub mod telemetry;
