@@ -27,7 +27,7 @@ const SIGNED_IN: &str = r#"<a href="/admin">Your page</a>
 
 #[handler]
 fn home(session: Option<Session>) -> Html<&'static str> {
-    Html(if session.is_some() { SIGNED_IN } else { FORM })
+    Html(session.map_or(FORM, |_| SIGNED_IN))
 }
 
 #[handler]

@@ -272,7 +272,11 @@ impl From<Error> for HttpError {
             Error::Store(StoreError::Unavailable(_)) => {
                 Self::caused_by(Code::StoreUnavailable, &error)
             }
-            Error::Store(StoreError::Damaged { .. }) | Error::Signing(_) | Error::Hashing(_) => {
+            Error::Store(StoreError::Damaged { .. })
+            | Error::Signing(_)
+            | Error::Hashing(_)
+            // The app's own mistake: the API has no variables.
+            | Error::VariableRefused(_) => {
                 Self::caused_by(Code::Internal, &error)
             }
         }

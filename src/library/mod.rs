@@ -59,6 +59,7 @@ mod builder;
 mod middleware;
 mod request;
 mod session;
+mod variables;
 mod visitor;
 
 use std::{path::PathBuf, sync::Arc};
@@ -71,6 +72,7 @@ pub use self::{
     builder::{Builder, OpenError},
     middleware::{Guarded, SessionMiddleware},
     session::Session,
+    variables::VariableError,
     visitor::Visitor,
 };
 use crate::{

@@ -8,7 +8,7 @@ use super::request::{Arrived, Asked, Held};
 use crate::{
     http::{Code, HttpError, credential},
     model::{AccountId, SessionId, Transport},
-    session::{Credential, Error, Sessions},
+    session::{Credential, Error, Sessions, SignedIn},
 };
 
 /// A handler's argument: the session of whoever asks. Without one, the handler does not run and the
@@ -48,6 +48,10 @@ impl Session {
 
     pub(super) fn sessions(&self) -> &Sessions {
         self.arrived.sessions()
+    }
+
+    pub(super) fn who(&self) -> &SignedIn {
+        &self.held.who
     }
 
     /// The e-mail address of the account, normalised.

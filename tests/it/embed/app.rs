@@ -10,7 +10,7 @@ use countersign::{
     Countersign, Session, Visitor,
     config::{Config, Period},
     http::HttpError,
-    library::Builder,
+    library::{Builder, VariableError},
     model::clock::{ManualClock, from_millis},
 };
 use parking_lot::Mutex;
@@ -19,7 +19,7 @@ use poem::{
     http::StatusCode,
     listener::{Acceptor as _, Listener as _, TcpListener},
     post,
-    web::{Data, Form, Redirect},
+    web::{Data, Form, Path, Redirect},
 };
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -171,6 +171,7 @@ fn routes(sessions: &Countersign, runs: Arc<AtomicU64>) -> impl Endpoint + use<>
         .at("/signup", post(sign_up))
         .at("/logout", get(log_out).post(log_out))
         .at("/leave", post(leave))
+        .at("/variable/:name", get(variable).post(set_variable).delete(remove_variable))
         .at("/public", get(public))
         .at("/kept", get(kept))
         .at("/kept-visit", get(kept_visit))
@@ -203,7 +204,7 @@ async fn admin(session: Session) -> Result<String, HttpError> {
 }
 
 #[handler]
-fn whoami(session: Session) -> String {
+async fn whoami(session: Session) -> String {
     format!("{} {}", session.email(), session.visits())
 }
 
@@ -240,6 +241,35 @@ async fn log_out(visitor: Visitor) -> Result<Redirect, HttpError> {
     Ok(Redirect::see_other("/"))
 }
 
+#[handler]
+async fn variable(session: Session, Path(name): Path<String>) -> Result<String, VariableError> {
+    Ok(match session.get::<Vec<String>>(&name).await? {
+        Some(value) => value.join(" "),
+        None => "nothing".into(),
+    })
+}
+
+/// Sets it to the words of the body; to a text, where there is only one.
+#[handler]
+async fn set_variable(
+    session: Session,
+    Path(name): Path<String>,
+    body: String,
+) -> Result<(), VariableError> {
+    match body.split_once(' ') {
+        Some(_) => session.set(&name, &body.split(' ').collect::<Vec<_>>()).await,
+        None => session.set(&name, &body).await,
+    }
+}
+
+#[handler]
+async fn remove_variable(
+    session: Session,
+    Path(name): Path<String>,
+) -> Result<String, VariableError> {
+    Ok(session.remove(&name).await?.to_string())
+}
+
 /// Goes on with a session that it has ended.
 #[handler]
 async fn leave(session: Session) -> Result<String, HttpError> {
@@ -255,7 +285,7 @@ fn public() -> &'static str {
 }
 
 #[handler]
-fn kept(_session: Session) -> Response {
+async fn kept(_session: Session) -> Response {
     "mine".with_header("cache-control", "private, max-age=60").into_response()
 }
 

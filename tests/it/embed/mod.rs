@@ -324,6 +324,96 @@ async fn what_was_answered_is_there_when_it_was_dropped_and_not_closed() {
     again.close().await.unwrap();
 }
 
+async fn set(who: &User, name: &str, words: &str) -> Answer {
+    let draft = who.request(Method::POST, &format!("/variable/{name}"));
+    draft.body("text/plain", words.as_bytes().to_vec()).send().await
+}
+
+async fn variable(who: &User, name: &str) -> String {
+    who.get(&format!("/variable/{name}")).await.expect(200).text().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_is_there_at_the_next_request_and_after_a_restart_and_not_after_the_end() {
+    let mut app = App::start().await;
+    let ann = joined(&app).await;
+    assert_eq!(variable(&ann, "cart").await, "nothing");
+    set(&ann, "cart", "tea milk").await.expect(200);
+    set(&ann, "cart", "tea milk sugar").await.expect(200);
+    set(&ann, "theme", "dark blue").await.expect(200);
+    visit(&ann).await;
+    app.restart().await;
+    assert_eq!(variable(&ann, "cart").await, "tea milk sugar");
+    let elsewhere = app.browser();
+    elsewhere.post("/login", &ANN).await.expect_redirect("/admin");
+    assert_eq!(variable(&elsewhere, "cart").await, "nothing", "it is another session");
+    let removed = ann.request(Method::DELETE, "/variable/theme");
+    assert_eq!(removed.send().await.expect(200).text(), "true");
+    let removed = ann.request(Method::DELETE, "/variable/theme");
+    assert_eq!(removed.send().await.expect(200).text(), "false");
+    // The password shown again gives the session a new id.
+    ann.reauthenticate(PASSWORD).await.expect(200);
+    assert_eq!(variable(&ann, "cart").await, "tea milk sugar");
+    let copy = ann.copy();
+    ann.post("/logout", &[]).await.expect_redirect("/");
+    copy.get("/variable/cart").await.expect(401);
+    set(&copy, "cart", "tea milk").await.expect(401);
+    ann.post("/login", &ANN).await.expect_redirect("/admin");
+    assert_eq!(variable(&ann, "cart").await, "nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_requests_that_set_different_variables_at_once_both_win() {
+    let app = App::start().await;
+    let ann = joined(&app).await;
+    let gate = app.control.hold(Op::ChangeVariable, When::Before);
+    let setting: Vec<_> = ["cart", "theme"]
+        .map(|name| {
+            let ann = ann.clone();
+            tokio::spawn(async move { set(&ann, name, &format!("the {name}")).await })
+        })
+        .into();
+    // Both have read what they wanted to read.
+    gate.reached(2).await;
+    gate.open();
+    for answer in setting {
+        answer.await.unwrap().expect(200);
+    }
+    for name in ["cart", "theme"] {
+        assert_eq!(variable(&ann, name).await, format!("the {name}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_is_set_as_the_session_ends_revives_nothing() {
+    let app = App::start().await;
+    let ann = joined(&app).await;
+    let tab = ann.copy();
+    let gate = app.control.hold(Op::ChangeVariable, When::Before);
+    let late = tokio::spawn({
+        let tab = tab.clone();
+        async move { set(&tab, "cart", "tea milk").await }
+    });
+    gate.reached(1).await;
+    ann.post("/logout", &[]).await.expect_redirect("/");
+    gate.open();
+    late.await.unwrap().expect(401).expect_no_cookie();
+    tab.get("/variable/cart").await.expect(401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_cannot_be_kept_is_the_apps_mistake_and_repeated_to_nobody() {
+    let app = App::start().await;
+    let ann = joined(&app).await;
+    set(&ann, "cart", &format!("secret {}", "x".repeat(5_000))).await.expect_page(500);
+    assert_eq!(variable(&ann, "cart").await, "nothing");
+    set(&ann, "cart", "secret").await.expect(200);
+    let unfit = ann.get("/variable/cart").await.expect_page(500);
+    assert!(!unfit.mentions("secret"));
+    app.control.outage(Outage::Writes);
+    set(&ann, "cart", "tea milk").await.expect_page(503).expect_no_cookie();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_route_outside_of_the_middleware_has_no_session_and_says_so() {
     let app = App::start().await;
