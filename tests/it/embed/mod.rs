@@ -285,11 +285,12 @@ async fn a_session_that_is_used_goes_on_and_one_that_is_not_ends_and_is_swept() 
 async fn once_closed_it_answers_503_and_the_directory_is_free() {
     let mut app = App::start().await;
     let ann = joined(&app).await;
-    let in_use = Countersign::builder(app.config().clone()).open();
+    let open = || Countersign::builder(app.config().clone()).clock(app.clock.clone()).open();
+    let in_use = open();
     assert!(matches!(in_use, Err(OpenError::Service(_))));
     app.sessions.close().await.unwrap();
     ann.get("/admin").await.expect(503).expect_no_cookie();
-    let next = Countersign::builder(app.config().clone()).open().unwrap();
+    let next = open().unwrap();
     next.close().await.unwrap();
     app.restart_closed().await;
     assert_eq!(visit(&ann).await, 1, "the cookie is good in the next life");
