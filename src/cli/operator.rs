@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::Config,
     http::admin::OperatorToken,
-    model::clock::SystemClock,
+    model::{By, clock::SystemClock},
     session::{
         Backup, Sessions,
         operate::{Command, Reply},
@@ -97,7 +97,7 @@ impl<'a> Operator<'a> {
             }
         }
         match &self.way {
-            Way::Store(sessions) => Ok(sessions.operate(command).await?),
+            Way::Store(sessions) => Ok(sessions.operate(command, &By::COMMAND_LINE).await?),
             Way::Server(_) => Err(unexpected()),
         }
     }
@@ -113,7 +113,9 @@ impl<'a> Operator<'a> {
             }
         }
         match &self.way {
-            Way::Store(sessions) => Ok(BackupSource::Store(Box::new(sessions.backup().await?))),
+            Way::Store(sessions) => {
+                Ok(BackupSource::Store(Box::new(sessions.backup(&By::COMMAND_LINE).await?)))
+            }
             Way::Server(_) => Err(unexpected()),
         }
     }

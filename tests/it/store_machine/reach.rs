@@ -55,6 +55,7 @@ const TELLING: &[&str] = &[
     "Ask(CountAttempt: done",
     "Ask(ForgetAttempts: done",
     "Ask(FindAttempts: some",
+    "Ask(ListEvents: some",
     "Ask(Ping: done",
     "Sweep: removed some, more to come",
     "Sweep: removed some, at the end",
@@ -118,6 +119,7 @@ fn outcome(expected: &Expected) -> &'static str {
                     (false, _) => "added, others ended",
                 }
             }
+            Answer::Events(found) => some(!found.is_empty()),
             Answer::Attempts(found) => some(found.iter().any(|attempts| attempts.count > 1)),
             Answer::PasswordChange(PasswordChange::AccountChanged)
             | Answer::EmailChange(EmailChange::AccountChanged) => "not changed",
