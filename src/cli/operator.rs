@@ -10,7 +10,7 @@ use super::{Failure, admin_file::AdminFile, serve::StartError};
 use crate::{
     config::Config,
     http::admin::OperatorToken,
-    model::clock::SystemClock,
+    model::{By, clock::SystemClock},
     service::{OpenError, Service},
     session::{
         Backup, Sessions,
@@ -94,7 +94,7 @@ impl<'a> Operator<'a> {
             }
         }
         match &self.way {
-            Way::Store(sessions) => Ok(sessions.operate(command).await?),
+            Way::Store(sessions) => Ok(sessions.operate(command, &By::COMMAND_LINE).await?),
             Way::Server(_) => Err(unexpected()),
         }
     }
@@ -110,7 +110,9 @@ impl<'a> Operator<'a> {
             }
         }
         match &self.way {
-            Way::Store(sessions) => Ok(BackupSource::Store(Box::new(sessions.backup().await?))),
+            Way::Store(sessions) => {
+                Ok(BackupSource::Store(Box::new(sessions.backup(&By::COMMAND_LINE).await?)))
+            }
             Way::Server(_) => Err(unexpected()),
         }
     }

@@ -12,6 +12,7 @@ use clap::Args;
 use super::{Failure, output, progress::Progress};
 use crate::{
     config::{Config, StoreUrl},
+    model::{AuditKind, By, Cause, Clock as _, clock::SystemClock},
     service::{KEYS_DIR, sled_options},
     store::{
         BackupRecord, OpenError, Replacement, ReplacementError, Store,
@@ -92,7 +93,9 @@ impl Restore {
         let found = read(source, progress, Some(replacement.store())).await;
         let found = found.map_err(|error| self.failed(error))?;
         if self.end_sessions {
-            let ended = replacement.store().revoke_all_sessions().await;
+            let (what, at) = (AuditKind::AllSessionsEnded, SystemClock.now());
+            let cause = Cause { what, by: By::COMMAND_LINE, at };
+            let ended = replacement.store().revoke_all_sessions(cause).await;
             ended.map_err(|error| self.failed(error))?;
         }
         if !found.keys.is_empty() {

@@ -212,10 +212,10 @@ impl Countersign {
     /// # Examples
     /// ```no_run
     /// # async fn add(sessions: countersign::Countersign) -> Result<(), Box<dyn std::error::Error>> {
-    /// use countersign::session::operate::Command;
+    /// use countersign::{model::By, session::operate::Command};
     ///
     /// let email = countersign::model::Email::parse("ann@example.com")?;
-    /// sessions.operations().operate(Command::DisableAccount { email }).await?;
+    /// sessions.operations().operate(Command::DisableAccount { email }, &By::COMMAND_LINE).await?;
     /// # Ok(())
     /// # }
     /// ```

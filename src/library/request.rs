@@ -55,7 +55,7 @@ impl Arrived {
         slot: &CookieSlot,
     ) -> Result<Arc<Self>, HttpError> {
         csrf::check(request, &site.public_url)?;
-        let signed_in = match site.cookie.find(request.headers())? {
+        let signed_in = match site.shown_cookie(request)? {
             None => None,
             Some(shown) => match site.sessions.authenticate(&shown).await {
                 Ok(who) => Some(Held::new(who, shown)),

@@ -7,8 +7,8 @@ use poem::{FromRequest, Request, RequestBody};
 use super::request::{Arrived, Asked, Held};
 use crate::{
     http::{Code, HttpError, credential},
-    model::{AccountId, SessionId, Transport},
-    session::{Credential, Error, Sessions, SignedIn},
+    model::{AccountId, SessionId},
+    session::{Error, Sessions, SignedIn},
 };
 
 /// A handler's argument: the session of whoever asks. Without one, the handler does not run and the
@@ -107,7 +107,7 @@ impl Session {
         let number = issued.session.visits;
         {
             let mut latest = self.held.latest.lock();
-            latest.shown = Credential { token: issued.token.clone(), transport: Transport::Cookie };
+            latest.shown.token.clone_from(&issued.token);
             latest.visits = number;
         }
         self.arrived.slot.set(issued);

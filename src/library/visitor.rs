@@ -121,7 +121,8 @@ impl Visitor {
 
     async fn enter(&self, issued: Issued) -> Result<Session, HttpError> {
         // Only a token proves who is signed in: the one just signed.
-        let shown = Credential { token: issued.token.clone(), transport: Transport::Cookie };
+        let (token, from) = (issued.token.clone(), self.how.from);
+        let shown = Credential { token, transport: Transport::Cookie, from };
         let who = self.arrived.sessions().authenticate(&shown).await?;
         self.arrived.slot.set(issued);
         self.arrived.hold(Some(Held::new(who, shown)));

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod actor;
 pub mod attempt;
+pub mod audit;
 pub mod clock;
 pub mod email;
 pub mod ids;
@@ -18,6 +19,7 @@ pub mod variables;
 pub use account::{Account, AccountState, PasswordHash};
 pub use actor::{Actor, By};
 pub use attempt::{AttemptKey, Attempts, CountedUnder};
+pub use audit::{AuditEvent, AuditKind, AuditTrail, Cause};
 pub use clock::{Clock, Timestamp};
 pub use email::Email;
 pub use ids::{AccountId, SessionId, TokenId};

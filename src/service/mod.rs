@@ -123,6 +123,7 @@ pub fn sled_options(config: &Config) -> SledOptions {
             Durability::Commit => sled::Durability::Commit,
             Durability::Interval => sled::Durability::Interval(sled::Durability::LONGEST),
         },
+        audit: config.audit.bounds(),
         ..SledOptions::default()
     }
 }

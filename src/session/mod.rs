@@ -13,6 +13,7 @@
 //! | `reauthenticate` | show the password again; what needs that |
 //! | `change_email`, `close_account`, `export` | what else people do with their own accounts |
 //! | `variables` | what an app keeps in a session |
+//! | `audit` | what happened, as it was written down |
 //! | `backup` | everything in the store, as a stream |
 //! | `throttle` | how many attempts there may be |
 //! | `operate` | what the operator's command line asks for |
@@ -20,6 +21,7 @@
 //! [`Sessions`] joins them. It knows nothing of HTTP: callers are `http/` and `cli/`. A new
 //! operation is a file here with an `impl Sessions`, its events in `events`, its tests beneath it.
 
+mod audit;
 mod authenticate;
 mod backup;
 mod change_email;
@@ -56,8 +58,8 @@ pub use self::{
 };
 use crate::{
     model::{
-        Clock, Email, Lifetimes, Session, Timestamp, VariableRefused, email::InvalidEmail,
-        session::Replay,
+        AuditKind, By, Cause, Clock, Email, Lifetimes, Session, Timestamp, VariableRefused,
+        email::InvalidEmail, session::Replay,
     },
     store::{Store, StoreError},
     token::{Defect, SigningFailed, Tokens},
@@ -246,6 +248,11 @@ impl Sessions {
     #[must_use]
     pub fn jwks(&self) -> impl Serialize + use<> {
         self.tokens.jwks(self.clock.now())
+    }
+
+    /// What is about to be done now, and by whom.
+    fn cause(&self, what: AuditKind, by: By) -> Cause {
+        Cause { what, by, at: self.clock.now() }
     }
 
     /// Whether changes can be recorded now.

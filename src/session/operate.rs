@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Error, Result, Sessions, events::Event};
 use crate::{
     model::{
-        Account, AccountId, AccountState, Email, Password, Session, SessionId, Timestamp, Transport,
+        Account, AccountId, AccountState, AuditKind, By, Cause, Email, Password, Session,
+        SessionId, Timestamp, Transport,
     },
     store::PasswordChange,
 };
@@ -139,15 +140,15 @@ pub struct SessionLine {
 }
 
 impl Sessions {
-    /// Carries out an operator's command.
+    /// Carries out an operator's command; `by` is written down.
     ///
     /// # Errors
     /// [`Error::NoSuchAccount`], [`Error::NoSuchSession`], [`Error::EmailTaken`],
     /// [`Error::PasswordRefused`], [`Error::Store`].
-    pub async fn operate(&self, command: Command) -> Result<Reply> {
+    pub async fn operate(&self, command: Command, by: &By) -> Result<Reply> {
         match command {
             Command::AddAccount { email, password } => {
-                let account = self.add_account(email, password).await?;
+                let account = self.add_account(email, password, by).await?;
                 Ok(Reply::Added { account: account.into() })
             }
             Command::ListAccounts { after } => {
@@ -158,25 +159,28 @@ impl Sessions {
                 let account = self.account_of(&email).await?;
                 let rules = self.policy.passwords.clone();
                 let hash = self.hasher.hash_new(password, email, rules).await?;
-                match self.store.change_password(account.id, None, hash, None).await? {
+                let cause = self.cause(AuditKind::PasswordChanged, *by);
+                match self.store.change_password(account.id, None, hash, None, cause).await? {
                     PasswordChange::Changed { ended, .. } => {
-                        Event::PasswordChanged { account: account.id, by: "operator", ended }
-                            .record();
+                        Event::Happened(cause.about(account.id).ending(ended)).record();
                         Ok(Reply::Ended { ended })
                     }
                     PasswordChange::AccountChanged => Err(Error::NoSuchAccount),
                 }
             }
             Command::DisableAccount { email } => {
-                self.set_state(&email, AccountState::Disabled, "disabled").await
+                let cause = self.cause(AuditKind::AccountDisabled, *by);
+                self.set_state(&email, AccountState::Disabled, cause).await
             }
             Command::EnableAccount { email } => {
-                self.set_state(&email, AccountState::Active, "enabled").await
+                let cause = self.cause(AuditKind::AccountEnabled, *by);
+                self.set_state(&email, AccountState::Active, cause).await
             }
             Command::RemoveAccount { email } => {
                 let account = self.account_of(&email).await?;
-                let ended = self.store.remove_account(account.id).await?;
-                Self::changed(&account, "removed", ended)
+                let cause = self.cause(AuditKind::AccountRemoved, *by);
+                let ended = self.store.remove_account(account.id, cause).await?;
+                Self::changed(&account, cause, ended)
             }
             Command::ListSessions { email } => {
                 let account = self.account_of(&email).await?;
@@ -185,21 +189,24 @@ impl Sessions {
             }
             Command::RevokeSession { email, session } => {
                 let account = self.account_of(&email).await?;
-                if !self.store.revoke_session(account.id, session, self.clock.now()).await? {
+                let cause = self.cause(AuditKind::SessionEnded, *by);
+                if !self.store.revoke_session(account.id, session, cause).await? {
                     return Err(Error::NoSuchSession);
                 }
-                Event::Revoked { account: account.id, ended: 1, reason: "operator" }.record();
+                Event::Happened(cause.about(account.id).of_session(session).ending(1)).record();
                 Ok(Reply::Ended { ended: 1 })
             }
             Command::RevokeSessions { email } => {
                 let account = self.account_of(&email).await?;
-                let ended = self.store.revoke_sessions(account.id, None, self.clock.now()).await?;
-                Event::Revoked { account: account.id, ended, reason: "operator" }.record();
+                let cause = self.cause(AuditKind::SessionsEnded, *by);
+                let ended = self.store.revoke_sessions(account.id, None, cause).await?;
+                Event::Happened(cause.about(account.id).ending(ended)).record();
                 Ok(Reply::Ended { ended })
             }
             Command::RevokeAll => {
-                self.store.revoke_all_sessions().await?;
-                Event::AllRevoked.record();
+                let cause = self.cause(AuditKind::AllSessionsEnded, *by);
+                self.store.revoke_all_sessions(cause).await?;
+                Event::Happened(cause.about_nobody()).record();
                 Ok(Reply::AllEnded)
             }
         }
@@ -209,20 +216,15 @@ impl Sessions {
         self.store.account_by_email(email).await?.ok_or(Error::NoSuchAccount)
     }
 
-    async fn set_state(
-        &self,
-        email: &Email,
-        state: AccountState,
-        word: &'static str,
-    ) -> Result<Reply> {
+    async fn set_state(&self, email: &Email, state: AccountState, cause: Cause) -> Result<Reply> {
         let account = self.account_of(email).await?;
-        let ended = self.store.set_account_state(account.id, state).await?;
-        Self::changed(&account, word, ended)
+        let ended = self.store.set_account_state(account.id, state, cause).await?;
+        Self::changed(&account, cause, ended)
     }
 
-    fn changed(account: &Account, state: &'static str, ended: Option<u64>) -> Result<Reply> {
+    fn changed(account: &Account, cause: Cause, ended: Option<u64>) -> Result<Reply> {
         let ended = ended.ok_or(Error::NoSuchAccount)?;
-        Event::AccountState { account: account.id, state, ended }.record();
+        Event::Happened(cause.about(account.id).ending(ended)).record();
         Ok(Reply::Ended { ended })
     }
 }
@@ -275,10 +277,16 @@ mod tests {
         let issued = fixture.signed_up("ann@example.com").await;
         let email = address("ann@example.com");
         let disable = Command::DisableAccount { email: email.clone() };
-        assert_eq!(fixture.sessions.operate(disable).await.unwrap(), Reply::Ended { ended: 1 });
+        assert_eq!(
+            fixture.sessions.operate(disable, &By::COMMAND_LINE).await.unwrap(),
+            Reply::Ended { ended: 1 }
+        );
         assert!(fixture.sessions.authenticate(&shown(&issued)).await.is_err());
         let enable = Command::EnableAccount { email };
-        assert_eq!(fixture.sessions.operate(enable).await.unwrap(), Reply::Ended { ended: 0 });
+        assert_eq!(
+            fixture.sessions.operate(enable, &By::COMMAND_LINE).await.unwrap(),
+            Reply::Ended { ended: 0 }
+        );
         assert!(fixture.sessions.authenticate(&shown(&issued)).await.is_err());
         fixture.logged_in("ann@example.com").await;
     }
@@ -288,7 +296,10 @@ mod tests {
         let fixture = Fixture::new();
         let ann = fixture.signed_up("ann@example.com").await;
         let bob = fixture.signed_up("bob@example.com").await;
-        assert_eq!(fixture.sessions.operate(Command::RevokeAll).await.unwrap(), Reply::AllEnded);
+        assert_eq!(
+            fixture.sessions.operate(Command::RevokeAll, &By::COMMAND_LINE).await.unwrap(),
+            Reply::AllEnded
+        );
         for ended in [&ann, &bob] {
             assert!(fixture.sessions.authenticate(&shown(ended)).await.is_err());
         }
@@ -308,7 +319,7 @@ mod tests {
             Command::RevokeSession { email: email.clone(), session },
             Command::SetPassword { email: email.clone(), password: password(PASSWORD) },
         ] {
-            let refused = fixture.sessions.operate(command).await;
+            let refused = fixture.sessions.operate(command, &By::COMMAND_LINE).await;
             assert!(matches!(refused, Err(Error::NoSuchAccount)));
         }
     }

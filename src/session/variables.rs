@@ -74,7 +74,7 @@ mod tests {
         let who = fixture.sessions.authenticate(&shown(&before)).await.unwrap();
         let set = fixture.sessions.change_variable(&who, "cart", Some(b"1".to_vec()));
         set.await.unwrap();
-        let again = fixture.sessions.reauthenticate(&who, password(PASSWORD), None).await.unwrap();
+        let again = fixture.sessions.reauthenticate(&who, password(PASSWORD)).await.unwrap();
         assert_ne!(again.session.id, before.session.id);
         let who = fixture.sessions.authenticate(&shown(&again)).await.unwrap();
         assert_eq!(value(&fixture, &who, "cart").await.as_deref(), Some(&b"1"[..]));

@@ -50,7 +50,7 @@ async fn each_event_is_one_line_that_says_when_who_and_where() {
     let other = server.program();
     other.log_in("ann@example.com").await;
     let end = format!("/sessions/{}", other.sid());
-    told.push(("revoked", ann.api(Method::DELETE, &end).send().await.expect(204)));
+    told.push(("session_ended", ann.api(Method::DELETE, &end).send().await.expect(204)));
     told.push(("token_refused", other.check().await.expect(401)));
     let change = ann.change_password("wrong", "staple after staple").await;
     told.push(("current_password_refused", change.expect(403)));

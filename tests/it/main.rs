@@ -20,6 +20,7 @@
 //! | `kernel` | the real binary under strace: what is synced before what is answered; real EIO |
 //! | `embed` | the library: the service in an app of one's own |
 //! | `upkeep` | what is over leaves the store |
+//! | `audit` | who did what, when, and from where, as it is kept |
 //! | `logs`, `metrics` | what operators see, and what nobody must |
 //! | `openapi`, `layers`, `documents` | the committed document; the architecture; what the README says |
 //! | `cli` | the real binary: its command line, its start and its end |
@@ -37,6 +38,7 @@ mod account;
 mod api;
 mod asvs;
 mod attacks;
+mod audit;
 mod backup;
 mod bad_input;
 mod bad_requests;

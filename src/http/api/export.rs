@@ -1,12 +1,14 @@
 //! What an export of an account looks like: every value that is kept about it but the password's
 //! hash. A new field of [`Account`](crate::model::Account) or [`Session`] belongs in here.
 
+use std::collections::BTreeMap;
+
 use poem_openapi::{Object, types::Example};
 use serde::Serialize;
 
 use super::text::{DateTime, EmailAddress, Text, Uuid};
 use crate::{
-    model::{AccountState, Session, Timestamp, Transport},
+    model::{AccountState, AuditEvent, Session, Timestamp, Transport, Variables},
     session::AccountExport,
 };
 
@@ -20,6 +22,8 @@ pub(super) struct ExportView {
     account: ExportedAccount,
     /// Its living sessions, oldest first. Of those that are over only their visits are kept.
     sessions: Vec<ExportedSession>,
+    /// What happened to the account: the latest first, at most a thousand.
+    events: Vec<ExportedEvent>,
 }
 
 /// The account in an export.
@@ -66,6 +70,10 @@ struct ExportedSession {
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     copied_at: Option<Text<DateTime>>,
+    /// What an app that embeds the service keeps in it: names, and values as JSON texts.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<BTreeMap<String, String>>,
     /// The tokens that were shown for visits, as far as they are kept to tell copies.
     chain: ExportedChain,
 }
@@ -83,13 +91,42 @@ struct ExportedChain {
     left_at: Text<DateTime>,
 }
 
+/// Something that happened, in an export.
+#[derive(Debug, Object, Serialize)]
+struct ExportedEvent {
+    /// When.
+    at: Text<DateTime>,
+    /// What: its code.
+    event: String,
+    /// Who did it: an account's id, `command_line`, or `unknown`.
+    by: String,
+    /// The address it came from, but for an administrator's.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// The account that it is about.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Text<Uuid>>,
+    /// The session that it is about.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<Text<Uuid>>,
+    /// The id that the session had before, if it went on under a new one.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<Text<Uuid>>,
+    /// How many sessions ended with it.
+    ended: u64,
+}
+
 fn time(moment: Timestamp) -> Text<DateTime> {
     Text::of(moment.to_string())
 }
 
 impl From<AccountExport> for ExportView {
     fn from(export: AccountExport) -> Self {
-        let AccountExport { exported_at, summary, sessions } = export;
+        let AccountExport { exported_at, summary, sessions, events } = export;
         let account = summary.account;
         Self {
             exported_at: time(exported_at),
@@ -105,12 +142,16 @@ impl From<AccountExport> for ExportView {
                 copied_at: account.copied_at.map(time),
             },
             sessions: sessions.into_iter().map(Into::into).collect(),
+            events: events.into_iter().map(Into::into).collect(),
         }
     }
 }
 
-impl From<Session> for ExportedSession {
-    fn from(session: Session) -> Self {
+impl From<(Session, Variables)> for ExportedSession {
+    fn from((session, variables): (Session, Variables)) -> Self {
+        let text = |value| String::from_utf8_lossy(value).into_owned();
+        let variables: BTreeMap<_, _> =
+            variables.iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
         Self {
             sid: Text::of(session.id.to_string()),
             created_at: time(session.created_at),
@@ -125,12 +166,28 @@ impl From<Session> for ExportedSession {
             },
             user_agent: session.user_agent,
             copied_at: session.copied_at.map(time),
+            variables: Some(variables).filter(|variables| !variables.is_empty()),
             chain: ExportedChain {
                 number: session.chain.number,
                 at: time(session.chain.at),
                 left: session.chain.left,
                 left_at: time(session.chain.left_at),
             },
+        }
+    }
+}
+
+impl From<AuditEvent> for ExportedEvent {
+    fn from(event: AuditEvent) -> Self {
+        Self {
+            at: time(event.at),
+            event: event.what.code().into(),
+            by: event.by.actor.to_string(),
+            from: event.by.from.map(|from| from.to_string()),
+            account: event.account.map(|id| Text::of(id.to_string())),
+            sid: event.session.map(|id| Text::of(id.to_string())),
+            replaced: event.replaced.map(|id| Text::of(id.to_string())),
+            ended: event.ended,
         }
     }
 }
@@ -159,12 +216,23 @@ impl Example for ExportView {
                 transport: "cookie".into(),
                 user_agent: "curl/8.10.1".into(),
                 copied_at: None,
+                variables: Some([("theme".into(), "\"dark\"".into())].into()),
                 chain: ExportedChain {
                     number: 2,
                     at: at("2026-11-23T09:12:30Z"),
                     left: 0,
                     left_at: at("2026-11-23T09:05:00Z"),
                 },
+            }],
+            events: vec![ExportedEvent {
+                at: at("2026-11-23T09:00:00Z"),
+                event: "log_in".into(),
+                by: "019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4".into(),
+                from: Some("192.0.2.7".into()),
+                account: Some(Text::of("019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4")),
+                sid: Some(Text::of("019ab2f0-5c1e-7d3a-9b7e-2f6c1a4d8e90")),
+                replaced: None,
+                ended: 0,
             }],
         }
     }

@@ -10,10 +10,11 @@ use std::{
     time::Duration,
 };
 
-use countersign::{Countersign, config::Period, library::OpenError};
+use countersign::{Countersign, config::Period, library::OpenError, model::By};
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use reqwest::Method;
+use serde_json::json;
 
 use self::app::App;
 use crate::support::{Answer, Op, PASSWORD, User, When, in_time, store::Outage, user::Kind};
@@ -321,7 +322,7 @@ async fn what_was_answered_is_there_when_it_was_dropped_and_not_closed() {
     .await;
     let email = countersign::model::Email::parse("ann@example.com").unwrap();
     let command = countersign::session::operate::Command::DisableAccount { email };
-    again.operations().operate(command).await.expect("the account is there");
+    again.operations().operate(command, &By::COMMAND_LINE).await.expect("the account is there");
     again.close().await.unwrap();
 }
 
@@ -343,6 +344,9 @@ async fn a_variable_is_there_at_the_next_request_and_after_a_restart_and_not_aft
     set(&ann, "cart", "tea milk sugar").await.expect(200);
     set(&ann, "theme", "dark blue").await.expect(200);
     visit(&ann).await;
+    let export = ann.api(Method::GET, "/account/export").send().await.expect(200).json();
+    let kept = json!({"cart": r#"["tea","milk","sugar"]"#, "theme": r#"["dark","blue"]"#});
+    assert_eq!(export["sessions"][0]["variables"], kept, "it is about ann");
     app.restart().await;
     assert_eq!(variable(&ann, "cart").await, "tea milk sugar");
     let elsewhere = app.browser();

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod attempts;
+mod audit;
 pub(crate) mod backup;
 mod ends;
 mod sessions;
@@ -100,6 +101,18 @@ contract! { memory sled; {
         variables_end_with_their_session_however_it_ends
         variables_go_along_when_a_session_goes_on
         of_a_change_and_an_end_at_once_nothing_is_left
+    }
+    audit {
+        every_change_has_its_event_and_what_changes_nothing_has_none
+        events_are_listed_from_the_latest_on_in_pages_that_stay_where_they_are
+        events_of_an_account_are_those_about_it_and_those_it_did
+        a_flood_of_refusals_pushes_out_no_change
+        the_oldest_events_make_room
+        events_that_are_over_are_hidden_and_then_removed
+        one_look_at_events_is_bounded
+        events_come_back_from_a_backup_and_go_on
+        what_is_no_run_of_events_is_not_imported
+        changes_at_once_have_an_event_each
     }
     upkeep {
         a_sweep_removes_exactly_the_dead

@@ -12,7 +12,7 @@ use countersign::{
 use tokio::task::JoinSet;
 
 use super::{backup::export, upkeep::sweep_all};
-use crate::store_world::{World, at, count, hash, join, log_in, succession};
+use crate::store_world::{World, at, cause, count, hash, join, log_in, succession};
 
 const NEW: VariableChange = VariableChange::Made { was_there: false };
 const CHANGED: VariableChange = VariableChange::Made { was_there: true };
@@ -116,7 +116,7 @@ pub(super) async fn what_is_not_alive_has_no_variables_and_gets_none(world: &Wor
     let expired = log_in(store, &ann, -40 * 60).await;
     let never = Session { id: SessionId::new(at(0)), ..gone.clone() };
     let of_another = Session { account: bob.id, ..log_in(store, &ann, 0).await };
-    assert!(store.revoke_session(ann.id, gone.id, at(1)).await.unwrap());
+    assert!(store.revoke_session(ann.id, gone.id, cause(at(1))).await.unwrap());
     for session in [&gone, &expired, &never, &of_another] {
         assert_eq!(set(store, session, "late", "1").await, VariableChange::Absent);
         assert_eq!(change(store, session, "late", None).await, VariableChange::Absent);
@@ -136,26 +136,26 @@ pub(super) async fn variables_end_with_their_session_however_it_ends(world: &Wor
         session
     };
     let (one, other) = (with_variable(0).await, with_variable(0).await);
-    store.revoke_session(ann.id, one.id, at(0)).await.unwrap();
+    store.revoke_session(ann.id, one.id, cause(at(0))).await.unwrap();
     assert_eq!(found(store, &other).await, Some(variables(&[("cart", "1")])), "those alone");
-    store.revoke_copied_session(ann.id, other.id, at(0)).await.unwrap();
+    store.revoke_copied_session(ann.id, other.id, cause(at(0))).await.unwrap();
     assert_eq!(kept(store).await, 0);
     with_variable(0).await;
-    store.revoke_sessions(ann.id, None, at(0)).await.unwrap();
+    store.revoke_sessions(ann.id, None, cause(at(0))).await.unwrap();
     assert_eq!(kept(store).await, 0);
     with_variable(0).await;
     let only = crate::store_world::session(ann.id, 1);
-    store.create_session(only, &ann.password, 1).await.unwrap();
+    store.create_session(only, &ann.password, 1, cause(at(1))).await.unwrap();
     assert_eq!(kept(store).await, 0, "ended by the limit");
     with_variable(0).await;
-    store.change_password(ann.id, None, hash("first"), None).await.unwrap();
+    store.change_password(ann.id, None, hash("first"), None, cause(at(0))).await.unwrap();
     assert_eq!(kept(store).await, 0);
     with_variable(0).await;
-    store.set_account_state(ann.id, AccountState::Disabled).await.unwrap();
-    store.set_account_state(ann.id, AccountState::Active).await.unwrap();
+    store.set_account_state(ann.id, AccountState::Disabled, cause(at(0))).await.unwrap();
+    store.set_account_state(ann.id, AccountState::Active, cause(at(0))).await.unwrap();
     assert_eq!(kept(store).await, 0);
     let dead = with_variable(0).await;
-    store.revoke_all_sessions().await.unwrap();
+    store.revoke_all_sessions(cause(at(0))).await.unwrap();
     assert_eq!(found(store, &dead).await, None);
     sweep_all(store, 10, at(0)).await;
     assert_eq!(kept(store).await, 0, "dead, and swept");
@@ -163,7 +163,7 @@ pub(super) async fn variables_end_with_their_session_however_it_ends(world: &Wor
     sweep_all(store, 10, at(40 * 60)).await;
     assert_eq!(kept(store).await, 0, "expired, and swept");
     with_variable(0).await;
-    store.remove_account(ann.id).await.unwrap();
+    store.remove_account(ann.id, cause(at(0))).await.unwrap();
     assert_eq!(kept(store).await, 0);
 }
 
@@ -173,14 +173,18 @@ pub(super) async fn variables_go_along_when_a_session_goes_on(world: &World) {
     let one = log_in(store, &ann, 0).await;
     set(store, &one, "cart", "1").await;
     let going = succession(&one, 1);
-    let goes_on = store.reauthenticate_session(ann.id, &ann.password, going).await.unwrap();
+    let goes_on =
+        store.reauthenticate_session(ann.id, &ann.password, going, cause(at(1))).await.unwrap();
     let goes_on = goes_on.expect("a session");
     assert_eq!(found(store, &goes_on).await, Some(variables(&[("cart", "1")])));
     assert_eq!((found(store, &one).await, kept(store).await), (None, 1));
     assert_eq!(set(store, &one, "cart", "2").await, VariableChange::Absent);
     let going = succession(&goes_on, 1);
     let checked = Some(&ann.password);
-    store.change_password(ann.id, checked, hash("second"), Some(going)).await.unwrap();
+    store
+        .change_password(ann.id, checked, hash("second"), Some(going), cause(at(1)))
+        .await
+        .unwrap();
     let last = Session { id: going.to, ..goes_on };
     assert_eq!(found(store, &last).await, Some(variables(&[("cart", "1")])));
     assert_eq!(kept(store).await, 1);
@@ -192,7 +196,7 @@ pub(super) async fn of_a_change_and_an_end_at_once_nothing_is_left(world: &World
         let one = log_in(&*world.store, &ann, 0).await;
         let (store, setting) = (Arc::clone(&world.store), one.clone());
         let set = tokio::spawn(async move { set(&*store, &setting, "cart", "1").await });
-        assert!(world.store.revoke_session(ann.id, one.id, at(1)).await.unwrap());
+        assert!(world.store.revoke_session(ann.id, one.id, cause(at(1))).await.unwrap());
         assert!([NEW, VariableChange::Absent].contains(&set.await.unwrap()));
         assert_eq!((found(&*world.store, &one).await, kept(&*world.store).await), (None, 0));
     }

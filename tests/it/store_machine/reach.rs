@@ -62,6 +62,7 @@ const TELLING: &[&str] = &[
     "Ask(CountAttempt: done",
     "Ask(ForgetAttempts: done",
     "Ask(FindAttempts: some",
+    "Ask(ListEvents: some",
     "Ask(Ping: done",
     "Sweep: removed some, more to come",
     "Sweep: removed some, at the end",
@@ -131,6 +132,7 @@ fn outcome(expected: &Expected) -> &'static str {
             Answer::VariableChange(VariableChange::Made { was_there: false }) => "new",
             Answer::VariableChange(VariableChange::Refused(VariableRefused::TooMuch)) => "too much",
             Answer::VariableChange(VariableChange::Refused(_)) => "refused",
+            Answer::Events(found) => some(!found.is_empty()),
             Answer::Attempts(found) => some(found.iter().any(|attempts| attempts.count > 1)),
             Answer::PasswordChange(PasswordChange::AccountChanged)
             | Answer::EmailChange(EmailChange::AccountChanged) => "not changed",

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use countersign::{
     model::{
-        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
-        SessionId, Succession, Timestamp,
+        Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, AuditKind, Email,
+        PasswordHash, Session, SessionId, Succession, Timestamp,
     },
     store::{Created, EmailChange, PasswordChange, VariableChange},
 };
@@ -38,6 +38,8 @@ pub(crate) struct Model {
     sessions: BTreeMap<Key, Kept>,
     /// Those that have not been swept yet. No two of these keys share a place.
     attempts: BTreeMap<AttemptKey, Attempts>,
+    /// What happened, if that is kept: what changed something, and the rest.
+    events: Option<[Vec<AuditEvent>; 2]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +65,49 @@ impl Kept {
 }
 
 impl Model {
-    /// Does it, and answers.
+    /// One that keeps what happened, too.
+    pub(crate) fn with_events() -> Self {
+        Self { events: Some(Default::default()), ..Self::default() }
+    }
+
+    /// Does it, writes it down, and answers.
     pub(crate) fn answer(&mut self, operation: &Operation) -> Answer {
+        let before = match operation {
+            Operation::SetState(id, _) => self.accounts.get(id).map(|owner| owner.account.state),
+            _ => None,
+        };
+        let answer = self.work(operation);
+        let is_news = |event: &AuditEvent| match operation {
+            Operation::SetState(_, state) => before != Some(*state) || event.ended > 0,
+            _ => true,
+        };
+        if let Some(event) = operation.event(&answer).filter(is_news)
+            && let Some([changes, others]) = &mut self.events
+        {
+            let is_refusal = event.what == AuditKind::LogInRefused;
+            if is_refusal { others.push(event) } else { changes.push(event) }
+        }
+        answer
+    }
+
+    /// The latest first, by their time.
+    fn list(&self, account: Option<AccountId>) -> Vec<AuditEvent> {
+        let [mut changes, mut others] = self.events.clone().unwrap_or_default();
+        let mut events = Vec::new();
+        loop {
+            let (change, other) = (changes.last(), others.last());
+            let of_changes = change.map(|event| event.at) >= other.map(|event| event.at);
+            match if of_changes { changes.pop() } else { others.pop() } {
+                Some(event) if account.is_none_or(|id| event.account == Some(id)) => {
+                    events.push(event);
+                }
+                Some(_) => {}
+                None => return events,
+            }
+        }
+    }
+
+    fn work(&mut self, operation: &Operation) -> Answer {
         match operation {
             Operation::CreateAccount(account) => Answer::WhetherDone(self.join(account)),
             Operation::FindAccount(id) => {
@@ -173,6 +216,7 @@ impl Model {
                 let kept = |key| self.attempts.get(key).filter(|found| *now < found.until);
                 Answer::Attempts(keys.iter().map(|key| *kept(key).unwrap_or(&none)).collect())
             }
+            Operation::ListEvents { account, .. } => Answer::Events(self.list(*account)),
             Operation::Ping => Answer::Done,
         }
     }
