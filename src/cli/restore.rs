@@ -9,13 +9,10 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    Failure, output,
-    progress::Progress,
-    serve::{KEYS_DIR, sled_options},
-};
+use super::{Failure, output, progress::Progress};
 use crate::{
     config::{Config, StoreUrl},
+    service::{KEYS_DIR, sled_options},
     store::{
         BackupRecord, OpenError, Replacement, ReplacementError, Store,
         backup::{BackupKey, Counts, Decoder, Entry, Item},

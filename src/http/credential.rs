@@ -114,7 +114,7 @@ fn credential(request: &Request, cookie: CookieRules) -> Result<Option<Credentia
 }
 
 /// What the device that asks calls itself.
-pub(super) fn user_agent(request: &Request) -> String {
+pub(crate) fn user_agent(request: &Request) -> String {
     request.header(header::USER_AGENT).unwrap_or_default().to_owned()
 }
 
@@ -150,7 +150,7 @@ impl Authenticated {
 
 /// Hands out a new cookie when more than half of the shown one's time is gone. That it cannot be
 /// recorded is no reason to refuse a request whose token is good: it is tried again at the next.
-pub(super) async fn renew(request: &Request, who: &SignedIn) -> Result<(), HttpError> {
+pub(crate) async fn renew(request: &Request, who: &SignedIn) -> Result<(), HttpError> {
     if who.session.transport != Transport::Cookie {
         return Ok(());
     }

@@ -12,6 +12,7 @@
 //! | `password` | the rules, the hashing pool, the change |
 //! | `reauthenticate` | show the password again; what needs that |
 //! | `change_email`, `close_account`, `export` | what else people do with their own accounts |
+//! | `variables` | what an app keeps in a session |
 //! | `backup` | everything in the store, as a stream |
 //! | `throttle` | how many attempts there may be |
 //! | `operate` | what the operator's command line asks for |
@@ -36,6 +37,7 @@ mod sign_up;
 #[cfg(test)]
 mod testing;
 pub mod throttle;
+mod variables;
 mod visit;
 
 use std::sync::Arc;
@@ -53,7 +55,10 @@ pub use self::{
     throttle::{LogInLimits, SignUpLimits},
 };
 use crate::{
-    model::{Clock, Email, Lifetimes, Session, Timestamp, email::InvalidEmail, session::Replay},
+    model::{
+        Clock, Email, Lifetimes, Session, Timestamp, VariableRefused, email::InvalidEmail,
+        session::Replay,
+    },
     store::{Store, StoreError},
     token::{Defect, SigningFailed, Tokens},
 };
@@ -148,6 +153,9 @@ pub enum Error {
     /// The new password breaks the rules.
     #[error(transparent)]
     PasswordRefused(#[from] password::Refused),
+    /// What an app wants to keep in a session is too much.
+    #[error(transparent)]
+    VariableRefused(#[from] VariableRefused),
     /// The account has no such living session.
     #[error("no such session")]
     NoSuchSession,

@@ -10,14 +10,14 @@ use jiff::SignedDuration;
 
 use super::{
     BackupRecord, Created, EmailChange, Export, PasswordChange, Result, Store, SweepCursor, Swept,
-    Visit, Visited,
+    VariableChange, Visit, Visited,
     export::{Exported, Snapshot},
-    steps::{accounts, attempts, import, sessions, upkeep, visits},
+    steps::{accounts, attempts, import, sessions, upkeep, variables, visits},
     view::{Read, Write},
 };
 use crate::model::{
     Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
-    SessionId, Succession, Timestamp,
+    SessionId, Succession, Timestamp, Variables,
 };
 
 /// Ordered keys, read as they were recorded, and changed by one step at a time.
@@ -209,6 +209,26 @@ impl<B: Backend> Store for B {
 
     fn ends(&self) -> Option<u64> {
         Backend::ends(self)
+    }
+
+    async fn variables(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Variables>> {
+        self.read(|r| variables::find(r, account, id, now)).await
+    }
+
+    async fn change_variable(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        name: String,
+        value: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<VariableChange> {
+        self.commit(move |w| variables::change(w, account, id, name, value, now)).await
     }
 
     async fn attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Result<Vec<Attempts>> {

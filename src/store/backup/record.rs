@@ -16,6 +16,7 @@ pub(super) const HEADER: u8 = b'h';
 pub(super) const KEY: u8 = b'k';
 pub(super) const ACCOUNT: u8 = b'a';
 pub(super) const SESSION: u8 = b's';
+pub(super) const VARIABLES: u8 = b'v';
 pub(super) const EPOCH: u8 = b'e';
 pub(super) const END: u8 = b'z';
 
@@ -65,11 +66,27 @@ struct StoredSession<'a> {
     copied_at: Option<i64>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct StoredVariables<'a> {
+    account: [u8; 16],
+    session: [u8; 16],
+    #[serde(borrow)]
+    variables: Vec<(&'a str, &'a [u8])>,
+}
+
 /// The kind of an entry and its payload.
 pub(super) fn encode(entry: &Entry) -> (u8, Zeroizing<Vec<u8>>) {
     match entry {
         Entry::Key(key) => (KEY, bytes(&StoredKey { kid: &key.kid, json: &key.json })),
         Entry::Record(BackupRecord::Epoch(epoch)) => (EPOCH, bytes(epoch)),
+        Entry::Record(BackupRecord::Variables { account, session, variables }) => {
+            let stored = StoredVariables {
+                account: *account.as_bytes(),
+                session: *session.as_bytes(),
+                variables: variables.iter().collect(),
+            };
+            (VARIABLES, bytes(&stored))
+        }
         Entry::Record(BackupRecord::Account { account, ended_visits }) => {
             let stored = StoredAccount {
                 id: *account.id.as_bytes(),
@@ -116,6 +133,7 @@ pub(super) fn decode(kind: u8, payload: &[u8]) -> Result<Entry, BackupError> {
         }
         EPOCH => Ok(Entry::Record(BackupRecord::Epoch(value(payload)?))),
         ACCOUNT => account(&value(payload)?).map(Entry::Record),
+        VARIABLES => Ok(Entry::Record(variables(&value(payload)?))),
         SESSION => Ok(Entry::Record(session(&value(payload)?))),
         HEADER => Err(BackupError::Damaged("it begins twice")),
         _ => Err(BackupError::Unknown),
@@ -160,6 +178,15 @@ fn session(stored: &StoredSession<'_>) -> BackupRecord {
             copied_at: stored.copied_at.map(from_millis),
         },
         epoch: stored.epoch,
+    }
+}
+
+fn variables(stored: &StoredVariables<'_>) -> BackupRecord {
+    let owned = |(name, value): &(&str, &[u8])| ((*name).to_owned(), value.to_vec());
+    BackupRecord::Variables {
+        account: AccountId::from_bytes(stored.account),
+        session: SessionId::from_bytes(stored.session),
+        variables: stored.variables.iter().map(owned).collect(),
     }
 }
 

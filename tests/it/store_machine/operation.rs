@@ -3,9 +3,11 @@
 use countersign::{
     model::{
         Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
-        SessionId, Succession, Timestamp,
+        SessionId, Succession, Timestamp, Variables,
     },
-    store::{Created, EmailChange, PasswordChange, Store, StoreError, Visit, Visited},
+    store::{
+        Created, EmailChange, PasswordChange, Store, StoreError, VariableChange, Visit, Visited,
+    },
 };
 use jiff::SignedDuration;
 
@@ -28,6 +30,8 @@ pub(crate) enum Operation {
     CreateSession { session: Session, checked: PasswordHash, limit: usize },
     FindSession(AccountId, SessionId, Timestamp),
     ListSessions(AccountId, Timestamp),
+    FindVariables(AccountId, SessionId, Timestamp),
+    ChangeVariable(AccountId, SessionId, &'static str, Option<Vec<u8>>, Timestamp),
     Visit(Visit),
     Renew(AccountId, SessionId, Timestamp, SignedDuration),
     Revoke(AccountId, SessionId, Timestamp),
@@ -66,6 +70,8 @@ pub(crate) enum Answer {
     PasswordChange(PasswordChange),
     EmailChange(EmailChange),
     Attempts(Vec<Attempts>),
+    Variables(Option<Variables>),
+    VariableChange(VariableChange),
 }
 
 impl Operation {
@@ -121,6 +127,14 @@ impl Operation {
             }
             Self::ListSessions(account, now) => {
                 Answer::Sessions(store.sessions(*account, *now).await?)
+            }
+            Self::FindVariables(account, id, now) => {
+                Answer::Variables(store.variables(*account, *id, *now).await?)
+            }
+            Self::ChangeVariable(account, id, name, value, now) => {
+                let (name, value) = ((*name).to_owned(), value.clone());
+                let change = store.change_variable(*account, *id, name, value, *now);
+                Answer::VariableChange(change.await?)
             }
             Self::Visit(visit) => Answer::Visited(store.visit(*visit).await?),
             Self::Renew(account, id, now, idle) => {

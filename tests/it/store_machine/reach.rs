@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use countersign::store::{Created, EmailChange, PasswordChange, Visited};
+use countersign::{
+    model::VariableRefused,
+    store::{Created, EmailChange, PasswordChange, VariableChange, Visited},
+};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
@@ -41,6 +44,10 @@ const TELLING: &[&str] = &[
     "Ask(CreateSession: refused",
     "Ask(FindSession: some",
     "Ask(FindSession: none",
+    "Ask(ChangeVariable: new",
+    "Ask(ChangeVariable: changed",
+    "Ask(ChangeVariable: too much",
+    "Ask(ChangeVariable: absent",
     "Ask(Visit: counted",
     "Ask(Visit: absent",
     "Ask(Visit: copied",
@@ -118,6 +125,12 @@ fn outcome(expected: &Expected) -> &'static str {
                     (false, _) => "added, others ended",
                 }
             }
+            Answer::Variables(found) => some(found.is_some()),
+            Answer::VariableChange(VariableChange::Absent) => "absent",
+            Answer::VariableChange(VariableChange::Made { was_there: true }) => "changed",
+            Answer::VariableChange(VariableChange::Made { was_there: false }) => "new",
+            Answer::VariableChange(VariableChange::Refused(VariableRefused::TooMuch)) => "too much",
+            Answer::VariableChange(VariableChange::Refused(_)) => "refused",
             Answer::Attempts(found) => some(found.iter().any(|attempts| attempts.count > 1)),
             Answer::PasswordChange(PasswordChange::AccountChanged)
             | Answer::EmailChange(EmailChange::AccountChanged) => "not changed",

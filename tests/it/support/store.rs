@@ -9,11 +9,11 @@ use async_trait::async_trait;
 use countersign::{
     model::{
         Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
-        SessionId, Succession, Timestamp,
+        SessionId, Succession, Timestamp, Variables,
     },
     store::{
         BackupRecord, Created, EmailChange, Export, PasswordChange, Result, Store, StoreError,
-        SweepCursor, Swept, Visit, Visited,
+        SweepCursor, Swept, VariableChange, Visit, Visited,
     },
 };
 use jiff::SignedDuration;
@@ -36,6 +36,7 @@ pub(crate) enum Op {
     Revoke,
     LookUp,
     CountAttempt,
+    ChangeVariable,
 }
 
 /// Where a step is held.
@@ -345,6 +346,29 @@ impl Store for HeldStore {
     async fn revoke_all_sessions(&self) -> Result<()> {
         self.control.write()?;
         self.inner.revoke_all_sessions().await
+    }
+
+    async fn variables(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Variables>> {
+        self.control.read()?;
+        self.inner.variables(account, id, now).await
+    }
+
+    async fn change_variable(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        name: String,
+        value: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<VariableChange> {
+        self.control.held(Op::ChangeVariable, When::Before).await;
+        self.control.write()?;
+        self.inner.change_variable(account, id, name, value, now).await
     }
 
     async fn attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Result<Vec<Attempts>> {

@@ -5,6 +5,7 @@
 //! had from one place, no test could find wrong.
 
 mod succession;
+mod variables;
 mod visit;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use countersign::{
         Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
         SessionId, Succession, Timestamp,
     },
-    store::{Created, EmailChange, PasswordChange},
+    store::{Created, EmailChange, PasswordChange, VariableChange},
 };
 
 use super::operation::{Answer, Operation, PasswordUpdate};
@@ -51,6 +52,8 @@ struct Kept {
     session: Session,
     /// Ended together with everybody's, and not swept yet.
     dead: bool,
+    /// What an app keeps in it.
+    variables: BTreeMap<String, Vec<u8>>,
 }
 
 impl Kept {
@@ -115,6 +118,18 @@ impl Model {
                 Answer::Session(found)
             }
             Operation::ListSessions(account, now) => Answer::Sessions(self.living(*account, *now)),
+            Operation::FindVariables(account, id, now) => {
+                let kept = self.sessions.get(&(*account, *id)).filter(|kept| kept.lives(*now));
+                Answer::Variables(kept.map(|kept| kept.variables.clone().into_iter().collect()))
+            }
+            Operation::ChangeVariable(account, id, name, value, now) => {
+                let kept = self.sessions.get_mut(&(*account, *id));
+                let change = match kept.filter(|kept| kept.lives(*now)) {
+                    Some(kept) => variables::change(&mut kept.variables, name, value.as_ref()),
+                    None => VariableChange::Absent,
+                };
+                Answer::VariableChange(change)
+            }
             Operation::Visit(visit) => Answer::Visited(self.visit(visit)),
             Operation::Renew(account, id, now, idle) => {
                 let kept = self.sessions.get_mut(&(*account, *id)).filter(|kept| kept.lives(*now));
@@ -216,6 +231,12 @@ impl Model {
         self.sessions.get(&key).map(|kept| &kept.session)
     }
 
+    /// The living session that an app keeps most in.
+    pub(crate) fn fullest(&self, now: Timestamp) -> Option<Key> {
+        let living = self.sessions.iter().filter(|(_, kept)| kept.lives(now));
+        living.max_by_key(|(_, kept)| kept.variables.len()).map(|(key, _)| *key)
+    }
+
     /// Whether a session is there and not over.
     pub(crate) fn lives(&self, key: Key, now: Timestamp) -> bool {
         self.sessions.get(&key).is_some_and(|kept| kept.lives(now))
@@ -305,7 +326,8 @@ impl Model {
         {
             session.copied_at = Some(copied_at);
         }
-        let kept = Kept { session: session.clone(), dead: false };
+        let variables = BTreeMap::new();
+        let kept = Kept { session: session.clone(), dead: false, variables };
         self.sessions.insert((id, session.id), kept);
         Answer::Created(Created::Added { session, ended })
     }
