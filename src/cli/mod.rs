@@ -6,6 +6,7 @@
 //! | `account`, `session` | what an operator does to accounts and their sessions |
 //! | `backup`, `restore` | accounts and sessions into a file, and back |
 //! | `keys`, `openapi`, `config` | what can be shown without a server |
+//! | `completions` | the command line itself, for shells and for `man` |
 //! | `operator` | carries a command out: by the running server, or in the store itself |
 //! | `admin_file` | how the command line finds the running server |
 //! | `input`, `output`, `progress` | passwords, confirmations, tables, a bar |
@@ -17,6 +18,7 @@
 mod account;
 mod admin_file;
 mod backup;
+mod completions;
 mod config;
 mod failure;
 mod input;
@@ -81,6 +83,8 @@ enum Command {
     Openapi(openapi::Openapi),
     #[command(subcommand)]
     Config(config::Config),
+    Completions(completions::Completions),
+    Man(completions::Man),
 }
 
 impl Cli {
@@ -100,6 +104,8 @@ impl Cli {
             Some(Command::Restore(command)) => command.run(&global.load()?).await,
             Some(Command::Openapi(command)) => command.run(),
             Some(Command::Config(command)) => command.run(&global.load()?),
+            Some(Command::Completions(command)) => command.run(),
+            Some(Command::Man(command)) => command.run(),
         }
     }
 }
