@@ -44,6 +44,14 @@ schemathesis *flags:
     cargo build --locked
     python3 tests/schemathesis/run.py {{ flags }}
 
+# inputs nobody thought of, for a minute a target (needs cargo-fuzz; nothing here is unsafe, so no sanitizer)
+fuzz seconds="60":
+    for target in cookie token json; do \
+        mkdir -p "fuzz/corpus/$target" && \
+        RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz --dev --sanitizer none "$target" \
+            "fuzz/corpus/$target" "fuzz/seeds/$target" -- -max_total_time={{ seconds }} -max_len=4096 || exit 1; \
+    done
+
 # look at every page in a real browser, and take the pictures of the README (needs Chromium and npm)
 screenshots:
     sh tests/browser/screenshots.sh
