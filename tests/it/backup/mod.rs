@@ -31,7 +31,7 @@ use countersign::{
     },
 };
 
-use crate::store_world::{ABSOLUTE, IDLE, at, count, join, log_in, session};
+use crate::store_world::{ABSOLUTE, IDLE, at, count, join, log_in, opened, session};
 
 /// The binary on `dir/data`.
 fn countersign(dir: &Path, args: &[&str]) -> Command {
@@ -67,7 +67,7 @@ fn failed(output: &Output) -> String {
 }
 
 fn open(dir: &Path) -> SledStore {
-    SledStore::open(&dir.join("data"), SledOptions::default()).unwrap()
+    opened(|| SledStore::open(&dir.join("data"), SledOptions::default())).unwrap()
 }
 
 /// A store with one person, one session and `visits` visits in `dir/data`, closed.

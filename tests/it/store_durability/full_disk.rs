@@ -6,7 +6,7 @@ use countersign::store::{SledOptions, SledStore, Store};
 use tokio::task::JoinSet;
 
 use super::until;
-use crate::store_world::account;
+use crate::store_world::{account, opened};
 
 /// Where a small file system is mounted: `mount -t tmpfs -o size=16m none DIR`.
 const SMALL_DISK: &str = "COUNTERSIGN_SMALL_DISK";
@@ -55,7 +55,7 @@ async fn a_full_disk_refuses_and_heals_when_there_is_room() {
     until("it has healed", async || store.ping().await.is_ok()).await;
     check(&store).await;
     store.close().await.unwrap();
-    let store = SledStore::open(&data, SledOptions::default()).unwrap();
+    let store = opened(|| SledStore::open(&data, SledOptions::default())).unwrap();
     check(&store).await;
     store.close().await.unwrap();
     fs::remove_dir_all(data).unwrap();
