@@ -31,6 +31,7 @@ power-loss rounds="60":
 # format, lints, documentation: what must hold beside the tests
 check:
     cargo fmt --check
+    cargo fmt --check --manifest-path fuzz/Cargo.toml
     cargo clippy --locked --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
@@ -44,11 +45,12 @@ schemathesis *flags:
     cargo build --locked
     python3 tests/schemathesis/run.py {{ flags }}
 
-# inputs nobody thought of, for a minute a target (needs cargo-fuzz; nothing here is unsafe, so no sanitizer)
+# inputs nobody thought of: cookies, tokens and JSON bodies, so many seconds each (needs cargo-fuzz and a C++ compiler)
 fuzz seconds="60":
+    @cargo fuzz --version > /dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz --locked'; exit 1; }
     for target in cookie token json; do \
         mkdir -p "fuzz/corpus/$target" && \
-        RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz --dev --sanitizer none "$target" \
+        RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz --sanitizer none "$target" \
             "fuzz/corpus/$target" "fuzz/seeds/$target" -- -max_total_time={{ seconds }} -max_len=4096 || exit 1; \
     done
 

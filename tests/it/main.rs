@@ -9,6 +9,7 @@
 //! | `pages`, `api`, `own_sessions`, `account` | every page and every operation |
 //! | `cookies`, `headers`, `csrf` | the rules that hold for every route |
 //! | `bad_input`, `bad_requests` | whatever is sent: a 4xx that repeats nothing and changes nothing |
+//! | `fuzzed` | what fuzzing starts from and what it found, through the same checks |
 //! | `attacks` | the attack corpus: forged, old and misplaced tokens, on every protected route |
 //! | `tokens`, `clones`, `credentials` | the life of tokens, copied ones, and how they travel |
 //! | `opaque` | tokens that do not say whose they are |
@@ -47,6 +48,7 @@ mod credentials;
 mod csrf;
 mod documents;
 mod failures;
+mod fuzzed;
 mod hashing;
 mod headers;
 mod kernel;
