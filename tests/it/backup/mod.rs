@@ -31,7 +31,10 @@ use countersign::{
     },
 };
 
-use crate::store_world::{ABSOLUTE, IDLE, at, count, join, log_in, opened, session};
+use crate::{
+    store_world::{ABSOLUTE, IDLE, at, count, join, log_in, opened, session},
+    support::capture,
+};
 
 /// The binary on `dir/data`.
 fn countersign(dir: &Path, args: &[&str]) -> Command {
@@ -47,7 +50,7 @@ fn countersign(dir: &Path, args: &[&str]) -> Command {
 }
 
 fn run(dir: &Path, args: &[&str]) -> Output {
-    countersign(dir, args).output().unwrap()
+    capture::finished(countersign(dir, args).output().unwrap())
 }
 
 /// What it said, when it did it.

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use url::Url;
 
-use super::{Control, PATIENCE, User, in_time, user::Kind};
+use super::{Control, PATIENCE, User, capture, in_time, user::Kind};
 
 /// 2026-11-23T09:00:00Z
 const START: i64 = 1_795_424_400_000;
@@ -90,6 +90,7 @@ impl TestApp {
     }
 
     async fn run(&mut self) {
+        capture::log_here();
         let wrap = |store: Arc<dyn Store>| {
             *self.store.lock() = Some(Arc::clone(&store));
             self.control.wrap(store)
@@ -114,6 +115,7 @@ impl TestApp {
             server.run(shutdown).await.expect("the server ends well");
         });
         self.running = Some(Running { stop, task });
+        capture::data(self.data_dir());
     }
 
     /// Stops the server as SIGTERM does.
