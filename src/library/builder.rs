@@ -53,6 +53,16 @@ impl Builder {
 
     /// Leads a browser that needs to be signed in, and is not, to this address of the app, in place
     /// of an error page. Programs get the 401 all the same.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn open() -> Result<(), countersign::library::OpenError> {
+    /// use countersign::{Countersign, config::Config};
+    ///
+    /// let sessions = Countersign::builder(Config::default()).log_in_at("/login").open()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn log_in_at(mut self, address: impl Into<String>) -> Self {
         self.log_in_at = Some(address.into());

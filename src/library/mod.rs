@@ -242,10 +242,9 @@ impl Countersign {
     pub async fn close(&self) -> Result<()> {
         self.0.stop.send_replace(true);
         let sweep = self.0.sweep.lock().take();
-        if let Some(Err(error)) = match sweep {
-            Some(sweep) => Some(sweep.await),
-            None => None,
-        } {
+        if let Some(sweep) = sweep
+            && let Err(error) = sweep.await
+        {
             tracing::warn!(event = "stopping", %error, "the sweep had failed");
         }
         self.operations().close().await

@@ -55,6 +55,14 @@ impl Visitor {
     }
 
     /// Whether to stay logged in when the browser is closed; not, unless this says so.
+    ///
+    /// # Examples
+    /// ```
+    /// # use countersign::{Session, Visitor, http::HttpError};
+    /// # async fn handler(visitor: Visitor, email: String, password: String) -> Result<Session, HttpError> {
+    /// visitor.remember(true).log_in(&email, password).await
+    /// # }
+    /// ```
     #[must_use]
     pub fn remember(mut self, remember: bool) -> Self {
         self.how.remember = remember;

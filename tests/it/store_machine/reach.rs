@@ -104,7 +104,8 @@ fn outcome(expected: &Expected) -> &'static str {
         Expected::Swept(_, false) => "removed some, at the end",
         Expected::Answer(answer) => match answer {
             Answer::Done => "done",
-            Answer::Refused => "refused",
+            Answer::VariableChange(VariableChange::Refused(VariableRefused::TooMuch)) => "too much",
+            Answer::Refused | Answer::VariableChange(VariableChange::Refused(_)) => "refused",
             Answer::WhetherDone(true) => "yes",
             Answer::WhetherDone(false) => "no",
             Answer::Ended(0) | Answer::EndedIfThere(Some(0)) => "ended none",
@@ -116,7 +117,9 @@ fn outcome(expected: &Expected) -> &'static str {
             Answer::Session(found) => some(found.is_some()),
             Answer::Sessions(found) => some(!found.is_empty()),
             Answer::Visited(Visited::Counted(_)) => "counted",
-            Answer::Visited(Visited::Absent) => "absent",
+            Answer::Visited(Visited::Absent) | Answer::VariableChange(VariableChange::Absent) => {
+                "absent"
+            }
             Answer::Visited(Visited::Copied) => "copied",
             Answer::Created(Created::AccountChanged) => "not let in",
             Answer::Created(Created::Added { session, ended }) => {
@@ -127,11 +130,8 @@ fn outcome(expected: &Expected) -> &'static str {
                 }
             }
             Answer::Variables(found) => some(found.is_some()),
-            Answer::VariableChange(VariableChange::Absent) => "absent",
             Answer::VariableChange(VariableChange::Made { was_there: true }) => "changed",
             Answer::VariableChange(VariableChange::Made { was_there: false }) => "new",
-            Answer::VariableChange(VariableChange::Refused(VariableRefused::TooMuch)) => "too much",
-            Answer::VariableChange(VariableChange::Refused(_)) => "refused",
             Answer::Events(found) => some(!found.is_empty()),
             Answer::Attempts(found) => some(found.iter().any(|attempts| attempts.count > 1)),
             Answer::PasswordChange(PasswordChange::AccountChanged)

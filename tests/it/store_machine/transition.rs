@@ -61,7 +61,7 @@ pub(super) fn next(state: &State) -> impl Strategy<Value = Transition> + use<> {
         30 => visit(state).prop_map(Transition::Ask),
         6 => renew_or_end(state).prop_map(Transition::Ask),
         2 => look(state).prop_map(Transition::Ask),
-        8 => variable(state).prop_map(Transition::Ask),
+        10 => variable(state).prop_map(Transition::Ask),
         6 => attempt(now).prop_map(Transition::Ask),
         1 => Just(Transition::Ask(Operation::RevokeAll)),
         5 => sweep(now),
@@ -120,7 +120,8 @@ fn attempt(now: Timestamp) -> impl Strategy<Value = Operation> {
 
 /// Four of the longest are too much together.
 fn variable(state: &State) -> impl Strategy<Value = Operation> + use<> {
-    let names = prop_oneof![8 => select(vec!["a", "b", "c", "d"]), 1 => Just("")];
+    let names =
+        prop_oneof![8 => select(vec!["a", "b", "c", "d", "e", "f", "g", "h"]), 1 => Just("")];
     let bytes = prop_oneof![8 => Just(4_096), 1 => Just(1), 1 => Just(4_097)];
     let value = prop_oneof![8 => bytes.prop_map(Some), 1 => Just(None)];
     let any = any_session(state);

@@ -15,7 +15,7 @@ use countersign::{
         Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, AuditKind, Email,
         PasswordHash, Session, SessionId, Succession, Timestamp,
     },
-    store::{Created, EmailChange, PasswordChange, VariableChange},
+    store::{Created, EmailChange, PasswordChange},
 };
 
 use super::operation::{Answer, Operation, PasswordUpdate};
@@ -117,11 +117,7 @@ impl Model {
                 Answer::Account(self.people().into_iter().find(|person| person.email == *email))
             }
             Operation::PageAccounts { after, limit } => {
-                let mut people = self.people();
-                people.retain(|person| after.as_ref().is_none_or(|after| person.email > *after));
-                people.sort_by(|one, other| one.email.cmp(&other.email));
-                people.truncate(*limit);
-                Answer::Accounts(people)
+                Answer::Accounts(self.page(after.as_ref(), *limit))
             }
             Operation::SetState(id, state) => Answer::EndedIfThere(self.set_state(*id, *state)),
             Operation::RemoveAccount(id) => {
@@ -162,16 +158,10 @@ impl Model {
             }
             Operation::ListSessions(account, now) => Answer::Sessions(self.living(*account, *now)),
             Operation::FindVariables(account, id, now) => {
-                let kept = self.sessions.get(&(*account, *id)).filter(|kept| kept.lives(*now));
-                Answer::Variables(kept.map(|kept| kept.variables.clone().into_iter().collect()))
+                variables::find(self, (*account, *id), *now)
             }
             Operation::ChangeVariable(account, id, name, value, now) => {
-                let kept = self.sessions.get_mut(&(*account, *id));
-                let change = match kept.filter(|kept| kept.lives(*now)) {
-                    Some(kept) => variables::change(&mut kept.variables, name, value.as_ref()),
-                    None => VariableChange::Absent,
-                };
-                Answer::VariableChange(change)
+                variables::change(self, (*account, *id), name, value.as_ref(), *now)
             }
             Operation::Visit(visit) => Answer::Visited(self.visit(visit)),
             Operation::Renew(account, id, now, idle) => {
@@ -219,6 +209,14 @@ impl Model {
             Operation::ListEvents { account, .. } => Answer::Events(self.list(*account)),
             Operation::Ping => Answer::Done,
         }
+    }
+
+    fn page(&self, after: Option<&Email>, limit: usize) -> Vec<Account> {
+        let mut people = self.people();
+        people.retain(|person| after.is_none_or(|after| person.email > *after));
+        people.sort_by(|one, other| one.email.cmp(&other.email));
+        people.truncate(limit);
+        people
     }
 
     fn count_attempt(&mut self, keys: &[AttemptKey], first: Attempts, now: Timestamp) {

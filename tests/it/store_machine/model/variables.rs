@@ -1,10 +1,32 @@
-//! A variable that is set or removed, within the bounds that the contract gives.
+//! Session variables, within the bounds that the contract gives.
 
 use std::collections::BTreeMap;
 
-use countersign::{model::VariableRefused, store::VariableChange};
+use countersign::{
+    model::{Timestamp, VariableRefused},
+    store::VariableChange,
+};
+
+use super::{Answer, Key, Model};
+
+pub(super) fn find(model: &Model, key: Key, now: Timestamp) -> Answer {
+    let kept = model.sessions.get(&key).filter(|kept| kept.lives(now));
+    Answer::Variables(kept.map(|kept| kept.variables.clone().into_iter().collect()))
+}
 
 pub(super) fn change(
+    model: &mut Model,
+    key: Key,
+    name: &str,
+    value: Option<&Vec<u8>>,
+    now: Timestamp,
+) -> Answer {
+    let kept = model.sessions.get_mut(&key).filter(|kept| kept.lives(now));
+    let change = kept.map(|kept| change_one(&mut kept.variables, name, value));
+    Answer::VariableChange(change.unwrap_or(VariableChange::Absent))
+}
+
+fn change_one(
     variables: &mut BTreeMap<String, Vec<u8>>,
     name: &str,
     value: Option<&Vec<u8>>,
