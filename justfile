@@ -11,6 +11,14 @@ run *flags:
 test *filter:
     cargo test --locked {{ filter }}
 
+# all tests, and then all that the service wrote in them is searched for every secret that they used
+secrets:
+    rm -rf target/secrets
+    mkdir -p target/secrets/output
+    CAPTURE_DIR="$PWD/target/secrets" cargo test --locked -- --nocapture > target/secrets/output/suite 2>&1 \
+        || { grep -aE '^error|^test .* FAILED|^test result: FAILED|^failures:|^    [a-z_:]+$' target/secrets/output/suite; exit 1; }
+    CAPTURE_DIR="$PWD/target/secrets" cargo test --locked --test it secrets:: -- --ignored --nocapture
+
 # the tests that need a small disk to fill: in a mount namespace of their own, on 16 MiB of memory
 test-full-disk:
     cargo test --locked --no-run
@@ -31,6 +39,7 @@ power-loss rounds="60":
 # format, lints, documentation: what must hold beside the tests
 check:
     cargo fmt --check
+    cargo fmt --check --manifest-path fuzz/Cargo.toml
     cargo clippy --locked --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
@@ -48,6 +57,15 @@ schemathesis *flags:
 browser:
     sh tests/browser/serve.sh story.mjs
     sh tests/browser/serve.sh access.mjs
+
+# inputs nobody thought of: cookies, tokens and JSON bodies, so many seconds each (needs cargo-fuzz and a C++ compiler)
+fuzz seconds="60":
+    @cargo fuzz --version > /dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz --locked'; exit 1; }
+    for target in cookie token json; do \
+        mkdir -p "fuzz/corpus/$target" && \
+        RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz --sanitizer none "$target" \
+            "fuzz/corpus/$target" "fuzz/seeds/$target" -- -max_total_time={{ seconds }} -max_len=4096 || exit 1; \
+    done
 
 # look at every page in a real browser, and take the pictures of the README (needs Chromium and npm)
 screenshots:

@@ -14,7 +14,7 @@ use countersign::{
     config::Config,
     http::{self, Settings},
     model::{Clock as _, Email, Password, clock::SystemClock},
-    session::{Hasher, LogIn, Policy, Sessions},
+    session::{Hasher, LogIn, Sessions},
     store::MemoryStore,
     telemetry,
     token::{Algorithm, KeySet, Tokens},
@@ -106,22 +106,12 @@ async fn countersign(algorithm: Algorithm) -> (impl Endpoint<Output = Response>,
     config.password.passes = 1;
     config.check().expect("it is allowed");
     let keys = KeySet::generate(algorithm, SystemClock.now());
-    let policy = Policy {
-        lifetimes: config.session.lifetimes(),
-        replay: config.replay.replay(),
-        registration: config.registration,
-        max_sessions_per_account: config.session.max_per_account,
-        recent: config.session.recent.0,
-        passwords: config.password.rules(&config.public_url),
-        log_in: config.login.limits(),
-        sign_up: config.sign_up.limits(),
-    };
     let sessions = Sessions::new(
         Arc::new(MemoryStore::new()),
         Tokens::new(keys, config.issuer(), config.audience()),
         Arc::new(SystemClock),
         Hasher::new(config.password.cost()).expect("parameters that are allowed"),
-        policy,
+        config.policy(),
     );
     let email = Email::parse("bench-00@example.com").expect("an address");
     let password = || Password::new("correct horse battery".to_owned());

@@ -33,7 +33,10 @@ mod session;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ErrorKind},
+};
 
 pub use self::failure::Failure;
 use crate::config::{Config, ConfigError, Overrides, Sources};
@@ -88,6 +91,22 @@ enum Command {
 }
 
 impl Cli {
+    /// Reads the arguments of this process. Help, and what is not understood, ends it here.
+    ///
+    /// A word that has no place here is not repeated: it may be a password that somebody typed where
+    /// it does not belong, and what a command writes is kept by whoever runs it.
+    #[must_use]
+    pub fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|mut error| {
+            let word = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+            let is_flag = word.is_some_and(|word| word.starts_with('-'));
+            if error.kind() == ErrorKind::UnknownArgument && !is_flag {
+                error.remove(ContextKind::InvalidArg);
+            }
+            error.exit()
+        })
+    }
+
     /// Does what the command line asks for.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ pub use self::{
     store::{Durability, InvalidStoreUrl, StoreSection, StoreUrl},
     token::TokenSection,
 };
-use crate::session::Registration;
+use crate::session::{Policy, Registration};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +131,21 @@ impl Config {
     #[must_use]
     pub fn audience(&self) -> String {
         self.token.audience.clone().unwrap_or_else(|| self.public_url.to_string())
+    }
+
+    /// The rules that follow from it, as the service takes them.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            lifetimes: self.session.lifetimes(),
+            replay: self.replay.replay(),
+            registration: self.registration,
+            max_sessions_per_account: self.session.max_per_account,
+            recent: self.session.recent.0,
+            passwords: self.password.rules(&self.public_url),
+            log_in: self.login.limits(),
+            sign_up: self.sign_up.limits(),
+        }
     }
 
     /// This configuration as TOML with every key, those that follow from others included. It holds

@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     config::{Config, Durability, StoreUrl},
     model::Clock,
-    session::{self, Hasher, Policy, Sessions},
+    session::{self, Hasher, Sessions},
     store::{
         self, Store,
         sled::{self, SledOptions, SledStore},
@@ -63,28 +63,18 @@ impl Service {
         // First of all: it makes the directory and takes the lock; nothing may be touched before.
         let store = wrap_store(open_store(config)?);
 
-        let lifetimes = config.session.lifetimes();
+        let policy = config.policy();
         let keys = KeySet::open(
             &data_dir.join(KEYS_DIR),
             config.token.algorithm,
             clock.now(),
-            lifetimes.longest_token(),
+            policy.lifetimes.longest_token(),
         )?;
         let tokens =
             Tokens::new(keys, config.issuer(), config.audience()).with_claims(config.token.claims);
         tokens.self_test(clock.now())?;
 
         let hasher = Hasher::new(config.password.cost()).map_err(OpenError::Passwords)?;
-        let policy = Policy {
-            lifetimes,
-            replay: config.replay.replay(),
-            registration: config.registration,
-            max_sessions_per_account: config.session.max_per_account,
-            recent: config.session.recent.0,
-            passwords: config.password.rules(&config.public_url),
-            log_in: config.login.limits(),
-            sign_up: config.sign_up.limits(),
-        };
         let sessions =
             Sessions::new(Arc::clone(&store), tokens, Arc::clone(&clock), hasher, policy);
         let sweep_interval = config.store.sweep_interval.unsigned();

@@ -37,7 +37,7 @@ pub mod password;
 mod reauthenticate;
 mod sign_up;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod throttle;
 mod variables;
 mod visit;

@@ -27,7 +27,8 @@ pub(super) struct Fixture {
     pub(super) store: Arc<dyn Store>,
 }
 
-pub(super) fn policy() -> Policy {
+/// The rules as they are by default: the layers above test with them, too.
+pub(crate) fn policy() -> Policy {
     Policy {
         lifetimes: Lifetimes {
             idle: SignedDuration::from_mins(30),

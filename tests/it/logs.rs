@@ -34,7 +34,7 @@ fn of_request<'a>(lines: &'a [Value], answer: &Answer) -> Vec<&'a Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_event_is_one_line_that_says_when_who_and_where() {
-    let mut server = Process::start();
+    let mut server = Process::with(&[("COUNTERSIGN_LOG__FILTER", "info")]);
     let ann = server.program();
     let mut told: Vec<(&str, Answer)> = Vec::new();
     told.push(("sign_up", ann.sign_up("ann@example.com").await.expect(201)));

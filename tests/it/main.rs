@@ -9,6 +9,7 @@
 //! | `pages`, `api`, `own_sessions`, `account` | every page and every operation |
 //! | `cookies`, `headers`, `csrf` | the rules that hold for every route |
 //! | `bad_input`, `bad_requests` | whatever is sent: a 4xx that repeats nothing and changes nothing |
+//! | `fuzzed` | what fuzzing found or starts from, through the same checks |
 //! | `attacks` | the attack corpus: forged, old and misplaced tokens, on every protected route |
 //! | `tokens`, `clones`, `credentials` | the life of tokens, copied ones, and how they travel |
 //! | `opaque` | tokens that do not say whose they are |
@@ -21,6 +22,7 @@
 //! | `embed` | the library: the service in an app of one's own |
 //! | `upkeep` | what is over leaves the store |
 //! | `audit` | who did what, when, and from where, as it is kept |
+//! | `secrets` | all that the suite made the service write, and no secret in it: `just secrets` |
 //! | `logs`, `metrics` | what operators see, and what nobody must |
 //! | `openapi`, `layers`, `documents` | the committed document; the architecture; what the README says |
 //! | `cli` | the real binary: its command line, its start and its end |
@@ -51,6 +53,7 @@ mod csrf;
 mod documents;
 mod embed;
 mod failures;
+mod fuzzed;
 mod hashing;
 mod headers;
 mod kernel;
@@ -63,6 +66,7 @@ mod own_sessions;
 mod pages;
 mod passwords;
 mod races;
+mod secrets;
 mod store_contract;
 mod store_durability;
 mod store_history;

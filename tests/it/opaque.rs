@@ -8,8 +8,11 @@ use countersign::token::ClaimSet;
 use jiff::SignedDuration;
 use reqwest::Method;
 
-use crate::store_world::{at, cause};
-use crate::support::{TestApp, User, claims};
+use crate::{
+    account::{close, end_others, page::submit},
+    store_world::{at, cause},
+    support::{PASSWORD, TestApp, User, claims},
+};
 
 const FULL: [&str; 11] =
     ["aud", "auth_time", "email", "exp", "iat", "iss", "jti", "prev", "sid", "sub", "visits"];
@@ -128,5 +131,91 @@ async fn what_is_gone_is_gone() {
     ann.check().await.expect_problem(401, "not_signed_in");
     ann.try_visit().await.expect_problem(401, "not_signed_in").expect_no_cookie();
     ann.get("/admin").await.expect_page(401);
+    assert!(app.snapshot().await.is_empty());
+}
+
+/// Whether the answer leaves her with a token that says nothing, and signed in.
+async fn assert_goes_on(who: &User, email: &str) {
+    assert_members(who, &OPAQUE);
+    let account = who.api(Method::GET, "/account").send().await.expect(200).json();
+    assert_eq!(account["email"], email);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_page_works_the_same() {
+    let app = opaque().await;
+    let (ann, phone, tablet) = (app.browser(), app.program(), app.program());
+    ann.join("ann@example.com").await;
+    phone.log_in("ann@example.com").await;
+    tablet.log_in("ann@example.com").await;
+    ann.open_admin().await;
+    app.pass(SignedDuration::from_mins(20));
+    let page = ann.get("/account").await.expect_page(200);
+    assert!(page.visible().contains("ann@example.com, since"), "{}", page.visible());
+    assert!(page.visible().contains("Visits so far: 1."));
+    assert_eq!(page.set_cookies().len(), 1, "renewed");
+    assert_goes_on(&ann, "ann@example.com").await;
+
+    // The password was shown long ago: each form asks for it, and opens the session anew.
+    for form in ["sessions", "email", "close"] {
+        let fields = [("current", "wrong"), ("session", "others"), ("email", "anna@example.com")];
+        submit(&ann, form, &fields).await.expect_page(403).expect_no_cookie();
+    }
+    let (before, phones) = (ann.copy(), phone.sid());
+    let one = [("session", phones.as_str()), ("current", PASSWORD)];
+    submit(&ann, "sessions", &one).await.expect_redirect("/account?done=sessions");
+    phone.check().await.expect(401);
+    before.check().await.expect(401);
+    tablet.check().await.expect(200);
+    assert_goes_on(&ann, "ann@example.com").await;
+    let others = [("session", "others"), ("current", PASSWORD)];
+    submit(&ann, "sessions", &others).await.expect_redirect("/account?done=sessions");
+    tablet.check().await.expect(401);
+
+    let new = "staple after staple";
+    let change = [("current", PASSWORD), ("new", new)];
+    submit(&ann, "password", &change).await.expect_redirect("/account?done=password");
+    assert_goes_on(&ann, "ann@example.com").await;
+    let change = [("current", new), ("email", "Anna@example.com")];
+    submit(&ann, "email", &change).await.expect_redirect("/account?done=email");
+    assert_goes_on(&ann, "anna@example.com").await;
+    assert!(ann.get("/account").await.visible().contains("anna@example.com, since"));
+    assert_eq!(ann.open_admin().await, 2, "it goes on counting");
+
+    let copy = ann.copy();
+    submit(&ann, "close", &[("current", new)]).await.expect_page(200);
+    assert_eq!(ann.cookie(), None);
+    copy.check().await.expect(401);
+    assert!(app.snapshot().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operations_of_an_account_work_the_same() {
+    let app = opaque().await;
+    for (who, email) in [(app.browser(), "ann@example.com"), (app.program(), "bob@example.com")] {
+        let other = app.program();
+        who.join(email).await;
+        other.log_in(email).await;
+        who.visit().await;
+        app.pass(SignedDuration::from_mins(20));
+        end_others(&who).await.expect_problem(403, "reauth_required");
+        who.change_email("new@example.com").await.expect_problem(403, "reauth_required");
+        close(&who).await.expect_problem(403, "reauth_required");
+        let before = who.copy();
+        who.reauthenticate("wrong").await.expect_problem(403, "wrong_password");
+        who.reauthenticate(PASSWORD).await.expect(200);
+        before.check().await.expect(401);
+        assert_goes_on(&who, email).await;
+        end_others(&who).await.expect(200);
+        other.check().await.expect(401);
+        assert_eq!(who.change_email("new@example.com").await.expect(200).json()["visits"], 1);
+        assert_goes_on(&who, "new@example.com").await;
+        let changed = who.change_password(PASSWORD, "staple after staple").await;
+        assert!([200, 204].contains(&changed.status), "{}", changed.status);
+        assert_goes_on(&who, "new@example.com").await;
+        assert_eq!(who.visit().await, 2, "it goes on counting");
+        close(&who).await.expect(204);
+        who.check().await.expect(401);
+    }
     assert!(app.snapshot().await.is_empty());
 }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use poem::{
     Endpoint, Request, Response,
     http::{Method, header},
@@ -13,13 +12,11 @@ use url::Url;
 use crate::{
     http::{Settings, app},
     model::{
-        Email, Lifetimes, Password, Replay,
+        Email, Password,
         clock::{ManualClock, from_millis},
-        session::ReplayPolicy,
     },
     session::{
-        Hasher, LogIn, LogInLimits, PasswordRules, Policy, Registration, Sessions, SignUpLimits,
-        password::HashingCost,
+        Hasher, LogIn, Policy, Registration, Sessions, password::HashingCost, testing::policy,
     },
     store::memory::MemoryStore,
     token::{Algorithm, KeySet, Tokens},
@@ -34,27 +31,7 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) fn new(registration: Registration) -> Self {
-        let day = SignedDuration::from_hours(24);
-        let policy = Policy {
-            lifetimes: Lifetimes {
-                idle: day,
-                absolute: day,
-                remember_idle: day,
-                remember_absolute: day,
-            },
-            replay: Replay { grace: SignedDuration::from_secs(60), policy: ReplayPolicy::Revoke },
-            registration,
-            max_sessions_per_account: 100,
-            recent: SignedDuration::from_mins(10),
-            passwords: PasswordRules {
-                min_chars: 15,
-                max_chars: 128,
-                min_strength: 4,
-                host: "localhost".into(),
-            },
-            log_in: LogInLimits::default(),
-            sign_up: SignUpLimits::default(),
-        };
+        let policy = Policy { registration, ..policy() };
         let cost = HashingCost { memory_kib: 64, passes: 1, parallel: 1, waiting: 8 };
         let now = from_millis(1_790_000_000_000);
         let keys = KeySet::generate(Algorithm::EdDsa, now);

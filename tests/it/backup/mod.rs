@@ -31,7 +31,10 @@ use countersign::{
     },
 };
 
-use crate::store_world::{ABSOLUTE, IDLE, at, count, join, log_in, session};
+use crate::{
+    store_world::{ABSOLUTE, IDLE, at, count, join, log_in, opened, session},
+    support::capture,
+};
 
 /// The binary on `dir/data`.
 fn countersign(dir: &Path, args: &[&str]) -> Command {
@@ -47,7 +50,7 @@ fn countersign(dir: &Path, args: &[&str]) -> Command {
 }
 
 fn run(dir: &Path, args: &[&str]) -> Output {
-    countersign(dir, args).output().unwrap()
+    capture::finished(countersign(dir, args).output().unwrap())
 }
 
 /// What it said, when it did it.
@@ -67,7 +70,7 @@ fn failed(output: &Output) -> String {
 }
 
 fn open(dir: &Path) -> SledStore {
-    SledStore::open(&dir.join("data"), SledOptions::default()).unwrap()
+    opened(|| SledStore::open(&dir.join("data"), SledOptions::default())).unwrap()
 }
 
 /// A store with one person, one session and `visits` visits in `dir/data`, closed.

@@ -21,6 +21,8 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::capture;
+
 const PASSWORD: &str = "correct horse battery staple";
 const EMAIL: &str = "ann@example.com";
 
@@ -50,7 +52,9 @@ fn finish(command: &mut Command, input: &str) -> Output {
         .unwrap();
     // Who reads no input may be gone already.
     let _gone = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+    // What is typed at the commands of these tests is a password.
+    input.lines().for_each(|line| capture::secret(capture::Kind::Password, line));
+    capture::finished(child.wait_with_output().unwrap())
 }
 
 fn stdout(output: &Output) -> &str {
@@ -91,6 +95,7 @@ impl Server {
         let log = dir.join("log.txt");
         let mut process = countersign(dir)
             .args(["serve", "--listen", "127.0.0.1:0"])
+            .env("COUNTERSIGN_LOG__FILTER", capture::log_filter())
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(&log).unwrap())
@@ -101,6 +106,7 @@ impl Server {
         lines.read_line(&mut line).unwrap();
         let url = line.trim_end().strip_prefix("listening on ");
         let url = url.unwrap_or_else(|| panic!("{line:?}: {:?}", fs::read_to_string(&log)));
+        capture::data(&dir.join("data"));
         Self { url: url.to_owned(), process, dir: dir.to_owned(), log }
     }
 
@@ -146,7 +152,9 @@ impl Server {
             .unwrap();
         assert_eq!(answer.status(), 201);
         let body: Value = answer.json().await.unwrap();
-        body["token"].as_str().unwrap().to_owned()
+        let token = body["token"].as_str().unwrap().to_owned();
+        capture::secret(capture::Kind::Token, &token);
+        token
     }
 
     async fn session_status(&self, token: &str) -> u16 {
@@ -161,6 +169,8 @@ impl Drop for Server {
         // It may have ended: then there is nothing to kill.
         let _ended = self.process.kill();
         let _reaped = self.process.wait();
+        capture::data(&self.dir.join("data"));
+        capture::output(&fs::read(&self.log).unwrap_or_default());
     }
 }
 

@@ -42,6 +42,8 @@ fn what_is_not_understood_exits_with_2() {
         &["account", "add"],
         &["account", "add", "no address"],
         &["account", "add", EMAIL, "--password", PASSWORD],
+        &["account", "add", EMAIL, &format!("--password={PASSWORD}")],
+        &["account", "password", EMAIL, PASSWORD],
         &["account", "add", EMAIL, PASSWORD],
         &["session", "revoke"],
         &["session", "revoke", EMAIL, "no-session-id"],
@@ -55,6 +57,7 @@ fn what_is_not_understood_exits_with_2() {
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert_eq!(stdout(&output), "");
         assert!(!output.stderr.is_empty());
+        assert!(!String::from_utf8_lossy(&output.stderr).contains(PASSWORD), "{args:?}");
     }
     assert!(!dir.path().join("data").exists(), "and nothing was made");
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     attacks::forge::private_keys,
-    support::{Answer, PASSWORD, Process, User, routes, user::Draft},
+    support::{Answer, PASSWORD, Process, User, capture, routes, user::Draft},
 };
 
 /// All that must not be written, as the story goes.
@@ -159,7 +159,7 @@ impl Story {
             .unwrap();
         // Who reads no input may be gone already.
         let _gone = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
+        let output = capture::finished(child.wait_with_output().unwrap());
         self.written.push_str(&String::from_utf8_lossy(&output.stdout));
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{args:?}: {stderr}");

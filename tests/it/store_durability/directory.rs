@@ -6,7 +6,7 @@ use countersign::store::{OpenError, SledOptions, SledStore, Store};
 use tempfile::TempDir;
 
 use super::{Mode, Rig, contents, until};
-use crate::store_world::{hash, join};
+use crate::store_world::{hash, join, opened};
 
 #[tokio::test]
 async fn a_second_open_is_told_who_has_it() {
@@ -101,7 +101,7 @@ async fn a_start_that_was_cut_short_can_be_repeated() {
     let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
     join(&store, "ann").await;
     store.close().await.unwrap();
-    SledStore::open(dir.path(), SledOptions::default()).unwrap();
+    opened(|| SledStore::open(dir.path(), SledOptions::default())).unwrap();
 }
 
 #[test]

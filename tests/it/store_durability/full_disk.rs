@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::until;
 use crate::{
     store_machine::operation::list,
-    store_world::{account, at, cause},
+    store_world::{account, at, cause, opened},
 };
 
 /// Where a small file system is mounted: `mount -t tmpfs -o size=16m none DIR`.
@@ -62,7 +62,7 @@ async fn a_full_disk_refuses_and_heals_when_there_is_room() {
     until("it has healed", async || store.ping().await.is_ok()).await;
     check(&store).await;
     store.close().await.unwrap();
-    let store = SledStore::open(&data, SledOptions::default()).unwrap();
+    let store = opened(|| SledStore::open(&data, SledOptions::default())).unwrap();
     check(&store).await;
     store.close().await.unwrap();
     fs::remove_dir_all(data).unwrap();

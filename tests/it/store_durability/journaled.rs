@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{LIMIT, Mode, Rig, copy_dir, until};
-use crate::store_world::{alive, at, cause, count, join, log_in, session, visit};
+use crate::store_world::{alive, at, cause, count, join, log_in, opened, session, visit};
 
 impl Rig {
     fn journal(&self) -> Vec<u8> {
@@ -178,7 +178,7 @@ async fn a_journal_is_read_whatever_the_durability() {
     copy_dir(rig.dir.path(), copy.path());
     let options = SledOptions { durability: Durability::Interval(LIMIT), ..SledOptions::default() };
     for _ in 0..2 {
-        let store = SledStore::open(copy.path(), options.clone()).unwrap();
+        let store = opened(|| SledStore::open(copy.path(), options.clone())).unwrap();
         assert_eq!(visits(&store, &one).await, Some(1));
         store.close().await.unwrap();
     }

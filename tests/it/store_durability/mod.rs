@@ -33,7 +33,7 @@ use countersign::{
 };
 use tempfile::TempDir;
 
-use crate::store_world::{at, cause};
+use crate::store_world::{at, cause, opened};
 
 /// Longer than anything here takes, unless it hangs.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -151,7 +151,8 @@ impl Rig {
     /// Ends the store and opens it anew.
     async fn reopen(&mut self) {
         self.store.close().await.unwrap();
-        self.store = Arc::new(SledStore::open(self.dir.path(), self.options.clone()).unwrap());
+        let open = || SledStore::open(self.dir.path(), self.options.clone());
+        self.store = Arc::new(opened(open).unwrap());
     }
 
     /// What another process would find if this one were killed now: opens a copy of the files.

@@ -9,7 +9,7 @@ use countersign::store::{SledOptions, SledStore, Store, StoreError};
 use tokio::time::timeout;
 
 use super::{LIMIT, Mode, Rig, until};
-use crate::store_world::{alive, at, cause, count, join, log_in, session, visit};
+use crate::store_world::{alive, at, cause, count, join, log_in, opened, session, visit};
 
 /// A commit fails in `mode`; all that must hold then, during it and after it.
 async fn a_commit_fails(mode: Mode) {
@@ -144,7 +144,8 @@ async fn a_broken_store_closes_and_says_so() {
     assert!(rig.revoke(&one).await.unwrap().is_err());
     assert!(timeout(LIMIT, rig.store.close()).await.unwrap().is_err());
     rig.disk.set(Mode::Works);
-    let again = SledStore::open(rig.dir.path(), SledOptions::default()).unwrap();
+    let open = || SledStore::open(rig.dir.path(), SledOptions::default());
+    let again = opened(open).unwrap();
     assert_eq!(again.account(ann.id).await.unwrap(), Some(ann));
 }
 

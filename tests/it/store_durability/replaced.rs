@@ -9,7 +9,7 @@ use countersign::store::{
 use tempfile::TempDir;
 
 use super::copy_dir;
-use crate::store_world::join;
+use crate::store_world::{join, opened};
 
 async fn begin(dir: &Path, must_be_empty: bool) -> Result<Replacement, ReplacementError> {
     Replacement::begin(dir, SledOptions::default(), must_be_empty).await
@@ -17,7 +17,7 @@ async fn begin(dir: &Path, must_be_empty: bool) -> Result<Replacement, Replaceme
 
 /// Who has an account in a store, which is closed afterwards.
 async fn names(dir: &Path) -> Vec<String> {
-    let store = SledStore::open(dir, SledOptions::default()).unwrap();
+    let store = opened(|| SledStore::open(dir, SledOptions::default())).unwrap();
     let accounts = store.accounts(None, 10).await.unwrap();
     store.close().await.unwrap();
     accounts.iter().map(|account| account.email.as_str().to_owned()).collect()
@@ -26,7 +26,7 @@ async fn names(dir: &Path) -> Vec<String> {
 /// A directory with a store in which Ann has an account.
 async fn anns() -> TempDir {
     let dir = TempDir::new().unwrap();
-    let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
+    let store = opened(|| SledStore::open(dir.path(), SledOptions::default())).unwrap();
     join(&store, "ann").await;
     store.close().await.unwrap();
     dir

@@ -36,7 +36,7 @@ use self::{
     operation::{Answer, Operation},
     transition::Transition,
 };
-use crate::store_world::{account, at};
+use crate::store_world::{account, at, opened};
 
 prop_state_machine! {
     #![proptest_config(cases(128))]
@@ -147,7 +147,7 @@ impl Backend for SledVisitsFirst {
 
 fn open_sled(dir: &Path, durability: Durability) -> Arc<dyn Store> {
     let options = SledOptions { durability, disk: Arc::new(NoWait), ..SledOptions::default() };
-    Arc::new(SledStore::open(dir, options).unwrap())
+    Arc::new(opened(|| SledStore::open(dir, options.clone())).unwrap())
 }
 
 /// A disk that is not waited for: no process is killed here, and there is more to try in the time.

@@ -1,16 +1,20 @@
 //! The real server in this process: its own port, its own directory, a clock that is moved by
 //! hand, and a store that can be held.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use countersign::{
-    cli::serve,
+    cli::serve::{self, StartError},
     config::{Address, Config, Period},
     model::{
         Account, Clock, Session,
         clock::{ManualClock, from_millis},
     },
-    store::Store,
+    service,
+    store::{OpenError, Store},
 };
 use jiff::SignedDuration;
 use parking_lot::Mutex;
@@ -18,7 +22,7 @@ use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use url::Url;
 
-use super::{Control, User, in_time, user::Kind};
+use super::{Control, PATIENCE, User, capture, in_time, user::Kind};
 
 /// 2026-11-23T09:00:00Z
 const START: i64 = 1_795_424_400_000;
@@ -87,14 +91,24 @@ impl TestApp {
     }
 
     async fn run(&mut self) {
-        let (control, kept) = (self.control.clone(), Arc::clone(&self.store));
-        let wrap = move |store: Arc<dyn Store>| {
-            *kept.lock() = Some(Arc::clone(&store));
-            control.wrap(store)
+        capture::log_here();
+        let wrap = |store: Arc<dyn Store>| {
+            *self.store.lock() = Some(Arc::clone(&store));
+            self.control.wrap(store)
         };
-        let server = serve::start(&self.config, Arc::new(self.clock.clone()), wrap)
-            .await
-            .expect("the server starts");
+        let begun = Instant::now();
+        let server = loop {
+            let clock = Arc::new(self.clock.clone());
+            match serve::start(&self.config, clock, wrap).await {
+                // As in `store_world::opened`.
+                Err(StartError::Open(service::OpenError::Store(OpenError::Locked { .. })))
+                    if begun.elapsed() < PATIENCE =>
+                {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                started => break started.expect("the server starts"),
+            }
+        };
         *self.address.lock() = Url::parse(&server.url()).expect("a URL");
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
@@ -104,6 +118,7 @@ impl TestApp {
             server.run(shutdown).await.expect("the server ends well");
         });
         self.running = Some(Running { stop, task });
+        capture::data(self.data_dir());
     }
 
     /// Stops the server as SIGTERM does.
@@ -113,6 +128,7 @@ impl TestApp {
             let _ = stop.send(());
             in_time("stopping", task).await.expect("no panic");
             *self.store.lock() = None;
+            capture::data(self.data_dir());
         }
     }
 

@@ -7,6 +7,7 @@
 //! | `user` | [`User`]: who sends requests (a stranger, a browser, a program) |
 //! | `jar` | [`Jar`]: cookies as a browser keeps them (RFC 6265bis) |
 //! | `answer` | [`Answer`]: what came back, and what is asserted about it all the time |
+//! | `capture` | what `just secrets` looks through, when it runs the suite |
 //! | `dice` | [`Dice`]: chance that can be repeated by its seed |
 //! | `store` | [`HeldStore`]: a store whose steps can be held at a gate, or fail |
 //! | `raw` | requests that no well-behaved client can send |
@@ -14,6 +15,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod app;
+pub(crate) mod capture;
 pub(crate) mod dice;
 pub(crate) mod jar;
 pub(crate) mod process;

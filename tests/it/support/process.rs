@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use url::Url;
 
-use super::{PATIENCE, User, user::Kind};
+use super::{PATIENCE, User, capture, user::Kind};
 
 /// A server that is a process of its own.
 pub(crate) struct Process {
@@ -65,6 +65,7 @@ impl Process {
             ("COUNTERSIGN_SIGN_UP__ATTEMPTS", "1000000"),
             ("COUNTERSIGN_SIGN_UP__ATTEMPTS_PER_ADDRESS", "1000000"),
             ("COUNTERSIGN_LOG__FORMAT", "json"),
+            ("COUNTERSIGN_LOG__FILTER", capture::log_filter()),
         ]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
@@ -123,6 +124,7 @@ impl Process {
             .unwrap_or_else(|_| panic!("it does not start:\n{}", self.output()));
         let url = line.strip_prefix("listening on ").expect("the first line");
         *self.address.lock() = Url::parse(url).expect("a URL");
+        capture::data(&self.data_dir());
     }
 
     /// `kill -9`, and what comes after it: the process is gone when this returns.
@@ -216,7 +218,10 @@ impl Drop for Process {
             // It may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
+            self.join_readers();
         }
+        capture::data(&self.data_dir());
+        capture::output(self.output().as_bytes());
         if std::thread::panicking() {
             eprintln!("the server wrote:\n{}", self.output());
         }

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Answer, Jar, PASSWORD, in_time};
+use super::{Answer, Jar, PASSWORD, capture, in_time};
 
 /// Somebody with a client. Clones are the same person at the same client; a [`copy`](Self::copy)
 /// is somebody else who has everything this one's client had at that moment.
@@ -361,6 +361,7 @@ impl Draft {
     /// Sends it; a connection that breaks is an error.
     pub(crate) async fn try_send(self) -> Result<Answer, reqwest::Error> {
         let client = &self.user.0;
+        capture::request(&self.headers, self.body.as_deref());
         let mut request = client.http.request(self.method, self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value.as_slice());
@@ -376,6 +377,7 @@ impl Draft {
             Ok::<_, reqwest::Error>(Answer { status, headers, body })
         });
         let answer = answered.await?;
+        capture::answer(&answer.set_cookies(), &answer.body);
         if self.keeps_cookies && client.kind != Kind::Program {
             let mut jar = client.jar.lock();
             for set_cookie in answer.set_cookies() {

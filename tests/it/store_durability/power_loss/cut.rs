@@ -15,7 +15,7 @@ use super::{
     CUTS,
     client::{Book, Person, Told},
 };
-use crate::{store_durability::copy_dir, support::Dice};
+use crate::{store_durability::copy_dir, store_world::opened, support::Dice};
 
 /// A disk that is never waited for: of what is read here, nothing is meant to last.
 #[derive(Debug)]
@@ -33,7 +33,8 @@ impl Disk for Careless {
 
 /// Opens what power loss left.
 pub(super) fn open(dir: &Path) -> Result<SledStore, OpenError> {
-    SledStore::open(dir, SledOptions { disk: Arc::new(Careless), ..SledOptions::default() })
+    let options = SledOptions { disk: Arc::new(Careless), ..SledOptions::default() };
+    opened(|| SledStore::open(dir, options.clone()))
 }
 
 /// What power loss may have left, and what must be in it.
