@@ -6,7 +6,8 @@
 //! | `sweep` | the removal of dead sessions, beside everything else |
 //!
 //! What is put together here, `cli` serves and `library` embeds. A new part of the service (a rule
-//! of its [`Policy`], another store) is joined to its configuration here and nowhere else.
+//! of its [`Policy`](crate::session::Policy), another store) is joined to its configuration here and
+//! nowhere else.
 
 mod sweep;
 
