@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     store_machine::operation::list,
-    support::{Answer, PASSWORD, Process, TestApp, User, store::Outage},
+    support::{Answer, PASSWORD, Process, TestApp, User, at_once, store::Outage},
 };
 
 /// The test itself is the proxy: it says where requests come from.
@@ -292,10 +292,12 @@ async fn how_long_and_how_many_is_the_operators_choice() {
     assert_eq!(events(&app).await.len(), 2);
     app.pass(SignedDuration::from_mins(1));
     assert_eq!(events(&app).await.len(), 1);
-    for _ in 0..1_100 {
-        let event = events(&app).await[0];
-        app.store().write_event(event).await.unwrap();
-    }
+    let event = events(&app).await[0];
+    at_once((0..1_100).map(|_| {
+        let store = app.store();
+        async move { store.write_event(event).await.unwrap() }
+    }))
+    .await;
     let kept = list(&*app.store(), None, 1_000, app.clock.now()).await.unwrap().len();
     assert!((960..=1_000).contains(&kept), "{kept}");
 }

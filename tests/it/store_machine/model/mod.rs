@@ -157,9 +157,7 @@ impl Model {
                 Answer::Session(found)
             }
             Operation::ListSessions(account, now) => Answer::Sessions(self.living(*account, *now)),
-            Operation::FindVariables(account, id, now) => {
-                variables::find(self, (*account, *id), *now)
-            }
+            Operation::FindVariables(id, sid, now) => variables::find(self, (*id, *sid), *now),
             Operation::ChangeVariable(account, id, name, value, now) => {
                 variables::change(self, (*account, *id), name, value.as_ref(), *now)
             }
