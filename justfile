@@ -53,6 +53,10 @@ schemathesis *flags:
     cargo build --locked
     python3 tests/schemathesis/run.py {{ flags }}
 
+# what two linters say of the OpenAPI document: nothing, not even a warning (needs npm)
+lint-openapi:
+    python3 tests/openapi/lint.py
+
 # what people do in a real browser, and whether everybody can: axe-core, Lighthouse (needs Chromium and npm)
 browser:
     sh tests/browser/serve.sh story.mjs
