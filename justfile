@@ -40,6 +40,7 @@ power-loss rounds="60":
 check:
     cargo fmt --check
     cargo fmt --check --manifest-path fuzz/Cargo.toml
+    rustfmt --check --edition 2024 --config-path . tests/clients/rust/build.rs tests/clients/rust/src/*.rs examples/clients/*.rs
     cargo clippy --locked --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
@@ -56,6 +57,12 @@ schemathesis *flags:
 # what two linters say of the OpenAPI document: nothing, not even a warning (needs npm)
 lint-openapi:
     python3 tests/openapi/lint.py
+
+# clients that other people's generators make of the OpenAPI document, each against a running server:
+# typescript, python, rust, go, or all (needs npm and Java)
+clients *names:
+    cargo build --locked
+    python3 tests/clients/run.py {{ names }}
 
 # what people do in a real browser, and whether everybody can: axe-core, Lighthouse (needs Chromium and npm)
 browser:
