@@ -49,6 +49,10 @@ openapi:
     cargo run --locked -- openapi --format json > openapi/countersign.json
     cargo run --locked -- openapi --format yaml > openapi/countersign.yaml
 
+# whether programs that know the OpenAPI document of the last release work with this one (needs npm)
+compatible:
+    python3 tests/openapi/compatible.py
+
 # the running server against its OpenAPI document: statuses, schemas, headers (needs schemathesis)
 schemathesis *flags:
     cargo build --locked
@@ -58,8 +62,7 @@ schemathesis *flags:
 lint-openapi:
     python3 tests/openapi/lint.py
 
-# clients that other people's generators make of the OpenAPI document, each against a running server:
-# typescript, python, rust, go, or all (needs npm and Java)
+# clients that generators make of the OpenAPI document, each against a running server: typescript, python, rust, go, or all (needs npm and Java)
 clients *names:
     cargo build --locked
     python3 tests/clients/run.py {{ names }}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	countersign "story/client"
+	"example.com/app/countersign"
 )
 
 func main() {

@@ -76,7 +76,7 @@ class Clients:
         generate = [python.parent / "openapi-generator-cli", "generate", "-g", "go", "-i", DOCUMENT]
         properties = "packageName=countersign,withGoMod=false,disallowAdditionalPropertiesIfNotPresent=false"
         parts = "apis,models,supportingFiles,apiTests=false,modelTests=false,apiDocs=false,modelDocs=false"
-        run(*generate, "-o", module / "client", "--additional-properties", properties, "--global-property", parts, at=folder)
+        run(*generate, "-o", module / "countersign", "--additional-properties", properties, "--global-property", parts, at=folder)
         go = python.parent / "go"
         # Its standard library is all it needs: nothing is fetched.
         alone = {"GOPROXY": "off", "GOTOOLCHAIN": "local", "GOCACHE": str(folder / "cache")}

@@ -36,9 +36,9 @@ def ask(tool, *arguments):
         sys.exit(f"{tool} did not do its work: {ran.stdout}{ran.stderr}")
 
 
-def changed(name, change) -> pathlib.Path:
-    """The document with a change, as a file."""
-    document = json.loads(DOCUMENT.read_text())
+def changed(name, change, of=DOCUMENT) -> pathlib.Path:
+    """A document with a change, as a file."""
+    document = json.loads(of.read_text())
     change(document)
     path = TOOLS / f"{name}.json"
     path.write_text(json.dumps(document, indent=2))

@@ -1,3 +1,3 @@
-module story
+module example.com/app
 
 go 1.27

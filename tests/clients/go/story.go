@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	countersign "story/client"
+	"example.com/app/countersign"
 )
 
 var credentials = countersign.NewCredentials(os.Getenv("EMAIL"), os.Getenv("PASSWORD"))
