@@ -86,6 +86,11 @@ fn every_operation_is_explained_and_says_what_it_needs() {
                     assert!(operation["responses"].get("401").is_some(), "{id}");
                 }
             }
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(parameter["description"].as_str().is_some(), "{id}: {parameter}");
+                let is_id = parameter["schema"]["format"] == "uuid";
+                assert!(!is_id || parameter["example"].is_string(), "{id}: {parameter}");
+            }
             for (status, response) in operation["responses"].as_object().unwrap() {
                 let description = response["description"].as_str().unwrap_or_default();
                 assert!(description.ends_with('.'), "{id} {status}: {description}");
