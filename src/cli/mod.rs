@@ -6,7 +6,8 @@
 //! | `account`, `session` | what an operator does to accounts and their sessions |
 //! | `backup`, `restore` | accounts and sessions into a file, and back |
 //! | `keys`, `openapi`, `config` | what can be shown without a server |
-//! | `operator` | carries a command out: by the running server, or in the store itself |
+//! | `operator` | carries a command out: by the running server, in the store itself, or by `remote` |
+//! | `remote` | by another machine's server, through its API, as an administrator |
 //! | `admin_file` | how the command line finds the running server |
 //! | `input`, `output`, `progress` | passwords, confirmations, tables, a bar |
 //! | `failure` | what goes wrong, in one line |
@@ -25,6 +26,7 @@ mod openapi;
 mod operator;
 mod output;
 mod progress;
+mod remote;
 mod restore;
 pub mod serve;
 mod session;
@@ -70,9 +72,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
-    #[command(subcommand)]
     Account(account::Account),
-    #[command(subcommand)]
     Session(session::Session),
     #[command(subcommand)]
     Keys(keys::Keys),

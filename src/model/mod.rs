@@ -14,7 +14,7 @@ pub mod password;
 pub mod session;
 pub mod succession;
 
-pub use account::{Account, AccountState, PasswordHash};
+pub use account::{Account, AccountState, PasswordHash, Role};
 pub use actor::{Actor, By};
 pub use attempt::{AttemptKey, Attempts, CountedUnder};
 pub use clock::{Clock, Timestamp};

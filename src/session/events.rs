@@ -9,7 +9,7 @@ use metrics::counter;
 use tracing::{info, warn};
 
 use super::Refusal;
-use crate::model::{AccountId, SessionId};
+use crate::model::{AccountId, Actor, By, Role, SessionId};
 
 /// Something that happened to an account or a session.
 pub(crate) enum Event {
@@ -32,6 +32,29 @@ pub(crate) enum Event {
     CurrentPasswordRefused { account: AccountId },
     Exported { account: AccountId },
     AccountState { account: AccountId, state: &'static str, ended: u64 },
+    RoleSet { account: AccountId, role: Role, ended: u64 },
+    AdministrationRefused { account: AccountId },
+    Administered { what: Administered, by: By, account: Option<AccountId>, ended: u64 },
+}
+
+/// What an administrator did.
+#[derive(Clone, Copy)]
+pub(crate) enum Administered {
+    Disabled,
+    Enabled,
+    SessionsEnded,
+    EverySessionEnded,
+}
+
+impl Administered {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Enabled => "enabled",
+            Self::SessionsEnded => "sessions_ended",
+            Self::EverySessionEnded => "every_session_ended",
+        }
+    }
 }
 
 impl Event {
@@ -112,6 +135,24 @@ impl Event {
             Self::AccountState { account, state, ended } => {
                 count_ended(ended, state);
                 info!(event = "account_state", %account, state, ended, "account changed");
+            }
+            Self::RoleSet { account, role, ended } => {
+                count_ended(ended, "role");
+                warn!(event = "role_set", %account, role = role.as_str(), ended, "role set");
+            }
+            Self::AdministrationRefused { account } => {
+                counter!("countersign_administration_refused_total").increment(1);
+                warn!(event = "administration_refused", %account, "not an administrator");
+            }
+            Self::Administered { what, by, account, ended } => {
+                count_ended(ended, "administrator");
+                let account = account.map(tracing::field::display);
+                let by = match by.actor {
+                    Actor::Account(by) => Some(tracing::field::display(by)),
+                    Actor::CommandLine | Actor::Unknown => None,
+                };
+                let what = what.as_str();
+                warn!(event = "administered", what, by, account, ended, "by an administrator");
             }
         }
     }

@@ -6,10 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Result, Sessions, events::Event};
+use super::{AccountDetails, Error, Result, Sessions, events::Event};
 use crate::{
     model::{
-        Account, AccountId, AccountState, Email, Password, Session, SessionId, Timestamp, Transport,
+        Account, AccountId, AccountState, Email, Password, Role, Session, SessionId, Timestamp,
+        Transport,
     },
     store::PasswordChange,
 };
@@ -29,10 +30,26 @@ pub enum Command {
         #[serde(with = "typed")]
         password: Password,
     },
-    /// List accounts by e-mail, [`ACCOUNTS_PER_PAGE`] at a time.
+    /// List accounts by e-mail, [`ACCOUNTS_PER_PAGE`] at a time at the most.
     ListAccounts {
+        /// Those with this in their e-mail.
+        #[serde(default)]
+        search: String,
         /// From the first after this one.
         after: Option<Email>,
+    },
+    /// Show one account.
+    ShowAccount {
+        /// Which.
+        email: Email,
+    },
+    /// Give an account a role, or take it away. Given another than that of a member, all its
+    /// sessions end.
+    SetRole {
+        /// Which.
+        email: Email,
+        /// From now on.
+        role: Role,
     },
     /// Set a password; all sessions of the account end.
     SetPassword {
@@ -89,8 +106,15 @@ pub enum Reply {
     },
     /// The accounts.
     Accounts {
-        /// By e-mail; as many as [`ACCOUNTS_PER_PAGE`] when there may be more.
+        /// By e-mail; perhaps none, though more will come.
         accounts: Vec<AccountLine>,
+        /// After which to go on; `None` at the end.
+        next: Option<Email>,
+    },
+    /// The account.
+    Account {
+        /// All about it.
+        account: DetailsLine,
     },
     /// The sessions.
     Sessions {
@@ -115,14 +139,29 @@ pub struct AccountLine {
     pub email: Email,
     /// Whether it can log in.
     pub state: AccountState,
+    /// What it may do.
+    pub role: Role,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// One account in full. No hash, no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetailsLine {
+    /// As in a list.
+    #[serde(flatten)]
+    pub account: AccountLine,
+    /// Visits over all its sessions, ended ones included.
+    pub visits: u64,
+    /// How many living sessions it has.
+    pub sessions: u64,
 }
 
 /// A session in a list. No token, no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionLine {
-    /// Its id.
+    /// Its id, which the API calls its `sid`.
+    #[serde(alias = "sid")]
     pub id: SessionId,
     /// Visits counted.
     pub visits: u64,
@@ -150,9 +189,22 @@ impl Sessions {
                 let account = self.add_account(email, password).await?;
                 Ok(Reply::Added { account: account.into() })
             }
-            Command::ListAccounts { after } => {
-                let accounts = self.store.accounts(after.as_ref(), ACCOUNTS_PER_PAGE).await?;
-                Ok(Reply::Accounts { accounts: accounts.into_iter().map(Into::into).collect() })
+            Command::ListAccounts { search, after } => {
+                let after = after.as_ref().map(Email::as_str);
+                let found = self.search(&search, after, ACCOUNTS_PER_PAGE).await?;
+                let accounts = found.accounts.into_iter().map(Into::into).collect();
+                Ok(Reply::Accounts { accounts, next: found.next })
+            }
+            Command::ShowAccount { email } => {
+                let account = self.account_of(&email).await?;
+                Ok(Reply::Account { account: self.details(account).await?.into() })
+            }
+            Command::SetRole { email, role } => {
+                let account = self.account_of(&email).await?;
+                let ended = self.store.set_role(account.id, role).await?;
+                let ended = ended.ok_or(Error::NoSuchAccount)?;
+                Event::RoleSet { account: account.id, role, ended }.record();
+                Ok(Reply::Ended { ended })
             }
             Command::SetPassword { email, password } => {
                 let account = self.account_of(&email).await?;
@@ -229,8 +281,14 @@ impl Sessions {
 
 impl From<Account> for AccountLine {
     fn from(account: Account) -> Self {
-        let Account { id, email, state, created_at, .. } = account;
-        Self { id, email, state, created_at }
+        let Account { id, email, state, role, created_at, .. } = account;
+        Self { id, email, state, role, created_at }
+    }
+}
+
+impl From<AccountDetails> for DetailsLine {
+    fn from(AccountDetails { summary, sessions }: AccountDetails) -> Self {
+        Self { account: summary.account.into(), visits: summary.visits, sessions }
     }
 }
 
@@ -303,6 +361,8 @@ mod tests {
         let session = SessionId::new(Timestamp::UNIX_EPOCH);
         for command in [
             Command::DisableAccount { email: email.clone() },
+            Command::ShowAccount { email: email.clone() },
+            Command::SetRole { email: email.clone(), role: Role::Admin },
             Command::RemoveAccount { email: email.clone() },
             Command::ListSessions { email: email.clone() },
             Command::RevokeSession { email: email.clone(), session },

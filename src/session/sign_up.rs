@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Error, Registration, Result, Sessions, events::Event, throttle::Attempt};
-use crate::model::{Account, AccountId, AccountState, Email, Password};
+use crate::model::{Account, AccountId, AccountState, Email, Password, Role};
 
 impl Sessions {
     /// Makes an account, if anybody may, for somebody who comes `from` there.
@@ -50,6 +50,7 @@ impl Sessions {
             email,
             password: hash,
             state: AccountState::Active,
+            role: Role::Member,
             created_at: now,
             copied_at: None,
         };

@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use super::{
-    BackupRecord, Created, EmailChange, Export, PasswordChange, Result, Store, SweepCursor, Swept,
-    Visit, Visited,
+    BackupRecord, Created, EmailChange, Export, FoundAccounts, PasswordChange, Result, Store,
+    SweepCursor, Swept, Visit, Visited,
     export::{Exported, Snapshot},
     steps::{accounts, attempts, import, sessions, upkeep, visits},
     view::{Read, Write},
 };
 use crate::model::{
-    Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
+    Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Role, Session,
     SessionId, Succession, Timestamp,
 };
 
@@ -78,8 +78,21 @@ impl<B: Backend> Store for B {
         self.read(|r| accounts::page(r, after, limit)).await
     }
 
+    async fn find_accounts(
+        &self,
+        part: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<FoundAccounts> {
+        self.read(|r| accounts::search(r, part, after, limit)).await
+    }
+
     async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<Option<u64>> {
         self.commit(move |w| accounts::set_state(w, id, state)).await
+    }
+
+    async fn set_role(&self, id: AccountId, role: Role) -> Result<Option<u64>> {
+        self.commit(move |w| accounts::set_role(w, id, role)).await
     }
 
     async fn remove_account(&self, id: AccountId) -> Result<Option<u64>> {

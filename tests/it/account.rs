@@ -199,7 +199,7 @@ async fn an_export_has_all_that_is_kept_and_no_secret() {
     let export = answer.json();
     assert_members(&export, &["account", "exported_at", "sessions"]);
     let account = app.account("ann@example.com").await;
-    assert_members(&export["account"], &["created_at", "email", "id", "state", "visits"]);
+    assert_members(&export["account"], &["created_at", "email", "id", "role", "state", "visits"]);
     assert_eq!(export["account"]["id"], account.id.to_string());
     assert_eq!(export["account"]["visits"], 1);
     let sessions = export["sessions"].as_array().unwrap();
@@ -402,14 +402,14 @@ async fn the_page_ends_sessions_for_who_types_the_password() {
     before.check().await.expect(401);
     assert!(ann.get("/account?done=sessions").await.visible().contains("The sessions have ended."));
     let again = submit(&ann, "sessions", &one).await.expect_page(404);
-    assert!(again.visible().contains("You have no such session."));
+    assert!(again.visible().contains("There is no such session."));
     ann.check().await.expect(200);
     let all = [("session", "others"), ("current", PASSWORD)];
     submit(&ann, "sessions", &all).await.expect_redirect("/account?done=sessions");
     others[2].check().await.expect(401);
     assert_eq!(ann.open_admin().await, 2, "the browser has the newest cookie all along");
     let nothing = submit(&ann, "sessions", &[("current", PASSWORD)]).await.expect_page(404);
-    assert!(nothing.visible().contains("You have no such session."));
+    assert!(nothing.visible().contains("There is no such session."));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign::{
     model::{
-        Account, AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay,
+        Account, AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay, Role,
         Session, SessionId, Succession, Timestamp, Transport,
         clock::{from_millis, later},
         session::{Chain, ReplayPolicy},
@@ -46,6 +46,7 @@ pub(crate) fn account(name: &str) -> Account {
         email: email(name),
         password: hash("first"),
         state: AccountState::Active,
+        role: Role::Member,
         created_at: at(0),
         copied_at: None,
     }

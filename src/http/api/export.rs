@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::text::{DateTime, EmailAddress, Text, Uuid};
 use crate::{
-    model::{AccountState, Session, Timestamp, Transport},
+    model::{Session, Timestamp, Transport},
     session::AccountExport,
 };
 
@@ -31,6 +31,8 @@ struct ExportedAccount {
     email: Text<EmailAddress>,
     /// Whether it can log in: `active` or `disabled`.
     state: String,
+    /// What it may do: `member` or `admin`.
+    role: String,
     /// When it was made.
     created_at: Text<DateTime>,
     /// Visits over all its sessions, ended ones included.
@@ -96,10 +98,8 @@ impl From<AccountExport> for ExportView {
             account: ExportedAccount {
                 id: Text::of(account.id.to_string()),
                 email: Text::of(account.email.as_str()),
-                state: match account.state {
-                    AccountState::Active => "active".into(),
-                    AccountState::Disabled => "disabled".into(),
-                },
+                state: account.state.as_str().into(),
+                role: account.role.as_str().into(),
                 created_at: time(account.created_at),
                 visits: summary.visits,
                 copied_at: account.copied_at.map(time),
@@ -144,6 +144,7 @@ impl Example for ExportView {
                 id: Text::of("019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4"),
                 email: Text::of("ann@example.com"),
                 state: "active".into(),
+                role: "member".into(),
                 created_at: at("2026-11-20T08:30:00Z"),
                 visits: 42,
                 copied_at: None,

@@ -1,16 +1,19 @@
 //! The JSON API under `/api/v1`, and the OpenAPI document that describes it.
 //!
 //! One file per thing that is managed: `accounts`, `session` (the one of the request), `sessions`
-//! (all of the account), `account`; what an export looks like is in `export`. A new operation is a
+//! (all of the account), `account`; what an export looks like is in `export`; what administrators do
+//! with those of others, under `/api/v1/admin`, is in `admin/`. A new operation is a
 //! method there, with the [`failure`] list of what can go wrong; then run `just openapi` and commit
 //! the changed document.
 
 mod account;
 mod accounts;
+mod admin;
 mod answer;
 mod body;
 mod export;
 mod failure;
+mod query;
 mod session;
 mod sessions;
 mod text;
@@ -33,11 +36,27 @@ enum ApiTags {
     Accounts,
     /// Sessions: log in, be counted, show the password again, log out.
     Sessions,
+    /// Accounts and sessions of everybody, for administrators: find them, end them, lock them.
+    Administration,
 }
 
-type Apis = (accounts::Api, session::Api, sessions::Api, account::Api);
+type Apis = (
+    accounts::Api,
+    session::Api,
+    sessions::Api,
+    account::Api,
+    admin::accounts::Api,
+    admin::sessions::Api,
+);
 
-const APIS: Apis = (accounts::Api, session::Api, sessions::Api, account::Api);
+const APIS: Apis = (
+    accounts::Api,
+    session::Api,
+    sessions::Api,
+    account::Api,
+    admin::accounts::Api,
+    admin::sessions::Api,
+);
 
 /// The API. Needs no store to be built: the command line prints its document.
 pub(super) fn service() -> OpenApiService<Apis, ()> {

@@ -63,6 +63,14 @@ pub(super) struct AccountView {
     pub(super) visits: u64,
 }
 
+/// How many sessions were ended.
+#[derive(Clone, Debug, Object, Serialize)]
+#[oai(example)]
+pub(super) struct Ended {
+    /// The number of sessions that ended.
+    pub(super) ended: u64,
+}
+
 impl SessionView {
     pub(super) fn of(session: &Session, email: &Email, current: SessionId) -> Self {
         Self {
@@ -109,6 +117,12 @@ impl Example for SessionView {
 impl Example for SessionWithToken {
     fn example() -> Self {
         Self { session: SessionView::example(), token: None }
+    }
+}
+
+impl Example for Ended {
+    fn example() -> Self {
+        Self { ended: 2 }
     }
 }
 

@@ -3,11 +3,11 @@
 use super::{end, epoch, load_account, pages, save_account, sessions};
 use crate::{
     model::{
-        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Succession,
-        Timestamp,
+        Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId,
+        Succession, Timestamp,
     },
     store::{
-        EmailChange, PasswordChange, Result,
+        EmailChange, FoundAccounts, MOST_EMAILS_SEARCHED, PasswordChange, Result,
         records::{self, AccountRecord, SessionRecord},
         view::{Read, Write},
     },
@@ -40,20 +40,51 @@ pub(in crate::store) fn page(
     after: Option<&Email>,
     limit: usize,
 ) -> Result<Vec<Account>> {
-    // No e-mail has a zero byte, so the key with one added is the first key after it.
-    let start = after.map_or_else(Vec::new, |email| {
-        let mut key = records::email_key(email);
-        key.push(0);
-        key
-    });
     let mut accounts = Vec::new();
-    for entry in r.scan(records::EMAILS, &start).take(limit) {
-        let id = records::decode_account_id(&entry?.1)?;
-        let record = load_account(r, id)?
-            .ok_or_else(|| records::damaged("e-mail", "the account it names is not there"))?;
-        accounts.push(record.account);
+    for entry in r.scan(records::EMAILS, &start_after(after.map(Email::as_str))).take(limit) {
+        accounts.push(named(r, &entry?.1)?);
     }
     Ok(accounts)
+}
+
+pub(in crate::store) fn search(
+    r: &dyn Read,
+    part: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<FoundAccounts> {
+    let mut found = FoundAccounts { accounts: Vec::new(), next: None };
+    let mut last = None;
+    for (looked_at, entry) in r.scan(records::EMAILS, &start_after(after)).enumerate() {
+        if looked_at == MOST_EMAILS_SEARCHED || found.accounts.len() == limit {
+            found.next = last.as_deref().map(records::decode_email_key).transpose()?;
+            break;
+        }
+        let (key, id) = entry?;
+        // Keys are compared as bytes: parts of UTF-8 that are text themselves match as text does.
+        if contains(&key[records::EMAILS.len()..], part.as_bytes()) {
+            found.accounts.push(named(r, &id)?);
+        }
+        last = Some(key);
+    }
+    Ok(found)
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || text.windows(part.len()).any(|window| window == part)
+}
+
+/// The first key after that of an e-mail: none has a zero byte, so it is that with one added.
+fn start_after(email: Option<&str>) -> records::Key {
+    email.map_or_else(Vec::new, |email| [records::EMAILS, email.as_bytes(), &[0]].concat())
+}
+
+/// The account whose id this is.
+fn named(r: &dyn Read, id: &[u8]) -> Result<Account> {
+    let record = load_account(r, records::decode_account_id(id)?)?;
+    let record =
+        record.ok_or_else(|| records::damaged("e-mail", "the account it names is not there"))?;
+    Ok(record.account)
 }
 
 pub(in crate::store) fn set_state(
@@ -69,6 +100,21 @@ pub(in crate::store) fn set_state(
         AccountState::Active => 0,
         AccountState::Disabled => end_all(w, &mut record, None)?,
     };
+    save_account(w, &record)?;
+    Ok(Some(ended))
+}
+
+pub(in crate::store) fn set_role(
+    w: &mut dyn Write,
+    id: AccountId,
+    role: Role,
+) -> Result<Option<u64>> {
+    let Some(mut record) = load_account(w, id)? else {
+        return Ok(None);
+    };
+    let gains = role != Role::Member && role != record.account.role;
+    record.account.role = role;
+    let ended = if gains { end_all(w, &mut record, None)? } else { 0 };
     save_account(w, &record)?;
     Ok(Some(ended))
 }

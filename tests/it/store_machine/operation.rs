@@ -2,10 +2,12 @@
 
 use countersign::{
     model::{
-        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
+        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Role, Session,
         SessionId, Succession, Timestamp,
     },
-    store::{Created, EmailChange, PasswordChange, Store, StoreError, Visit, Visited},
+    store::{
+        Created, EmailChange, FoundAccounts, PasswordChange, Store, StoreError, Visit, Visited,
+    },
 };
 use jiff::SignedDuration;
 
@@ -17,7 +19,9 @@ pub(crate) enum Operation {
     FindAccount(AccountId),
     FindByEmail(Email),
     PageAccounts { after: Option<Email>, limit: usize },
+    SearchAccounts { part: &'static str, after: Option<Email>, limit: usize },
     SetState(AccountId, AccountState),
+    SetRole(AccountId, Role),
     RemoveAccount(AccountId),
     CloseAccount(AccountId, SessionId, Timestamp),
     ChangePassword(AccountId, PasswordUpdate, Option<Succession>),
@@ -59,6 +63,7 @@ pub(crate) enum Answer {
     Visits(u64),
     Account(Option<Account>),
     Accounts(Vec<Account>),
+    Found(FoundAccounts),
     Session(Option<Session>),
     Sessions(Vec<Session>),
     Visited(Visited),
@@ -92,6 +97,11 @@ impl Operation {
             Self::PageAccounts { after, limit } => {
                 Answer::Accounts(store.accounts(after.as_ref(), *limit).await?)
             }
+            Self::SearchAccounts { part, after, limit } => {
+                let after = after.as_ref().map(Email::as_str);
+                Answer::Found(store.find_accounts(part, after, *limit).await?)
+            }
+            Self::SetRole(id, role) => Answer::EndedIfThere(store.set_role(*id, *role).await?),
             Self::SetState(id, state) => {
                 Answer::EndedIfThere(store.set_account_state(*id, *state).await?)
             }

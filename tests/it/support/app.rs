@@ -7,7 +7,7 @@ use countersign::{
     cli::serve,
     config::{Address, Config, Period},
     model::{
-        Account, Clock, Session,
+        Account, Clock, Role, Session,
         clock::{ManualClock, from_millis},
     },
     store::Store,
@@ -70,6 +70,7 @@ impl TestApp {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .tls_certs_only([])
             .build()
             .expect("a client");
         let mut app = Self {
@@ -187,6 +188,13 @@ impl TestApp {
             snapshot.push((account, visits, sessions));
         }
         snapshot
+    }
+
+    /// Gives or takes a role, as the command line does. Somebody who is made an administrator has to
+    /// log in anew.
+    pub(crate) async fn set_role(&self, email: &str, role: Role) {
+        let id = self.account(email).await.id;
+        self.store().set_role(id, role).await.unwrap().expect("an account");
     }
 
     /// The account with this e-mail.

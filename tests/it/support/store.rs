@@ -8,12 +8,12 @@ use std::sync::{
 use async_trait::async_trait;
 use countersign::{
     model::{
-        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
+        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Role, Session,
         SessionId, Succession, Timestamp,
     },
     store::{
-        BackupRecord, Created, EmailChange, Export, PasswordChange, Result, Store, StoreError,
-        SweepCursor, Swept, Visit, Visited,
+        BackupRecord, Created, EmailChange, Export, FoundAccounts, PasswordChange, Result, Store,
+        StoreError, SweepCursor, Swept, Visit, Visited,
     },
 };
 use jiff::SignedDuration;
@@ -183,9 +183,24 @@ impl Store for HeldStore {
         self.inner.accounts(after, limit).await
     }
 
+    async fn find_accounts(
+        &self,
+        part: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<FoundAccounts> {
+        self.control.read()?;
+        self.inner.find_accounts(part, after, limit).await
+    }
+
     async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<Option<u64>> {
         self.control.write()?;
         self.inner.set_account_state(id, state).await
+    }
+
+    async fn set_role(&self, id: AccountId, role: Role) -> Result<Option<u64>> {
+        self.control.write()?;
+        self.inner.set_role(id, role).await
     }
 
     async fn remove_account(&self, id: AccountId) -> Result<Option<u64>> {

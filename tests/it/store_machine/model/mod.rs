@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use countersign::{
     model::{
-        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Session,
+        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Role, Session,
         SessionId, Succession, Timestamp,
     },
-    store::{Created, EmailChange, PasswordChange},
+    store::{Created, EmailChange, FoundAccounts, PasswordChange},
 };
 
 use super::operation::{Answer, Operation, PasswordUpdate};
@@ -71,12 +71,14 @@ impl Model {
                 Answer::Account(self.people().into_iter().find(|person| person.email == *email))
             }
             Operation::PageAccounts { after, limit } => {
-                let mut people = self.people();
-                people.retain(|person| after.as_ref().is_none_or(|after| person.email > *after));
-                people.sort_by(|one, other| one.email.cmp(&other.email));
+                let mut people = self.people_after(after.as_ref());
                 people.truncate(*limit);
                 Answer::Accounts(people)
             }
+            Operation::SearchAccounts { part, after, limit } => {
+                Answer::Found(self.search(part, after.as_ref(), *limit))
+            }
+            Operation::SetRole(id, role) => Answer::EndedIfThere(self.set_role(*id, *role)),
             Operation::SetState(id, state) => Answer::EndedIfThere(self.set_state(*id, *state)),
             Operation::RemoveAccount(id) => {
                 let ended = self.accounts.remove(id).map(|_| self.end_all(*id, None));
@@ -233,6 +235,32 @@ impl Model {
         }
         self.accounts.insert(account.id, Owner { account: account.clone(), visits: 0 });
         true
+    }
+
+    /// By their e-mails.
+    fn people_after(&self, after: Option<&Email>) -> Vec<Account> {
+        let mut people = self.people();
+        people.retain(|person| after.is_none_or(|after| person.email > *after));
+        people.sort_by(|one, other| one.email.cmp(&other.email));
+        people
+    }
+
+    /// So few are here that all are looked at, and it stops where it has enough.
+    fn search(&self, part: &str, after: Option<&Email>, limit: usize) -> FoundAccounts {
+        let mut accounts = self.people_after(after);
+        let last = accounts.last().map(|person| person.email.clone());
+        accounts.retain(|person| person.email.as_str().contains(part));
+        accounts.truncate(limit);
+        let stop = accounts.get(limit - 1).map(|person| person.email.clone());
+        let next = stop.filter(|stop| Some(stop) != last.as_ref());
+        FoundAccounts { accounts, next }
+    }
+
+    fn set_role(&mut self, id: AccountId, role: Role) -> Option<u64> {
+        let account = &mut self.accounts.get_mut(&id)?.account;
+        let before = std::mem::replace(&mut account.role, role);
+        let gains = before == Role::Member && role == Role::Admin;
+        Some(if gains { self.end_all(id, None) } else { 0 })
     }
 
     fn set_state(&mut self, id: AccountId, state: AccountState) -> Option<u64> {

@@ -1,0 +1,236 @@
+//! What administrators are shown of accounts and sessions. No hash, no token.
+
+use poem_openapi::{Enum, Object, types::Example};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    http::api::text::{DateTime, EmailAddress, Text, Uuid},
+    model::{self, Account, Session, SessionId},
+    session::AccountDetails,
+    store,
+};
+
+/// Whether an account can log in.
+#[derive(Clone, Copy, Debug, Enum, Serialize, Deserialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// It can.
+    Active,
+    /// It cannot, and has no sessions.
+    Disabled,
+}
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Role {
+    /// What concerns itself.
+    Member,
+    /// Use these operations.
+    Admin,
+}
+
+/// How a session's tokens travel.
+#[derive(Clone, Copy, Debug, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TravelsBy {
+    /// In the session cookie.
+    Cookie,
+    /// In the `Authorization` header.
+    Bearer,
+}
+
+/// An account in a list.
+#[derive(Clone, Debug, Object, Serialize)]
+#[oai(example)]
+pub(super) struct ListedAccount {
+    /// Names the account for ever.
+    id: Text<Uuid>,
+    /// The e-mail address, normalised.
+    email: Text<EmailAddress>,
+    /// Whether it can log in.
+    state: State,
+    /// What it may do.
+    role: Role,
+    /// When it was made.
+    created_at: Text<DateTime>,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, Object, Serialize)]
+#[oai(example)]
+pub(super) struct FoundAccounts {
+    /// In the order of their e-mail addresses; perhaps none, though more will come.
+    accounts: Vec<ListedAccount>,
+    /// Ask again with this as `after`; not there when the search has come to its end.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// One account in full.
+#[derive(Clone, Debug, Object, Serialize)]
+#[oai(rename = "AccountDetails", example)]
+pub(super) struct DetailsView {
+    /// As in a list.
+    #[oai(flatten)]
+    #[serde(flatten)]
+    account: ListedAccount,
+    /// Visits over all its sessions, ended ones included.
+    visits: u64,
+    /// How many living sessions it has.
+    sessions: u64,
+}
+
+/// A session of somebody.
+#[derive(Clone, Debug, Object, Serialize)]
+#[oai(example)]
+pub(super) struct ListedSession {
+    /// Names the session. Not a secret.
+    sid: Text<Uuid>,
+    /// Visits counted.
+    visits: u64,
+    /// When the password was last shown for it: at the log-in, or since.
+    created_at: Text<DateTime>,
+    /// When it was last used in a way that is recorded: log-in, visit or renewal.
+    last_seen_at: Text<DateTime>,
+    /// When it ends whatever happens.
+    expires_at: Text<DateTime>,
+    /// When it ends unless it is used.
+    idle_expires_at: Text<DateTime>,
+    /// How its tokens travel.
+    transport: TravelsBy,
+    /// Whether it is the session of this request.
+    current: bool,
+    /// What the device called itself at log-in.
+    user_agent: String,
+}
+
+impl From<State> for model::AccountState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Active => Self::Active,
+            State::Disabled => Self::Disabled,
+        }
+    }
+}
+
+impl From<&Account> for ListedAccount {
+    fn from(account: &Account) -> Self {
+        Self {
+            id: Text::of(account.id.to_string()),
+            email: Text::of(account.email.as_str()),
+            state: match account.state {
+                model::AccountState::Active => State::Active,
+                model::AccountState::Disabled => State::Disabled,
+            },
+            role: match account.role {
+                model::Role::Member => Role::Member,
+                model::Role::Admin => Role::Admin,
+            },
+            created_at: Text::of(account.created_at.to_string()),
+        }
+    }
+}
+
+impl From<store::FoundAccounts> for FoundAccounts {
+    fn from(found: store::FoundAccounts) -> Self {
+        Self {
+            accounts: found.accounts.iter().map(Into::into).collect(),
+            next: found.next.map(Into::into),
+        }
+    }
+}
+
+impl From<AccountDetails> for DetailsView {
+    fn from(details: AccountDetails) -> Self {
+        Self {
+            account: (&details.summary.account).into(),
+            visits: details.summary.visits,
+            sessions: details.sessions,
+        }
+    }
+}
+
+impl ListedSession {
+    pub(super) fn of(session: &Session, current: SessionId) -> Self {
+        Self {
+            sid: Text::of(session.id.to_string()),
+            visits: session.visits,
+            created_at: Text::of(session.created_at.to_string()),
+            last_seen_at: Text::of(session.last_seen_at.to_string()),
+            expires_at: Text::of(session.expires_at.to_string()),
+            idle_expires_at: Text::of(session.idle_expires_at.to_string()),
+            transport: match session.transport {
+                model::Transport::Cookie => TravelsBy::Cookie,
+                model::Transport::Bearer => TravelsBy::Bearer,
+            },
+            current: session.id == current,
+            user_agent: session.user_agent.clone(),
+        }
+    }
+}
+
+impl Example for ListedAccount {
+    fn example() -> Self {
+        Self {
+            id: Text::of("019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4"),
+            email: Text::of("ann@example.com"),
+            state: State::Active,
+            role: Role::Member,
+            created_at: Text::of("2026-11-20T08:30:00Z"),
+        }
+    }
+}
+
+impl Example for FoundAccounts {
+    fn example() -> Self {
+        Self { accounts: vec![Example::example()], next: Some("ann@example.com".into()) }
+    }
+}
+
+impl Example for DetailsView {
+    fn example() -> Self {
+        Self { account: Example::example(), visits: 42, sessions: 2 }
+    }
+}
+
+impl Example for ListedSession {
+    fn example() -> Self {
+        Self {
+            sid: Text::of("019ab2f0-5c1e-7d3a-9b7e-2f6c1a4d8e90"),
+            visits: 3,
+            created_at: Text::of("2026-11-23T09:00:00Z"),
+            last_seen_at: Text::of("2026-11-23T09:12:30Z"),
+            expires_at: Text::of("2026-11-23T21:00:00Z"),
+            idle_expires_at: Text::of("2026-11-23T09:42:30Z"),
+            transport: TravelsBy::Cookie,
+            current: false,
+            user_agent: "curl/8.10.1".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ToJSON;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_what_the_document_says() {
+        fn same<T: ToJSON + Serialize>(view: &T) {
+            assert_eq!(serde_json::to_value(view).ok(), view.to_json());
+        }
+        same(&FoundAccounts::example());
+        same(&FoundAccounts { next: None, ..Example::example() });
+        same(&DetailsView::example());
+        same(&ListedSession::example());
+        same(&[State::Active, State::Disabled].to_vec());
+        same(&[Role::Member, Role::Admin].to_vec());
+        same(&[TravelsBy::Cookie, TravelsBy::Bearer].to_vec());
+    }
+}
