@@ -24,7 +24,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use countersign::{
-    model::{Session, Timestamp, clock::from_millis},
+    model::{AuditKind, By, Cause, Session, Timestamp, clock::from_millis},
     store::{
         BackupRecord, SledOptions, SledStore, Store,
         backup::{Encoder, Entry, Header},
@@ -86,6 +86,11 @@ async fn main() {
     }
 }
 
+/// Why something is done: it makes no difference here.
+fn cause(at: Timestamp) -> Cause {
+    Cause { what: AuditKind::LoggedIn, by: By::COMMAND_LINE, at }
+}
+
 fn open(data_dir: &std::path::Path) -> Arc<SledStore> {
     Arc::new(SledStore::open(data_dir, SledOptions::default()).unwrap())
 }
@@ -144,7 +149,7 @@ async fn revoke(people: People, store: Arc<SledStore>) {
         let (people, store) = (Arc::clone(&people), Arc::clone(&store));
         async move {
             let Session { account, id, .. } = people.session(people.shuffled(number));
-            assert!(store.revoke_session(account, id, people.now()).await.unwrap());
+            assert!(store.revoke_session(account, id, cause(people.now())).await.unwrap());
         }
     })
     .await;
@@ -186,8 +191,8 @@ async fn cycles(people: People, store: Arc<SledStore>, count: u64) {
             let account = people.account(number % people.accounts);
             let session = people.log_in(&account, now, number);
             let id = session.id;
-            store.create_session(session, &account.password, 100).await.unwrap();
-            assert!(store.revoke_session(account.id, id, now).await.unwrap());
+            store.create_session(session, &account.password, 100, cause(now)).await.unwrap();
+            assert!(store.revoke_session(account.id, id, cause(now)).await.unwrap());
         }
     })
     .await;

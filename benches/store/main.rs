@@ -19,8 +19,8 @@ use std::{
 use clap::Parser;
 use countersign::{
     model::{
-        Account, AccountId, AccountState, Clock, Email, Lifetimes, PasswordHash, Presented, Replay,
-        Role, Session, SessionId, Timestamp, Transport,
+        Account, AccountId, AccountState, AuditKind, By, Cause, Clock, Email, Lifetimes,
+        PasswordHash, Presented, Replay, Role, Session, SessionId, Timestamp, Transport,
         clock::{SystemClock, later},
         session::{Chain, ReplayPolicy},
     },
@@ -261,6 +261,7 @@ fn visit(session: &Session, now: Timestamp) -> Visit {
             issued_at: now,
         },
         transport: session.transport,
+        from: None,
         now,
         lifetimes: Lifetimes {
             idle: hour,
@@ -288,6 +289,11 @@ async fn log_in(store: &Arc<dyn Store>, count: usize, end: Timestamp) -> Vec<Ses
     sessions
 }
 
+/// Why something is done: it makes no difference here.
+fn cause(at: Timestamp) -> Cause {
+    Cause { what: AuditKind::LoggedIn, by: By::COMMAND_LINE, at }
+}
+
 async fn log_in_one(store: &dyn Store, number: &str, end: Timestamp) -> Session {
     let now = SystemClock.now();
     let account = Account {
@@ -299,7 +305,7 @@ async fn log_in_one(store: &dyn Store, number: &str, end: Timestamp) -> Session 
         created_at: now,
         copied_at: None,
     };
-    assert!(store.create_account(account.clone()).await.expect("the store answers"));
+    assert!(store.create_account(account.clone(), cause(now)).await.expect("the store answers"));
     let session = Session {
         account: account.id,
         id: SessionId::new(now),
@@ -314,7 +320,11 @@ async fn log_in_one(store: &dyn Store, number: &str, end: Timestamp) -> Session 
         user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101".to_owned(),
         copied_at: None,
     };
-    match store.create_session(session, &account.password, 9).await.expect("the store answers") {
+    match store
+        .create_session(session, &account.password, 9, cause(now))
+        .await
+        .expect("the store answers")
+    {
         Created::Added { session, .. } => session,
         Created::AccountChanged => panic!("the account should let its owner in"),
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `serve/` | the composition root: [`serve::start`] builds a server from a configuration |
 //! | `account`, `session` | what an operator does to accounts and their sessions |
+//! | `audit` | what happened |
 //! | `backup`, `restore` | accounts and sessions into a file, and back |
 //! | `keys`, `openapi`, `config` | what can be shown without a server |
 //! | `operator` | carries a command out: by the running server, in the store itself, or by `remote` |
@@ -17,6 +18,7 @@
 
 mod account;
 mod admin_file;
+mod audit;
 mod backup;
 mod config;
 mod failure;
@@ -74,6 +76,7 @@ enum Command {
     Serve(serve::Serve),
     Account(account::Account),
     Session(session::Session),
+    Audit(audit::Audit),
     #[command(subcommand)]
     Keys(keys::Keys),
     Backup(backup::Backup),
@@ -95,6 +98,7 @@ impl Cli {
             Some(Command::Serve(command)) => command.run(&global).await,
             Some(Command::Account(command)) => command.run(&global.load()?).await,
             Some(Command::Session(command)) => command.run(&global.load()?).await,
+            Some(Command::Audit(command)) => command.run(&global.load()?).await,
             Some(Command::Keys(command)) => command.run(&global.load()?),
             Some(Command::Backup(command)) => command.run(&global.load()?).await,
             Some(Command::Restore(command)) => command.run(&global.load()?).await,

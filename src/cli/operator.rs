@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::Config,
     http::admin::OperatorToken,
-    model::clock::SystemClock,
+    model::{By, clock::SystemClock},
     session::{
         Backup, Sessions,
         operate::{Command, Reply},
@@ -110,7 +110,7 @@ impl<'a> Operator<'a> {
             }
         }
         match &self.way {
-            Way::Store(sessions) => Ok(sessions.operate(command).await?),
+            Way::Store(sessions) => Ok(sessions.operate(command, &By::COMMAND_LINE).await?),
             Way::Remote(remote) => remote.run(command).await,
             Way::Server(_) => Err(unexpected()),
         }
@@ -127,7 +127,9 @@ impl<'a> Operator<'a> {
             }
         }
         match &self.way {
-            Way::Store(sessions) => Ok(BackupSource::Store(Box::new(sessions.backup().await?))),
+            Way::Store(sessions) => {
+                Ok(BackupSource::Store(Box::new(sessions.backup(&By::COMMAND_LINE).await?)))
+            }
             Way::Server(_) | Way::Remote(_) => Err(unexpected()),
         }
     }

@@ -15,7 +15,9 @@ use crate::{
     model::{AccountState, Email},
     session::{
         Error,
-        operate::{ACCOUNTS_PER_PAGE, AccountLine, Command, DetailsLine, Reply, SessionLine},
+        operate::{
+            ACCOUNTS_PER_PAGE, AccountLine, Command, DetailsLine, EventLine, Reply, SessionLine,
+        },
     },
 };
 
@@ -146,6 +148,19 @@ impl Remote {
                 self.send(self.client.delete(self.at("/admin/sessions"))).await?;
                 Ok(Reply::AllEnded)
             }
+            Command::ListEvents { account, before, limit } => {
+                let id = match &account {
+                    Some(email) => Some(self.account(email).await?.id),
+                    None => None,
+                };
+                let mut url = self.at("/admin/events");
+                url.query_pairs_mut()
+                    .append_pair("limit", &limit.to_string())
+                    .extend_pairs(id.map(|id| ("account", id.to_string())))
+                    .extend_pairs(before.map(|before| ("before", before)));
+                let Events { events, next } = self.ask(self.client.get(url)).await?;
+                Ok(Reply::Events { events, next })
+            }
             Command::AddAccount { .. }
             | Command::SetPassword { .. }
             | Command::RemoveAccount { .. }
@@ -178,13 +193,17 @@ impl Remote {
 
     /// The address of something of an account.
     async fn of_account(&self, email: &Email, behind: &str) -> Result<Url, Failure> {
+        let id = self.account(email).await?.id;
+        Ok(self.at(&format!("/admin/accounts/{id}{behind}")))
+    }
+
+    async fn account(&self, email: &Email) -> Result<AccountLine, Failure> {
         let mut url = self.at("/admin/accounts");
         url.query_pairs_mut().append_pair("email", email.as_str());
         let Found { accounts, .. } = self.ask(self.client.get(url)).await?;
         let account = accounts.into_iter().find(|account| account.email == *email);
         // In the words of the other ways.
-        let id = account.ok_or(Error::NoSuchAccount)?.id;
-        Ok(self.at(&format!("/admin/accounts/{id}{behind}")))
+        Ok(account.ok_or(Error::NoSuchAccount)?)
     }
 
     /// The address of an operation.
@@ -266,6 +285,12 @@ struct LoggedIn {
 struct Found {
     accounts: Vec<AccountLine>,
     next: Option<Email>,
+}
+
+#[derive(Deserialize)]
+struct Events {
+    events: Vec<EventLine>,
+    next: Option<String>,
 }
 
 #[derive(Deserialize)]

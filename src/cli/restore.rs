@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     config::{Config, StoreUrl},
+    model::{AuditKind, By, Cause, Clock as _, clock::SystemClock},
     store::{
         BackupRecord, OpenError, Replacement, ReplacementError, Store,
         backup::{BackupKey, Counts, Decoder, Entry, Item},
@@ -95,7 +96,9 @@ impl Restore {
         let found = read(source, progress, Some(replacement.store())).await;
         let found = found.map_err(|error| self.failed(error))?;
         if self.end_sessions {
-            let ended = replacement.store().revoke_all_sessions().await;
+            let (what, at) = (AuditKind::AllSessionsEnded, SystemClock.now());
+            let cause = Cause { what, by: By::COMMAND_LINE, at };
+            let ended = replacement.store().revoke_all_sessions(cause).await;
             ended.map_err(|error| self.failed(error))?;
         }
         if !found.keys.is_empty() {

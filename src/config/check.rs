@@ -14,6 +14,9 @@ const MAX_MEMORY_KIB: u32 = 1 << 20;
 /// More attempts than anybody makes in a window: no limit.
 const MOST_ATTEMPTS: u32 = 1_000_000_000;
 
+/// More audit events than anybody looks through: some terabytes of them.
+const MOST_EVENTS: u64 = 10_000_000_000;
+
 /// The longest `iss` and `aud`, in bytes: the longest origin there can be (a host of 253), and
 /// with both of them and the longest e-mail a cookie still keeps below 4096 bytes.
 const MAX_NAME_BYTES: usize = 267;
@@ -29,6 +32,8 @@ impl Config {
         self.check_attempts()?;
         self.check_token()?;
         at_least("session.max_per_account", self.session.max_per_account, 1)?;
+        between("audit.keep", self.audit.keep, Period::hours(1), LONGEST)?;
+        between("audit.max_events", self.audit.max_events, 1_000, MOST_EVENTS)?;
         between("store.cache_mib", self.store.cache_mib, 1, 1 << 20)?;
         if self.data_dir.as_os_str().is_empty() {
             return Err(broken("data_dir", "must not be empty"));

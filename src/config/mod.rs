@@ -13,6 +13,7 @@
 
 mod address;
 mod attempts;
+mod audit;
 mod check;
 mod error;
 mod log;
@@ -35,6 +36,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     address::Address,
     attempts::{LoginSection, SignUpSection},
+    audit::AuditSection,
     error::ConfigError,
     log::{Log, LogFormat},
     password::PasswordSection,
@@ -78,6 +80,8 @@ pub struct Config {
     pub password: PasswordSection,
     /// Where accounts and sessions are kept.
     pub store: StoreSection,
+    /// What is written down of what happens, and for how long.
+    pub audit: AuditSection,
     /// The admin interface: metrics, and the operator's command line.
     pub admin: Admin,
     /// Connections, and how they end.
@@ -100,6 +104,7 @@ impl Default for Config {
             token: TokenSection::default(),
             password: PasswordSection::default(),
             store: StoreSection::default(),
+            audit: AuditSection::default(),
             admin: Admin::default(),
             server: ServerSection::default(),
             log: Log::default(),

@@ -28,7 +28,10 @@ use super::{
     routes::Routes,
     trace::{Meters, Seen},
 };
-use crate::session::{Sessions, operate::Command};
+use crate::{
+    model::By,
+    session::{Sessions, operate::Command},
+};
 
 /// What the operator's command line shows for a proof that it can read the data directory.
 #[derive(Clone)]
@@ -108,7 +111,8 @@ async fn operate(
     let bytes = Zeroizing::new(limits::read(&mut poem::RequestBody::new(body)).await?);
     let command: Command =
         serde_json::from_slice(&bytes).map_err(|_| HttpError::from(Code::InvalidBody))?;
-    let reply = admin.sessions.operate(command).await.map_err(HttpError::from)?;
+    let reply =
+        admin.sessions.operate(command, &By::COMMAND_LINE).await.map_err(HttpError::from)?;
     Ok(Json(reply).into_response())
 }
 
@@ -117,7 +121,7 @@ async fn operate(
 #[handler]
 async fn back_up(request: &Request, Data(admin): Data<&Arc<Admin>>) -> poem::Result<Response> {
     admin.check(request)?;
-    let backup = admin.sessions.backup().await.map_err(HttpError::from)?;
+    let backup = admin.sessions.backup(&By::COMMAND_LINE).await.map_err(HttpError::from)?;
     let chunks = stream::try_unfold(backup, |mut backup| async move {
         match backup.chunk().await {
             Ok(chunk) => Ok(chunk.map(|chunk| (chunk, backup))),

@@ -46,9 +46,8 @@ impl CookieRules {
     /// The value is taken as it stands: nothing is percent-decoded or unquoted, so that a token
     /// has one spelling. The name is compared to the letter. Two cookies of the name are refused:
     /// whichever were taken, somebody else could have planted it.
-    pub(crate) fn find(self, headers: &HeaderMap) -> Result<Option<Credential>, HttpError> {
-        let found = cookie(headers, self.name)?;
-        Ok(found.map(|token| Credential { token, transport: Transport::Cookie }))
+    pub(crate) fn find(self, headers: &HeaderMap) -> Result<Option<String>, HttpError> {
+        cookie(headers, self.name)
     }
 
     /// The name of the cookie that a device is known by.
@@ -88,7 +87,7 @@ fn text(value: &HeaderValue) -> Cow<'_, str> {
 }
 
 /// The bearer token of a request (RFC 6750 section 2.1), if there is one.
-fn bearer(headers: &HeaderMap) -> Result<Option<Credential>, HttpError> {
+fn bearer(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -97,19 +96,32 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Credential>, HttpError> {
         return Err(Code::AmbiguousCredentials.into());
     }
     let value = text(value);
-    let token = match value.split_once(' ') {
+    Ok(Some(match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.to_owned(),
         // Another scheme is a credential too, and none that signs anybody in.
         _ => String::new(),
-    };
-    Ok(Some(Credential { token, transport: Transport::Bearer }))
+    }))
 }
 
-/// The one credential of an API request.
-fn credential(request: &Request, cookie: CookieRules) -> Result<Option<Credential>, HttpError> {
-    match (cookie.find(request.headers())?, bearer(request.headers())?) {
-        (Some(_), Some(_)) => Err(Code::AmbiguousCredentials.into()),
-        (cookie, bearer) => Ok(cookie.or(bearer)),
+impl Site {
+    /// The credential in the session cookie of a request: the only one that pages look for.
+    pub(super) fn shown_cookie(&self, request: &Request) -> Result<Option<Credential>, HttpError> {
+        let token = self.cookie.find(request.headers())?;
+        Ok(token.map(|token| self.shown(request, token, Transport::Cookie)))
+    }
+
+    /// The one credential of an API request.
+    fn credential(&self, request: &Request) -> Result<Option<Credential>, HttpError> {
+        match (self.cookie.find(request.headers())?, bearer(request.headers())?) {
+            (Some(_), Some(_)) => Err(Code::AmbiguousCredentials.into()),
+            (Some(token), None) => Ok(Some(self.shown(request, token, Transport::Cookie))),
+            (None, Some(token)) => Ok(Some(self.shown(request, token, Transport::Bearer))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn shown(&self, request: &Request, token: String, transport: Transport) -> Credential {
+        Credential { token, transport, from: self.client(request) }
     }
 }
 
@@ -132,7 +144,7 @@ pub(super) struct Authenticated(pub(super) SignedIn);
 
 impl Shown {
     fn of(request: &Request) -> Result<Self, HttpError> {
-        match credential(request, site(request)?.cookie)? {
+        match site(request)?.credential(request)? {
             Some(credential) => Ok(Self(credential)),
             None => Err(Code::NotSignedIn.into()),
         }
@@ -155,7 +167,7 @@ impl Administering {
     async fn of(request: &Request) -> Result<Self, HttpError> {
         let Authenticated(who) = Authenticated::of(request).await?;
         let site = site(request)?;
-        Ok(Self(site.sessions.administrator(who, site.client(request)).await?))
+        Ok(Self(site.sessions.administrator(who).await?))
     }
 }
 
@@ -208,10 +220,7 @@ macro_rules! extractor {
 extractor!(Shown, SCHEMES.to_vec(), true, |request| Self::of(request)?);
 extractor!(Authenticated, SCHEMES.to_vec(), true, |request| Self::of(request).await?);
 extractor!(Administering, SCHEMES.to_vec(), true, |request| Self::of(request).await?);
-extractor!(Optional, Vec::new(), false, |request| Self(credential(
-    request,
-    site(request)?.cookie
-)?));
+extractor!(Optional, Vec::new(), false, |request| Self(site(request)?.credential(request)?));
 
 /// The names of the ways to authenticate in the OpenAPI document: any one of them will do. The
 /// cookie has two names because the document is the same for every deployment.
@@ -262,8 +271,7 @@ mod tests {
         for cookie in cookies {
             headers.append(header::COOKIE, HeaderValue::from_static(cookie));
         }
-        let found = CookieRules::SECURE.find(&headers).map_err(|error| error.code)?;
-        Ok(found.map(|credential| credential.token))
+        CookieRules::SECURE.find(&headers).map_err(|error| error.code)
     }
 
     #[test]

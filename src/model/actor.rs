@@ -1,6 +1,6 @@
 //! Who does something, and from where: what stands behind every change that is written down.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use super::AccountId;
 
@@ -13,6 +13,17 @@ pub enum Actor {
     CommandLine,
     /// Nobody who has shown who they are: somebody at the log-in form, or with a copied cookie.
     Unknown,
+}
+
+/// The account's id, `command_line` or `unknown`.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(id) => id.fmt(f),
+            Self::CommandLine => f.write_str("command_line"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
 }
 
 /// Who does something, and from where.

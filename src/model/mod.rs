@@ -7,6 +7,7 @@
 pub mod account;
 pub mod actor;
 pub mod attempt;
+pub mod audit;
 pub mod clock;
 pub mod email;
 pub mod ids;
@@ -17,6 +18,7 @@ pub mod succession;
 pub use account::{Account, AccountState, PasswordHash, Role};
 pub use actor::{Actor, By};
 pub use attempt::{AttemptKey, Attempts, CountedUnder};
+pub use audit::{AuditEvent, AuditKind, AuditTrail, Cause};
 pub use clock::{Clock, Timestamp};
 pub use email::Email;
 pub use ids::{AccountId, SessionId, TokenId};

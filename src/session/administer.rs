@@ -7,24 +7,18 @@
 //! Every operation takes an [`Administrator`] for a proof. What changes something also needs the
 //! password to have been shown lately.
 
-use std::net::IpAddr;
-
-use super::{
-    AccountSummary, Error, Result, Sessions, SignedIn,
-    events::{Administered, Event},
-};
+use super::{AccountSummary, Error, Result, Sessions, SignedIn, events::Event};
 use crate::{
     model::{
-        Account, AccountId, AccountState, Actor, By, Email, Role, Session, SessionId, Transport,
+        Account, AccountId, AccountState, AuditKind, Email, Role, Session, SessionId, Transport,
     },
-    store::FoundAccounts,
+    store::{AuditFilter, AuditPage, AuditPlace, FoundAccounts},
 };
 
 /// Proof that a request is an administrator's: only [`Sessions::administrator`] makes one.
 #[derive(Clone, Debug)]
 pub struct Administrator {
     who: SignedIn,
-    by: By,
 }
 
 impl Administrator {
@@ -55,23 +49,18 @@ pub struct AccountDetails {
 }
 
 impl Sessions {
-    /// Asks the store whether somebody who is signed in, and comes `from` there, is an
-    /// administrator now.
+    /// Asks the store whether somebody who is signed in is an administrator now.
     ///
     /// # Errors
     /// [`Error::NotAnAdministrator`]; [`Error::NotSignedIn`] when the account was removed
     /// meanwhile; [`Error::Store`].
-    pub async fn administrator(
-        &self,
-        who: SignedIn,
-        from: Option<IpAddr>,
-    ) -> Result<Administrator> {
+    pub async fn administrator(&self, who: SignedIn) -> Result<Administrator> {
         let account = self.own_account(&who).await?;
         if account.role != Role::Admin {
             Event::AdministrationRefused { account: account.id }.record();
             return Err(Error::NotAnAdministrator);
         }
-        Ok(Administrator { who, by: By { actor: Actor::Account(account.id), from } })
+        Ok(Administrator { who })
     }
 
     /// At most `limit` accounts whose e-mails have `part` in them, upper and lower case being one,
@@ -154,13 +143,14 @@ impl Sessions {
         if state == AccountState::Disabled && id == admin.who.session.account {
             return Err(Error::OwnAccount);
         }
-        let ended = self.store.set_account_state(id, state).await?;
-        let ended = ended.ok_or(Error::NoSuchAccount)?;
         let what = match state {
-            AccountState::Active => Administered::Enabled,
-            AccountState::Disabled => Administered::Disabled,
+            AccountState::Active => AuditKind::AccountEnabled,
+            AccountState::Disabled => AuditKind::AccountDisabled,
         };
-        Event::Administered { what, by: admin.by, account: Some(id), ended }.record();
+        let cause = self.cause(what, admin.who.by());
+        let ended = self.store.set_account_state(id, state, cause).await?;
+        let ended = ended.ok_or(Error::NoSuchAccount)?;
+        Event::Happened(cause.about(id).ending(ended)).record();
         Ok(ended)
     }
 
@@ -180,9 +170,9 @@ impl Sessions {
     pub async fn end_account_sessions(&self, admin: &Administrator, id: AccountId) -> Result<u64> {
         self.require_recent(&admin.who)?;
         self.require_account(id).await?;
-        let ended = self.store.revoke_sessions(id, None, self.clock.now()).await?;
-        let what = Administered::SessionsEnded;
-        Event::Administered { what, by: admin.by, account: Some(id), ended }.record();
+        let cause = self.cause(AuditKind::SessionsEnded, admin.who.by());
+        let ended = self.store.revoke_sessions(id, None, cause).await?;
+        Event::Happened(cause.about(id).ending(ended)).record();
         Ok(ended)
     }
 
@@ -199,11 +189,11 @@ impl Sessions {
     ) -> Result<()> {
         self.require_recent(&admin.who)?;
         self.require_account(id).await?;
-        if !self.store.revoke_session(id, session, self.clock.now()).await? {
+        let cause = self.cause(AuditKind::SessionEnded, admin.who.by());
+        if !self.store.revoke_session(id, session, cause).await? {
             return Err(Error::NoSuchSession);
         }
-        let what = Administered::SessionsEnded;
-        Event::Administered { what, by: admin.by, account: Some(id), ended: 1 }.record();
+        Event::Happened(cause.about(id).of_session(session).ending(1)).record();
         Ok(())
     }
 
@@ -213,10 +203,25 @@ impl Sessions {
     /// [`Error::ReauthenticationRequired`], [`Error::Store`].
     pub async fn end_every_session(&self, admin: &Administrator) -> Result<()> {
         self.require_recent(&admin.who)?;
-        self.store.revoke_all_sessions().await?;
-        let what = Administered::EverySessionEnded;
-        Event::Administered { what, by: admin.by, account: None, ended: 0 }.record();
+        let cause = self.cause(AuditKind::AllSessionsEnded, admin.who.by());
+        self.store.revoke_all_sessions(cause).await?;
+        Event::Happened(cause.about_nobody()).record();
         Ok(())
+    }
+
+    /// At most `limit` audit events, the newest first, from those before `before` on: of all, or
+    /// those about an account and done by it, be that still there or not.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn list_events(
+        &self,
+        _: &Administrator,
+        account: Option<AccountId>,
+        before: Option<AuditPlace>,
+        limit: usize,
+    ) -> Result<AuditPage> {
+        self.audit_events(&AuditFilter { account }, before, limit).await
     }
 
     async fn require_account(&self, id: AccountId) -> Result<()> {
@@ -230,21 +235,29 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::{
-        Issued,
-        testing::{Fixture, shown},
+    use crate::{
+        model::By,
+        session::{
+            Issued,
+            testing::{Fixture, shown},
+        },
     };
+
+    async fn set_role(fixture: &Fixture, whose: &Issued, role: Role) {
+        let cause = fixture.sessions.cause(AuditKind::RoleGiven, By::COMMAND_LINE);
+        fixture.store.set_role(whose.session.account, role, cause).await.unwrap();
+    }
 
     /// Somebody who was given the role and logged in then.
     async fn admin(fixture: &Fixture) -> Issued {
         let issued = fixture.signed_up("root@example.com").await;
-        fixture.store.set_role(issued.session.account, Role::Admin).await.unwrap();
+        set_role(fixture, &issued, Role::Admin).await;
         fixture.logged_in("root@example.com").await
     }
 
     async fn as_admin(fixture: &Fixture, issued: &Issued) -> Result<Administrator> {
         let who = fixture.sessions.authenticate(&shown(issued)).await.unwrap();
-        fixture.sessions.administrator(who, None).await
+        fixture.sessions.administrator(who).await
     }
 
     #[tokio::test]
@@ -254,7 +267,7 @@ mod tests {
         assert!(matches!(as_admin(&fixture, &member).await, Err(Error::NotAnAdministrator)));
         let admin = admin(&fixture).await;
         assert!(as_admin(&fixture, &admin).await.is_ok());
-        fixture.store.set_role(admin.session.account, Role::Member).await.unwrap();
+        set_role(&fixture, &admin, Role::Member).await;
         assert!(matches!(as_admin(&fixture, &admin).await, Err(Error::NotAnAdministrator)));
     }
 

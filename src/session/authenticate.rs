@@ -1,12 +1,14 @@
 //! Who is this? Verify a token, look its session up, and renew it when it is due.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use jiff::SignedDuration;
 
 use super::{Error, Issued, Refusal, Result, Sessions, events::Event};
 use crate::{
-    model::{Email, Session, Timestamp, Transport, session::ReplayPolicy},
+    model::{
+        Actor, AuditKind, By, Cause, Email, Session, Timestamp, Transport, session::ReplayPolicy,
+    },
     token::Claims,
 };
 
@@ -17,6 +19,8 @@ pub struct Credential {
     pub token: String,
     /// Where it was found.
     pub transport: Transport,
+    /// Where the request comes from.
+    pub from: Option<IpAddr>,
 }
 
 impl fmt::Debug for Credential {
@@ -32,6 +36,7 @@ pub struct SignedIn {
     pub session: Session,
     email: Email,
     claims: Arc<Claims>,
+    from: Option<IpAddr>,
 }
 
 impl SignedIn {
@@ -39,6 +44,12 @@ impl SignedIn {
     #[must_use]
     pub fn email(&self) -> &Email {
         &self.email
+    }
+
+    /// Who asks, and from where.
+    #[must_use]
+    pub fn by(&self) -> By {
+        By { actor: Actor::Account(self.session.account), from: self.from }
     }
 
     /// When the token that was shown ends.
@@ -74,13 +85,16 @@ impl Sessions {
         if replay.policy != ReplayPolicy::Ignore
             && session.is_copied(&claims.presented(), now, replay.grace)
         {
+            let by = By { actor: Actor::Unknown, from: credential.from };
+            let cause = Cause { what: AuditKind::CopyFound, by, at: now };
             let revoked = replay.policy == ReplayPolicy::Revoke
-                && self.store.revoke_copied_session(session.account, session.id, now).await?;
-            Event::CopyFound { account: session.account, session: session.id, revoked }.record();
+                && self.store.revoke_copied_session(session.account, session.id, cause).await?;
+            let event = cause.about(session.account).of_session(session.id);
+            Event::Happened(event.ending(revoked.into())).record();
             return Err(refuse(Refusal::Copied));
         }
         let email = self.email_of(&claims).await?;
-        Ok(SignedIn { session, email, claims })
+        Ok(SignedIn { session, email, claims, from: credential.from })
     }
 
     /// The e-mail of the account that a token names. An opaque token costs one read more.
@@ -181,7 +195,10 @@ mod tests {
     async fn a_wiped_store_revives_nobody() {
         let fixture = Fixture::new();
         let issued = fixture.signed_up("ann@example.com").await;
-        fixture.store.remove_account(issued.session.account).await.unwrap();
+        let by = By::COMMAND_LINE;
+        let email = issued.email.clone();
+        let remove = crate::session::operate::Command::RemoveAccount { email };
+        fixture.sessions.operate(remove, &by).await.unwrap();
         let refused = refusal(fixture.sessions.authenticate(&shown(&issued)).await);
         assert_eq!(refused, Some(Refusal::Absent));
     }
@@ -297,12 +314,12 @@ mod tests {
         let how = LogIn { transport: Transport::Bearer, ..LogIn::default() };
         let login =
             fixture.sessions.log_in("ann@example.com", password(PASSWORD), how).await.unwrap();
-        let first = Credential { token: login.token, transport: Transport::Bearer };
+        let first = Credential { token: login.token, transport: Transport::Bearer, from: None };
         let mut latest = first.clone();
         for _ in 0..3 {
             fixture.later(2);
             let issued = fixture.sessions.visit(&latest).await.unwrap();
-            latest = Credential { token: issued.token, transport: Transport::Bearer };
+            latest = Credential { token: issued.token, transport: Transport::Bearer, from: None };
         }
         assert!(fixture.sessions.visit(&first).await.is_ok());
     }

@@ -1,7 +1,10 @@
 //! Change one's own e-mail address.
 
 use super::{Error, Issued, Refusal, Result, Sessions, SignedIn, events::Event};
-use crate::{model::Email, store::EmailChange};
+use crate::{
+    model::{AuditKind, Email},
+    store::EmailChange,
+};
 
 impl Sessions {
     /// Gives the signed-in account another e-mail address. As after a change of password, all its
@@ -15,9 +18,11 @@ impl Sessions {
         self.require_recent(who)?;
         let account = who.session.account;
         let (succession, ends) = (self.succession(who, false), self.store.ends());
-        match self.store.change_email(account, email.clone(), succession).await? {
+        let cause = self.cause(AuditKind::EmailChanged, who.by());
+        match self.store.change_email(account, email.clone(), succession, cause).await? {
             EmailChange::Changed { ended, session } => {
-                Event::EmailChanged { account, ended }.record();
+                let event = cause.about(account).going_on(succession.from, succession.to);
+                Event::Happened(event.ending(ended)).record();
                 self.issue_first(session, email, succession.now, ends)
             }
             EmailChange::Taken => Err(Error::EmailTaken),

@@ -1,6 +1,7 @@
 //! Close one's own account.
 
 use super::{Error, Refusal, Result, Sessions, SignedIn, events::Event};
+use crate::model::AuditKind;
 
 impl Sessions {
     /// Removes the signed-in account with all that is kept about it, and ends all its sessions, in
@@ -12,9 +13,10 @@ impl Sessions {
     pub async fn close_account(&self, who: &SignedIn) -> Result<()> {
         self.require_recent(who)?;
         let account = who.session.account;
-        let ended = self.store.close_account(account, who.session.id, self.clock.now()).await?;
+        let cause = self.cause(AuditKind::AccountClosed, who.by());
+        let ended = self.store.close_account(account, who.session.id, cause).await?;
         let ended = ended.ok_or(Error::NotSignedIn(Refusal::Absent))?;
-        Event::AccountState { account, state: "closed", ended }.record();
+        Event::Happened(cause.about(account).ending(ended)).record();
         Ok(())
     }
 }
@@ -35,7 +37,7 @@ mod tests {
         assert!(matches!(refused, Err(Error::ReauthenticationRequired)));
         assert!(fixture.sessions.authenticate(&shown(&there)).await.is_ok(), "nothing changed");
 
-        let issued = fixture.sessions.reauthenticate(&who, password(PASSWORD), None).await.unwrap();
+        let issued = fixture.sessions.reauthenticate(&who, password(PASSWORD)).await.unwrap();
         let who = fixture.sessions.authenticate(&shown(&issued)).await.unwrap();
         fixture.sessions.close_account(&who).await.unwrap();
         for ended in [&issued, &there] {

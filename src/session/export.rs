@@ -1,7 +1,17 @@
 //! Everything that is kept about one's own account, to take away.
 
 use super::{Result, Sessions, SignedIn, events::Event, manage::AccountSummary};
-use crate::model::{Session, Timestamp};
+use crate::{
+    model::{Actor, AuditEvent, AuditKind, Session, Timestamp},
+    store::AuditFilter,
+};
+
+/// How many of the account's audit events are in an export at most: the latest.
+const MOST_EVENTS: usize = 1_000;
+
+/// How often the store is asked for them at most: of a busy service with many other people, the
+/// oldest may be left out.
+const MOST_PAGES: usize = 20;
 
 /// All that is kept about an account. What the store adds about a person belongs in here, too.
 #[derive(Clone, Debug)]
@@ -12,18 +22,46 @@ pub struct AccountExport {
     pub summary: AccountSummary,
     /// Its living sessions, oldest first. Of those that are over only their visits are kept.
     pub sessions: Vec<Session>,
+    /// What happened to the account: the latest first, and no more than can be looked through in a
+    /// moment. Where an administrator sat is not the account's.
+    pub events: Vec<AuditEvent>,
 }
 
 impl Sessions {
-    /// Everything that is kept about the signed-in account.
+    /// Everything that is kept about the signed-in account. That it was asked for is written down,
+    /// and is the first of its events.
     ///
     /// # Errors
     /// [`Error::NotSignedIn`](super::Error::NotSignedIn) when the account was removed meanwhile;
     /// [`Error::Store`](super::Error::Store).
     pub async fn export_account(&self, who: &SignedIn) -> Result<AccountExport> {
         let summary = self.own_summary(who).await?;
+        let id = summary.account.id;
+        let event = self.cause(AuditKind::AccountExported, who.by()).about(id);
+        self.store.write_event(event).await?;
         let sessions = self.own_sessions(who).await?;
-        Event::Exported { account: summary.account.id }.record();
-        Ok(AccountExport { exported_at: self.clock.now(), summary, sessions })
+        let events = self.own_events(who).await?;
+        Event::Happened(event).record();
+        Ok(AccountExport { exported_at: event.at, summary, sessions, events })
+    }
+
+    async fn own_events(&self, who: &SignedIn) -> Result<Vec<AuditEvent>> {
+        let account = Some(who.session.account);
+        let filter = AuditFilter { account };
+        let (mut events, mut before) = (Vec::new(), None);
+        for _ in 0..MOST_PAGES {
+            let page = self.audit_events(&filter, before, MOST_EVENTS - events.len()).await?;
+            events.extend(page.events.into_iter().filter(|event| event.account == account));
+            before = page.next;
+            if before.is_none() || events.len() >= MOST_EVENTS {
+                break;
+            }
+        }
+        for event in &mut events {
+            if matches!(event.by.actor, Actor::Account(other) if Some(other) != account) {
+                event.by.from = None;
+            }
+        }
+        Ok(events)
     }
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::{Credential, Error, Issued, Result, Sessions, events::Event, throttle::Attempt};
 use crate::{
     model::{
-        Account, AccountState, Email, Password, PasswordHash, Session, SessionId, Timestamp,
-        Transport,
+        Account, AccountState, Actor, AuditEvent, AuditKind, By, Cause, Email, Password,
+        PasswordHash, Session, SessionId, Timestamp, Transport,
         clock::later,
         session::{Chain, kept_user_agent},
     },
@@ -44,7 +44,8 @@ impl Sessions {
         let Ok(email) = Email::parse(email) else {
             let attempt = Attempt::log_in(&self.policy.log_in, None, how.from);
             let _turn = self.admit(&attempt).await?;
-            self.count(&attempt).await?;
+            let event = self.log_in_refused(None, how.from);
+            self.count(&attempt, Some(event)).await?;
             return Err(refused(None, "unknown"));
         };
         // In the line first: it is what bounds how many wait for their turn.
@@ -69,7 +70,8 @@ impl Sessions {
         let account = match judged {
             Ok(account) => account,
             Err((account, reason)) => {
-                self.count(&attempt).await?;
+                let event = self.log_in_refused(account.as_ref(), how.from);
+                self.count(&attempt, Some(event)).await?;
                 return Err(refused(account.as_ref(), reason));
             }
         };
@@ -122,27 +124,25 @@ impl Sessions {
         };
         let max = self.policy.max_sessions_per_account;
         let ends = self.store.ends();
-        let session = match self.store.create_session(session, checked, max).await? {
-            Created::Added { session, ended } => {
-                if !ended.is_empty() {
-                    let ended = ended.len() as u64;
-                    Event::Revoked { account: account.id, ended, reason: "limit" }.record();
-                }
-                session
-            }
+        let by = By { actor: Actor::Account(account.id), from: how.from };
+        let cause = Cause { what: AuditKind::LoggedIn, by, at: now };
+        let (session, ended) = match self.store.create_session(session, checked, max, cause).await?
+        {
+            Created::Added { session, ended } => (session, ended.len() as u64),
             Created::AccountChanged => return Err(refused(Some(account), "changed_meanwhile")),
         };
         // Whoever logs in by an address that the account gave up meanwhile has lost. A change of
         // e-mail that comes after this look ends the session together with all others.
         let account_now = self.store.account(account.id).await?;
         if account_now.is_none_or(|now| now.email != account.email) {
-            self.store.revoke_session(account.id, session.id, now).await?;
+            let cause = Cause { what: AuditKind::SessionEnded, ..cause };
+            self.store.revoke_session(account.id, session.id, cause).await?;
             return Err(refused(Some(account), "changed_meanwhile"));
         }
         if let Some(old) = &how.replaces {
-            self.end_replaced(old).await?;
+            self.end_replaced(old, Cause { what: AuditKind::SessionReplaced, ..cause }).await?;
         }
-        Event::LoggedIn { account: account.id, session: session.id }.record();
+        Event::Happened(cause.about(account.id).of_session(session.id).ending(ended)).record();
         let device = match how.transport {
             Transport::Cookie => self.remember_device(account.id, how.device.as_deref(), now)?,
             Transport::Bearer => None,
@@ -152,14 +152,22 @@ impl Sessions {
     }
 
     /// Ends the session of a token that came with a login. One that is no good stands for none.
-    async fn end_replaced(&self, old: &Credential) -> Result<()> {
+    async fn end_replaced(&self, old: &Credential, cause: Cause) -> Result<()> {
         let Ok(claims) = self.verify(old) else {
             return Ok(());
         };
-        if self.store.revoke_session(claims.sub, claims.sid, self.clock.now()).await? {
-            Event::Revoked { account: claims.sub, ended: 1, reason: "replaced" }.record();
+        if self.store.revoke_session(claims.sub, claims.sid, cause).await? {
+            Event::Happened(cause.about(claims.sub).of_session(claims.sid).ending(1)).record();
         }
         Ok(())
+    }
+
+    /// What is written down of a log-in that is refused: the account, if it is known, and never what
+    /// was typed.
+    fn log_in_refused(&self, account: Option<&Account>, from: Option<IpAddr>) -> AuditEvent {
+        let by = By { actor: Actor::Unknown, from };
+        let cause = self.cause(AuditKind::LogInRefused, by);
+        account.map_or_else(|| cause.about_nobody(), |account| cause.about(account.id))
     }
 
     /// Signs the token that says where `session` is now; `prev` is the number of the token that
@@ -210,7 +218,11 @@ mod tests {
         fixture.signed_up("ann@example.com").await;
         fixture.signed_up("bob@example.com").await;
         let bob = address("bob@example.com");
-        fixture.sessions.operate(Command::DisableAccount { email: bob }).await.unwrap();
+        fixture
+            .sessions
+            .operate(Command::DisableAccount { email: bob }, &By::COMMAND_LINE)
+            .await
+            .unwrap();
         for (email, typed) in [
             ("nobody@example.com", PASSWORD),
             ("no address", PASSWORD),
@@ -250,7 +262,8 @@ mod tests {
     async fn a_made_up_token_that_comes_with_a_login_is_nothing() {
         let fixture = Fixture::new();
         fixture.signed_up("ann@example.com").await;
-        let made_up = Credential { token: "a.b.c".into(), transport: Transport::Cookie };
+        let made_up =
+            Credential { token: "a.b.c".into(), transport: Transport::Cookie, from: None };
         let how = LogIn { replaces: Some(made_up), ..LogIn::default() };
         assert!(fixture.sessions.log_in("ann@example.com", password(PASSWORD), how).await.is_ok());
     }

@@ -1,6 +1,7 @@
 //! End the session of a token.
 
 use super::{Credential, Refusal, Result, Sessions, authenticate::refuse, events::Event};
+use crate::model::{Actor, AuditKind, By, Cause};
 
 impl Sessions {
     /// Ends the session that the token belongs to. When this returns `Ok`, no token of it is
@@ -18,10 +19,12 @@ impl Sessions {
         if session.is_some_and(|session| session.transport != credential.transport) {
             return Err(refuse(Refusal::Transport));
         }
-        if !self.store.revoke_session(claims.sub, claims.sid, now).await? {
+        let by = By { actor: Actor::Account(claims.sub), from: credential.from };
+        let cause = Cause { what: AuditKind::LoggedOut, by, at: now };
+        if !self.store.revoke_session(claims.sub, claims.sid, cause).await? {
             return Err(refuse(Refusal::Absent));
         }
-        Event::LoggedOut { account: claims.sub, session: claims.sid }.record();
+        Event::Happened(cause.about(claims.sub).of_session(claims.sid).ending(1)).record();
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! See and end one's own sessions.
 
 use super::{Error, Refusal, Result, Sessions, SignedIn, events::Event};
-use crate::model::{Account, Session, SessionId};
+use crate::model::{Account, AuditKind, Session, SessionId};
 
 /// An account as its owner sees it.
 #[derive(Clone, Debug)]
@@ -32,10 +32,11 @@ impl Sessions {
             self.require_recent(who)?;
         }
         let account = who.session.account;
-        if !self.store.revoke_session(account, id, self.clock.now()).await? {
+        let cause = self.cause(AuditKind::SessionEnded, who.by());
+        if !self.store.revoke_session(account, id, cause).await? {
             return Err(Error::NoSuchSession);
         }
-        Event::Revoked { account, ended: 1, reason: "owner" }.record();
+        Event::Happened(cause.about(account).of_session(id).ending(1)).record();
         Ok(())
     }
 
@@ -47,8 +48,9 @@ impl Sessions {
         self.require_recent(who)?;
         let account = who.session.account;
         let kept = Some(who.session.id);
-        let ended = self.store.revoke_sessions(account, kept, self.clock.now()).await?;
-        Event::Revoked { account, ended, reason: "owner" }.record();
+        let cause = self.cause(AuditKind::SessionsEnded, who.by());
+        let ended = self.store.revoke_sessions(account, kept, cause).await?;
+        Event::Happened(cause.about(account).ending(ended)).record();
         Ok(ended)
     }
 
@@ -115,7 +117,7 @@ mod tests {
         let who = fixture.sessions.authenticate(&shown(&here)).await.unwrap();
         let new = "another long password";
         let change = async |current: &str, new: &str| {
-            fixture.sessions.change_password(&who, password(current), password(new), None).await
+            fixture.sessions.change_password(&who, password(current), password(new)).await
         };
         assert!(matches!(change("wrong", new).await, Err(Error::WrongPassword)));
         assert!(matches!(change(PASSWORD, "short").await, Err(Error::PasswordRefused(_))));
@@ -127,8 +129,7 @@ mod tests {
         for ended in [&here, &there] {
             assert!(fixture.sessions.authenticate(&shown(ended)).await.is_err());
         }
-        let again =
-            fixture.sessions.change_password(&who, password(PASSWORD), password(new), None).await;
+        let again = fixture.sessions.change_password(&who, password(PASSWORD), password(new)).await;
         assert!(matches!(again, Err(Error::WrongPassword)));
     }
 

@@ -12,6 +12,7 @@
 //! | `password` | the rules, the hashing pool, the change |
 //! | `reauthenticate` | show the password again; what needs that |
 //! | `change_email`, `close_account`, `export` | what else people do with their own accounts |
+//! | `audit` | what happened, as it was written down |
 //! | `backup` | everything in the store, as a stream |
 //! | `throttle` | how many attempts there may be |
 //! | `operate` | what the operator's command line asks for |
@@ -21,6 +22,7 @@
 //! operation is a file here with an `impl Sessions`, its events in `events`, its tests beneath it.
 
 mod administer;
+mod audit;
 mod authenticate;
 mod backup;
 mod change_email;
@@ -56,7 +58,10 @@ pub use self::{
     throttle::{LogInLimits, SignUpLimits},
 };
 use crate::{
-    model::{Clock, Email, Lifetimes, Session, Timestamp, email::InvalidEmail, session::Replay},
+    model::{
+        AuditKind, By, Cause, Clock, Email, Lifetimes, Session, Timestamp, email::InvalidEmail,
+        session::Replay,
+    },
     store::{Store, StoreError},
     token::{Defect, SigningFailed, Tokens},
 };
@@ -247,6 +252,11 @@ impl Sessions {
     #[must_use]
     pub fn jwks(&self) -> impl Serialize + use<> {
         self.tokens.jwks(self.clock.now())
+    }
+
+    /// What is about to be done now, and by whom.
+    fn cause(&self, what: AuditKind, by: By) -> Cause {
+        Cause { what, by, at: self.clock.now() }
     }
 
     /// Whether changes can be recorded now.

@@ -4,19 +4,24 @@
 //! A new command is a variant of [`Command`], an arm in [`Sessions::operate`], and a subcommand in
 //! `cli/`.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AccountDetails, Error, Result, Sessions, events::Event};
 use crate::{
     model::{
-        Account, AccountId, AccountState, Email, Password, Role, Session, SessionId, Timestamp,
-        Transport,
+        Account, AccountId, AccountState, AuditEvent, AuditKind, By, Cause, Email, Password, Role,
+        Session, SessionId, Timestamp, Transport,
     },
-    store::PasswordChange,
+    store::{AuditFilter, InvalidAuditPlace, PasswordChange},
 };
 
 /// How many accounts a list shows at most in one go.
 pub const ACCOUNTS_PER_PAGE: usize = 1_000;
+
+/// How many audit events a list shows at most in one go.
+pub const EVENTS_PER_PAGE: usize = 1_000;
 
 /// Something an operator asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,6 +98,15 @@ pub enum Command {
     },
     /// End all sessions of all accounts.
     RevokeAll,
+    /// List audit events, the newest first, [`EVENTS_PER_PAGE`] at a time at the most.
+    ListEvents {
+        /// Those about this account, or done by it.
+        account: Option<Email>,
+        /// From those before this place on.
+        before: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
 }
 
 /// What came of a command.
@@ -128,6 +142,38 @@ pub enum Reply {
     },
     /// It was done, and every session ended.
     AllEnded,
+    /// The events.
+    Events {
+        /// The newest first; perhaps none, though there are more.
+        events: Vec<EventLine>,
+        /// Before which place to go on; `None` when there are no more.
+        next: Option<String>,
+    },
+}
+
+/// An audit event in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// When.
+    pub at: Timestamp,
+    /// What: its stable code.
+    pub event: String,
+    /// Who did it: an account's id, `command_line`, or `unknown`.
+    pub by: String,
+    /// The address it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<IpAddr>,
+    /// The account that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// The session that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<SessionId>,
+    /// The id that the session had before, if it went on under a new one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<SessionId>,
+    /// How many sessions ended with it.
+    pub ended: u64,
 }
 
 /// An account in a list. No hash, no secret.
@@ -178,15 +224,15 @@ pub struct SessionLine {
 }
 
 impl Sessions {
-    /// Carries out an operator's command.
+    /// Carries out an operator's command; `by` is written down.
     ///
     /// # Errors
     /// [`Error::NoSuchAccount`], [`Error::NoSuchSession`], [`Error::EmailTaken`],
     /// [`Error::PasswordRefused`], [`Error::Store`].
-    pub async fn operate(&self, command: Command) -> Result<Reply> {
+    pub async fn operate(&self, command: Command, by: &By) -> Result<Reply> {
         match command {
             Command::AddAccount { email, password } => {
-                let account = self.add_account(email, password).await?;
+                let account = self.add_account(email, password, by).await?;
                 Ok(Reply::Added { account: account.into() })
             }
             Command::ListAccounts { search, after } => {
@@ -201,34 +247,40 @@ impl Sessions {
             }
             Command::SetRole { email, role } => {
                 let account = self.account_of(&email).await?;
-                let ended = self.store.set_role(account.id, role).await?;
-                let ended = ended.ok_or(Error::NoSuchAccount)?;
-                Event::RoleSet { account: account.id, role, ended }.record();
-                Ok(Reply::Ended { ended })
+                let what = match role {
+                    Role::Admin => AuditKind::RoleGiven,
+                    Role::Member => AuditKind::RoleTaken,
+                };
+                let cause = self.cause(what, *by);
+                let ended = self.store.set_role(account.id, role, cause).await?;
+                Self::changed(&account, cause, ended)
             }
             Command::SetPassword { email, password } => {
                 let account = self.account_of(&email).await?;
                 let rules = self.policy.passwords.clone();
                 let hash = self.hasher.hash_new(password, email, rules).await?;
-                match self.store.change_password(account.id, None, hash, None).await? {
+                let cause = self.cause(AuditKind::PasswordChanged, *by);
+                match self.store.change_password(account.id, None, hash, None, cause).await? {
                     PasswordChange::Changed { ended, .. } => {
-                        Event::PasswordChanged { account: account.id, by: "operator", ended }
-                            .record();
+                        Event::Happened(cause.about(account.id).ending(ended)).record();
                         Ok(Reply::Ended { ended })
                     }
                     PasswordChange::AccountChanged => Err(Error::NoSuchAccount),
                 }
             }
             Command::DisableAccount { email } => {
-                self.set_state(&email, AccountState::Disabled, "disabled").await
+                let cause = self.cause(AuditKind::AccountDisabled, *by);
+                self.set_state(&email, AccountState::Disabled, cause).await
             }
             Command::EnableAccount { email } => {
-                self.set_state(&email, AccountState::Active, "enabled").await
+                let cause = self.cause(AuditKind::AccountEnabled, *by);
+                self.set_state(&email, AccountState::Active, cause).await
             }
             Command::RemoveAccount { email } => {
                 let account = self.account_of(&email).await?;
-                let ended = self.store.remove_account(account.id).await?;
-                Self::changed(&account, "removed", ended)
+                let cause = self.cause(AuditKind::AccountRemoved, *by);
+                let ended = self.store.remove_account(account.id, cause).await?;
+                Self::changed(&account, cause, ended)
             }
             Command::ListSessions { email } => {
                 let account = self.account_of(&email).await?;
@@ -237,44 +289,65 @@ impl Sessions {
             }
             Command::RevokeSession { email, session } => {
                 let account = self.account_of(&email).await?;
-                if !self.store.revoke_session(account.id, session, self.clock.now()).await? {
+                let cause = self.cause(AuditKind::SessionEnded, *by);
+                if !self.store.revoke_session(account.id, session, cause).await? {
                     return Err(Error::NoSuchSession);
                 }
-                Event::Revoked { account: account.id, ended: 1, reason: "operator" }.record();
+                Event::Happened(cause.about(account.id).of_session(session).ending(1)).record();
                 Ok(Reply::Ended { ended: 1 })
             }
             Command::RevokeSessions { email } => {
                 let account = self.account_of(&email).await?;
-                let ended = self.store.revoke_sessions(account.id, None, self.clock.now()).await?;
-                Event::Revoked { account: account.id, ended, reason: "operator" }.record();
+                let cause = self.cause(AuditKind::SessionsEnded, *by);
+                let ended = self.store.revoke_sessions(account.id, None, cause).await?;
+                Event::Happened(cause.about(account.id).ending(ended)).record();
                 Ok(Reply::Ended { ended })
             }
             Command::RevokeAll => {
-                self.store.revoke_all_sessions().await?;
-                Event::AllRevoked.record();
+                let cause = self.cause(AuditKind::AllSessionsEnded, *by);
+                self.store.revoke_all_sessions(cause).await?;
+                Event::Happened(cause.about_nobody()).record();
                 Ok(Reply::AllEnded)
             }
+            Command::ListEvents { account, before, limit } => {
+                self.list_for_operator(account, before, limit).await
+            }
         }
+    }
+
+    async fn list_for_operator(
+        &self,
+        account: Option<Email>,
+        before: Option<String>,
+        limit: usize,
+    ) -> Result<Reply> {
+        let account = match account {
+            Some(email) => Some(self.account_of(&email).await?.id),
+            None => None,
+        };
+        // What is no place was never handed out: there is nothing before it.
+        let before = match before.map(|place| place.parse()).transpose() {
+            Ok(before) => before,
+            Err(InvalidAuditPlace) => return Ok(Reply::Events { events: Vec::new(), next: None }),
+        };
+        let page = self.audit_events(&AuditFilter { account }, before, limit).await?;
+        let events = page.events.into_iter().map(Into::into).collect();
+        Ok(Reply::Events { events, next: page.next.map(|next| next.to_string()) })
     }
 
     async fn account_of(&self, email: &Email) -> Result<Account> {
         self.store.account_by_email(email).await?.ok_or(Error::NoSuchAccount)
     }
 
-    async fn set_state(
-        &self,
-        email: &Email,
-        state: AccountState,
-        word: &'static str,
-    ) -> Result<Reply> {
+    async fn set_state(&self, email: &Email, state: AccountState, cause: Cause) -> Result<Reply> {
         let account = self.account_of(email).await?;
-        let ended = self.store.set_account_state(account.id, state).await?;
-        Self::changed(&account, word, ended)
+        let ended = self.store.set_account_state(account.id, state, cause).await?;
+        Self::changed(&account, cause, ended)
     }
 
-    fn changed(account: &Account, state: &'static str, ended: Option<u64>) -> Result<Reply> {
+    fn changed(account: &Account, cause: Cause, ended: Option<u64>) -> Result<Reply> {
         let ended = ended.ok_or(Error::NoSuchAccount)?;
-        Event::AccountState { account: account.id, state, ended }.record();
+        Event::Happened(cause.about(account.id).ending(ended)).record();
         Ok(Reply::Ended { ended })
     }
 }
@@ -283,6 +356,21 @@ impl From<Account> for AccountLine {
     fn from(account: Account) -> Self {
         let Account { id, email, state, role, created_at, .. } = account;
         Self { id, email, state, role, created_at }
+    }
+}
+
+impl From<AuditEvent> for EventLine {
+    fn from(event: AuditEvent) -> Self {
+        Self {
+            at: event.at,
+            event: event.what.code().to_owned(),
+            by: event.by.actor.to_string(),
+            from: event.by.from,
+            account: event.account,
+            sid: event.session,
+            replaced: event.replaced,
+            ended: event.ended,
+        }
     }
 }
 
@@ -333,10 +421,16 @@ mod tests {
         let issued = fixture.signed_up("ann@example.com").await;
         let email = address("ann@example.com");
         let disable = Command::DisableAccount { email: email.clone() };
-        assert_eq!(fixture.sessions.operate(disable).await.unwrap(), Reply::Ended { ended: 1 });
+        assert_eq!(
+            fixture.sessions.operate(disable, &By::COMMAND_LINE).await.unwrap(),
+            Reply::Ended { ended: 1 }
+        );
         assert!(fixture.sessions.authenticate(&shown(&issued)).await.is_err());
         let enable = Command::EnableAccount { email };
-        assert_eq!(fixture.sessions.operate(enable).await.unwrap(), Reply::Ended { ended: 0 });
+        assert_eq!(
+            fixture.sessions.operate(enable, &By::COMMAND_LINE).await.unwrap(),
+            Reply::Ended { ended: 0 }
+        );
         assert!(fixture.sessions.authenticate(&shown(&issued)).await.is_err());
         fixture.logged_in("ann@example.com").await;
     }
@@ -346,7 +440,10 @@ mod tests {
         let fixture = Fixture::new();
         let ann = fixture.signed_up("ann@example.com").await;
         let bob = fixture.signed_up("bob@example.com").await;
-        assert_eq!(fixture.sessions.operate(Command::RevokeAll).await.unwrap(), Reply::AllEnded);
+        assert_eq!(
+            fixture.sessions.operate(Command::RevokeAll, &By::COMMAND_LINE).await.unwrap(),
+            Reply::AllEnded
+        );
         for ended in [&ann, &bob] {
             assert!(fixture.sessions.authenticate(&shown(ended)).await.is_err());
         }
@@ -368,7 +465,7 @@ mod tests {
             Command::RevokeSession { email: email.clone(), session },
             Command::SetPassword { email: email.clone(), password: password(PASSWORD) },
         ] {
-            let refused = fixture.sessions.operate(command).await;
+            let refused = fixture.sessions.operate(command, &By::COMMAND_LINE).await;
             assert!(matches!(refused, Err(Error::NoSuchAccount)));
         }
     }

@@ -16,7 +16,7 @@ mod context;
 mod rules;
 mod strength;
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use argon2::{
     Argon2, Params,
@@ -31,7 +31,7 @@ pub use self::{
 };
 use super::{Error, Issued, Refusal, Result, Sessions, SignedIn, events::Event};
 use crate::{
-    model::{Account, Email, Password, PasswordHash},
+    model::{Account, AuditKind, Email, Password, PasswordHash},
     store::PasswordChange,
 };
 
@@ -192,19 +192,22 @@ impl Sessions {
         who: &SignedIn,
         current: Password,
         new: Password,
-        from: Option<IpAddr>,
     ) -> Result<Issued> {
         // Before the hash of the current one is spent on it.
         self.policy.passwords.check_length(&new)?;
         let account = self.own_account(who).await?;
-        self.check_current(&account, current, from).await?;
+        self.check_current(who, &account, current).await?;
         let rules = self.policy.passwords.clone();
         let hash = self.hasher.hash_new(new, account.email.clone(), rules).await?;
         let (succession, ends) = (self.succession(who, true), self.store.ends());
         let checked = Some(&account.password);
-        match self.store.change_password(account.id, checked, hash, Some(succession)).await? {
+        let cause = self.cause(AuditKind::PasswordChanged, who.by());
+        let changed =
+            self.store.change_password(account.id, checked, hash, Some(succession), cause).await?;
+        match changed {
             PasswordChange::Changed { ended, session: Some(session) } => {
-                Event::PasswordChanged { account: account.id, by: "owner", ended }.record();
+                let event = cause.about(account.id).going_on(succession.from, succession.to);
+                Event::Happened(event.ending(ended)).record();
                 self.issue_first(session, account.email, succession.now, ends)
             }
             PasswordChange::Changed { .. } | PasswordChange::AccountChanged => {

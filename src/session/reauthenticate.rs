@@ -4,11 +4,12 @@
 //! before is refused (ASVS 7.2.4). So whoever copied one is out, and how recent the password was
 //! shown is the age of the session: there is no second time to keep.
 
-use std::net::IpAddr;
-
 use super::{Error, Issued, Refusal, Result, Sessions, SignedIn, events::Event, throttle::Attempt};
 use crate::{
-    model::{Account, Email, Password, Session, SessionId, Succession, Timestamp, clock::later},
+    model::{
+        Account, AuditKind, Email, Password, Session, SessionId, Succession, Timestamp,
+        clock::later,
+    },
     session::password::Verdict,
 };
 
@@ -20,24 +21,17 @@ impl Sessions {
     /// [`Error::WrongPassword`], which counts as a failed log-in; [`Error::TooManyAttempts`],
     /// [`Error::Busy`], [`Error::Store`], [`Error::Signing`]; and [`Error::NotSignedIn`] when the session ended, the account was disabled, or its password was
     /// changed meanwhile.
-    pub async fn reauthenticate(
-        &self,
-        who: &SignedIn,
-        password: Password,
-        from: Option<IpAddr>,
-    ) -> Result<Issued> {
+    pub async fn reauthenticate(&self, who: &SignedIn, password: Password) -> Result<Issued> {
         let account = self.own_account(who).await?;
-        let verdict = self.check_current(&account, password.clone(), from).await?;
+        let verdict = self.check_current(who, &account, password.clone()).await?;
         let (succession, ends) = (self.succession(who, true), self.store.ends());
+        let (checked, cause) =
+            (&account.password, self.cause(AuditKind::Reauthenticated, who.by()));
         let session =
-            self.store.reauthenticate_session(account.id, &account.password, succession).await?;
+            self.store.reauthenticate_session(account.id, checked, succession, cause).await?;
         let session = session.ok_or(Error::NotSignedIn(Refusal::Absent))?;
-        Event::Reauthenticated {
-            account: account.id,
-            session: session.id,
-            replaced: who.session.id,
-        }
-        .record();
+        let event = cause.about(account.id).going_on(succession.from, succession.to);
+        Event::Happened(event).record();
         if verdict.outdated {
             self.rehash(&account, password).await;
         }
@@ -61,20 +55,21 @@ impl Sessions {
     /// Another one is counted as a failed log-in is, before this returns.
     pub(super) async fn check_current(
         &self,
+        who: &SignedIn,
         account: &Account,
         password: Password,
-        from: Option<IpAddr>,
     ) -> Result<Verdict> {
-        let place = self.hasher.place()?;
-        let attempt = Attempt::known(&self.policy.log_in, &account.email, from);
+        let (place, by) = (self.hasher.place()?, who.by());
+        let attempt = Attempt::known(&self.policy.log_in, &account.email, by.from);
         let _turn = self.admit(&attempt).await?;
         let verdict = place.verify(password, Some(account.password.clone())).await?;
         if !verdict.matches {
-            Event::CurrentPasswordRefused { account: account.id }.record();
-            self.count(&attempt).await?;
+            let event = self.cause(AuditKind::CurrentPasswordRefused, by).about(account.id);
+            self.count(&attempt, Some(event)).await?;
+            Event::Happened(event).record();
             return Err(Error::WrongPassword);
         }
-        self.forget_failures(&account.email, from).await?;
+        self.forget_failures(&account.email, by.from).await?;
         Ok(verdict)
     }
 
@@ -123,11 +118,11 @@ mod tests {
         let other = fixture.logged_in("ann@example.com").await;
         fixture.later(11);
         let who = fixture.sessions.authenticate(&shown(&old)).await.unwrap();
-        let wrong = fixture.sessions.reauthenticate(&who, password("wrong"), None).await;
+        let wrong = fixture.sessions.reauthenticate(&who, password("wrong")).await;
         assert!(matches!(wrong, Err(Error::WrongPassword)));
         assert!(is_too_old(&fixture.sessions.require_recent(&who)));
 
-        let new = fixture.sessions.reauthenticate(&who, password(PASSWORD), None).await.unwrap();
+        let new = fixture.sessions.reauthenticate(&who, password(PASSWORD)).await.unwrap();
         assert_ne!(new.session.id, old.session.id);
         for token in [&first, &old] {
             let refused = fixture.sessions.authenticate(&shown(token)).await;
@@ -139,7 +134,7 @@ mod tests {
         fixture.sessions.require_recent(&now).unwrap();
         let next = fixture.sessions.visit(&shown(&new)).await.unwrap();
         assert_eq!(next.session.visits, 2, "it goes on counting");
-        let again = fixture.sessions.reauthenticate(&who, password(PASSWORD), None).await;
+        let again = fixture.sessions.reauthenticate(&who, password(PASSWORD)).await;
         assert!(matches!(again, Err(Error::NotSignedIn(_))), "the old one is over");
     }
 

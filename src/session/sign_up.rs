@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use super::{Error, Registration, Result, Sessions, events::Event, throttle::Attempt};
-use crate::model::{Account, AccountId, AccountState, Email, Password, Role};
+use crate::model::{
+    Account, AccountId, AccountState, Actor, AuditKind, By, Cause, Email, Password, Role,
+};
 
 impl Sessions {
     /// Makes an account, if anybody may, for somebody who comes `from` there.
@@ -24,20 +26,30 @@ impl Sessions {
         let attempt = Attempt::sign_up(&self.policy.sign_up, &email, from);
         let turn = self.admit(&attempt).await?;
         // Whatever comes of it: each tells whether the e-mail is taken, and may cost a hash.
-        self.count(&attempt).await?;
+        self.count(&attempt, None).await?;
         drop(turn);
-        self.insert_account(email, password).await
+        self.insert_account(email, password, Maker::Themselves { from }).await
     }
 
     /// Makes an account, whoever may: the operator's way.
-    pub(super) async fn add_account(&self, email: Email, password: Password) -> Result<Account> {
+    pub(super) async fn add_account(
+        &self,
+        email: Email,
+        password: Password,
+        by: &By,
+    ) -> Result<Account> {
         // Before anything is spent on it.
         self.policy.passwords.check_length(&password)?;
-        self.insert_account(email, password).await
+        self.insert_account(email, password, Maker::Operator(*by)).await
     }
 
     /// Makes an account with a password that is not of the wrong length.
-    async fn insert_account(&self, email: Email, password: Password) -> Result<Account> {
+    async fn insert_account(
+        &self,
+        email: Email,
+        password: Password,
+        maker: Maker,
+    ) -> Result<Account> {
         // Asked first only to spare the hash; who comes first is decided by the store.
         if self.store.account_by_email(&email).await?.is_some() {
             return Err(Error::EmailTaken);
@@ -54,12 +66,28 @@ impl Sessions {
             created_at: now,
             copied_at: None,
         };
-        if !self.store.create_account(account.clone()).await? {
+        let (what, by) = match maker {
+            Maker::Themselves { from } => {
+                (AuditKind::SignedUp, By { actor: Actor::Account(account.id), from })
+            }
+            Maker::Operator(by) => (AuditKind::AccountAdded, by),
+        };
+        let cause = Cause { what, by, at: now };
+        if !self.store.create_account(account.clone(), cause).await? {
             return Err(Error::EmailTaken);
         }
-        Event::SignedUp { account: account.id }.record();
+        Event::Happened(cause.about(account.id)).record();
         Ok(account)
     }
+}
+
+/// Who makes an account.
+enum Maker {
+    /// Whose it is, from there.
+    Themselves {
+        from: Option<IpAddr>,
+    },
+    Operator(By),
 }
 
 #[cfg(test)]
@@ -100,6 +128,12 @@ mod tests {
         let email = address("ann@example.com");
         let refused = fixture.sessions.sign_up(email.clone(), password(PASSWORD), None).await;
         assert!(matches!(refused, Err(Error::RegistrationClosed)));
-        assert!(fixture.sessions.add_account(email, password(PASSWORD)).await.is_ok());
+        assert!(
+            fixture
+                .sessions
+                .add_account(email, password(PASSWORD), &By::COMMAND_LINE)
+                .await
+                .is_ok()
+        );
     }
 }

@@ -113,5 +113,5 @@ pub(super) fn password(text: &str) -> Password {
 
 /// The token as a browser would send it.
 pub(super) fn shown(issued: &Issued) -> Credential {
-    Credential { token: issued.token.clone(), transport: Transport::Cookie }
+    Credential { token: issued.token.clone(), transport: Transport::Cookie, from: None }
 }

@@ -25,6 +25,7 @@ impl Sessions {
         let visit = Visit {
             token,
             transport: credential.transport,
+            from: credential.from,
             now,
             lifetimes: self.policy.lifetimes,
             replay: self.policy.replay,
@@ -38,8 +39,8 @@ impl Sessions {
             Visited::Absent => Err(refuse(Refusal::Absent)),
             Visited::Copied => {
                 let revoked = self.policy.replay.policy == ReplayPolicy::Revoke;
-                Event::CopyFound { account: token.account, session: token.session, revoked }
-                    .record();
+                let event = visit.copy_found().about(token.account).of_session(token.session);
+                Event::Happened(event.ending(revoked.into())).record();
                 Err(refuse(Refusal::Copied))
             }
         }
@@ -74,7 +75,7 @@ mod tests {
         let fixture = Fixture::new();
         let issued = fixture.signed_up("ann@example.com").await;
         let other = Fixture::new().signed_up("ann@example.com").await;
-        let forged = Credential { token: other.token, transport: Transport::Cookie };
+        let forged = Credential { token: other.token, transport: Transport::Cookie, from: None };
         let refused = fixture.sessions.visit(&forged).await;
         assert!(matches!(refused, Err(Error::NotSignedIn(Refusal::Token(_)))));
         let who = fixture.sessions.authenticate(&shown(&issued)).await.unwrap();

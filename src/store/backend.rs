@@ -9,15 +9,19 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use super::{
-    BackupRecord, Created, EmailChange, Export, FoundAccounts, PasswordChange, Result, Store,
-    SweepCursor, Swept, Visit, Visited,
+    AuditBounds, AuditFilter, AuditPage, AuditPlace, BackupRecord, Created, EmailChange, Export,
+    FoundAccounts, PasswordChange, Result, Store, SweepCursor, Swept, Visit, Visited,
     export::{Exported, Snapshot},
-    steps::{accounts, attempts, import, sessions, upkeep, visits},
+    steps::{
+        accounts, attempts,
+        audit::{self, Scribe},
+        import, sessions, upkeep, visits,
+    },
     view::{Read, Write},
 };
 use crate::model::{
-    Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Role, Session,
-    SessionId, Succession, Timestamp,
+    Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, Cause, Email, PasswordHash,
+    Role, Session, SessionId, Succession, Timestamp, clock::later,
 };
 
 /// Ordered keys, read as they were recorded, and changed by one step at a time.
@@ -45,6 +49,14 @@ pub(super) trait Backend: Send + Sync + 'static {
         self.commit(step)
     }
 
+    /// How many audit events are kept, and for how long.
+    fn audit_bounds(&self) -> AuditBounds;
+
+    /// Who writes a change down.
+    fn scribe(&self, cause: Cause) -> Scribe {
+        Scribe { cause, bounds: self.audit_bounds() }
+    }
+
     /// [`Store::ends`].
     fn ends(&self) -> Option<u64> {
         None
@@ -62,8 +74,9 @@ pub(super) trait Backend: Send + Sync + 'static {
 
 #[async_trait]
 impl<B: Backend> Store for B {
-    async fn create_account(&self, account: Account) -> Result<bool> {
-        self.commit(|w| accounts::create(w, account)).await
+    async fn create_account(&self, account: Account, cause: Cause) -> Result<bool> {
+        let scribe = self.scribe(cause);
+        self.commit(move |w| accounts::create(w, account, scribe)).await
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Account>> {
@@ -87,25 +100,34 @@ impl<B: Backend> Store for B {
         self.read(|r| accounts::search(r, part, after, limit)).await
     }
 
-    async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<Option<u64>> {
-        self.commit(move |w| accounts::set_state(w, id, state)).await
+    async fn set_role(&self, id: AccountId, role: Role, cause: Cause) -> Result<Option<u64>> {
+        let scribe = self.scribe(cause);
+        self.commit(move |w| accounts::set_role(w, id, role, scribe)).await
     }
 
-    async fn set_role(&self, id: AccountId, role: Role) -> Result<Option<u64>> {
-        self.commit(move |w| accounts::set_role(w, id, role)).await
+    async fn set_account_state(
+        &self,
+        id: AccountId,
+        state: AccountState,
+        cause: Cause,
+    ) -> Result<Option<u64>> {
+        let scribe = self.scribe(cause);
+        self.commit(move |w| accounts::set_state(w, id, state, scribe)).await
     }
 
-    async fn remove_account(&self, id: AccountId) -> Result<Option<u64>> {
-        self.commit(move |w| accounts::remove(w, id)).await
+    async fn remove_account(&self, id: AccountId, cause: Cause) -> Result<Option<u64>> {
+        let scribe = self.scribe(cause);
+        self.commit(move |w| accounts::remove(w, id, scribe)).await
     }
 
     async fn close_account(
         &self,
         id: AccountId,
         by: SessionId,
-        now: Timestamp,
+        cause: Cause,
     ) -> Result<Option<u64>> {
-        self.commit(move |w| accounts::close(w, id, by, now)).await
+        let scribe = self.scribe(cause);
+        self.commit(move |w| accounts::close(w, id, by, scribe)).await
     }
 
     async fn change_password(
@@ -114,9 +136,13 @@ impl<B: Backend> Store for B {
         checked: Option<&PasswordHash>,
         new: PasswordHash,
         goes_on: Option<Succession>,
+        cause: Cause,
     ) -> Result<PasswordChange> {
-        let checked = checked.cloned();
-        self.commit(move |w| accounts::change_password(w, id, checked.as_ref(), new, goes_on)).await
+        let (checked, scribe) = (checked.cloned(), self.scribe(cause));
+        self.commit(move |w| {
+            accounts::change_password(w, id, checked.as_ref(), new, goes_on, scribe)
+        })
+        .await
     }
 
     async fn rehash_password(
@@ -134,8 +160,10 @@ impl<B: Backend> Store for B {
         id: AccountId,
         new: Email,
         goes_on: Succession,
+        cause: Cause,
     ) -> Result<EmailChange> {
-        self.commit(move |w| accounts::change_email(w, id, new, goes_on)).await
+        let scribe = self.scribe(cause);
+        self.commit(move |w| accounts::change_email(w, id, new, goes_on, scribe)).await
     }
 
     async fn total_visits(&self, id: AccountId) -> Result<u64> {
@@ -147,9 +175,10 @@ impl<B: Backend> Store for B {
         session: Session,
         checked: &PasswordHash,
         max_per_account: usize,
+        cause: Cause,
     ) -> Result<Created> {
-        let checked = checked.clone();
-        self.commit(move |w| sessions::create(w, session, &checked, max_per_account)).await
+        let (checked, scribe) = (checked.clone(), self.scribe(cause));
+        self.commit(move |w| sessions::create(w, session, &checked, max_per_account, scribe)).await
     }
 
     async fn reauthenticate_session(
@@ -157,9 +186,11 @@ impl<B: Backend> Store for B {
         account: AccountId,
         checked: &PasswordHash,
         succession: Succession,
+        cause: Cause,
     ) -> Result<Option<Session>> {
-        let checked = checked.clone();
-        self.commit(move |w| accounts::reauthenticate(w, account, &checked, &succession)).await
+        let (checked, scribe) = (checked.clone(), self.scribe(cause));
+        self.commit(move |w| accounts::reauthenticate(w, account, &checked, &succession, scribe))
+            .await
     }
 
     async fn session(
@@ -176,7 +207,8 @@ impl<B: Backend> Store for B {
     }
 
     async fn visit(&self, visit: Visit) -> Result<Visited> {
-        self.commit_visit(move |w| visits::visit(w, &visit)).await
+        let bounds = self.audit_bounds();
+        self.commit_visit(move |w| visits::visit(w, &visit, bounds)).await
     }
 
     async fn renew_session(
@@ -193,31 +225,35 @@ impl<B: Backend> Store for B {
         &self,
         account: AccountId,
         id: SessionId,
-        now: Timestamp,
+        cause: Cause,
     ) -> Result<bool> {
-        self.commit(move |w| sessions::revoke(w, account, id, now)).await
+        let scribe = self.scribe(cause);
+        self.commit(move |w| sessions::revoke(w, account, id, scribe)).await
     }
 
     async fn revoke_copied_session(
         &self,
         account: AccountId,
         id: SessionId,
-        now: Timestamp,
+        cause: Cause,
     ) -> Result<bool> {
-        self.commit(move |w| sessions::revoke_copied(w, account, id, now)).await
+        let scribe = self.scribe(cause);
+        self.commit(move |w| sessions::revoke_copied(w, account, id, scribe)).await
     }
 
     async fn revoke_sessions(
         &self,
         account: AccountId,
         keep: Option<SessionId>,
-        now: Timestamp,
+        cause: Cause,
     ) -> Result<u64> {
-        self.commit(move |w| sessions::revoke_all_of(w, account, keep, now)).await
+        let scribe = self.scribe(cause);
+        self.commit(move |w| sessions::revoke_all_of(w, account, keep, scribe)).await
     }
 
-    async fn revoke_all_sessions(&self) -> Result<()> {
-        self.commit(|w| sessions::revoke_all(w)).await
+    async fn revoke_all_sessions(&self, cause: Cause) -> Result<()> {
+        let scribe = self.scribe(cause);
+        self.commit(move |w| sessions::revoke_all(w, scribe)).await
     }
 
     fn ends(&self) -> Option<u64> {
@@ -233,8 +269,10 @@ impl<B: Backend> Store for B {
         keys: Vec<AttemptKey>,
         window: SignedDuration,
         now: Timestamp,
+        event: Option<AuditEvent>,
     ) -> Result<()> {
-        self.commit(move |w| attempts::count(w, &keys, window, now)).await
+        let bounds = self.audit_bounds();
+        self.commit(move |w| attempts::count(w, &keys, window, now, event.as_ref(), bounds)).await
     }
 
     async fn forget_attempts(&self, key: AttemptKey) -> Result<()> {
@@ -245,18 +283,36 @@ impl<B: Backend> Store for B {
         self.commit(move |w| attempts::forget(w, key)).await
     }
 
+    async fn write_event(&self, event: AuditEvent) -> Result<()> {
+        let bounds = self.audit_bounds();
+        self.commit(move |w| audit::append(w, &event, bounds)).await
+    }
+
+    async fn audit_events(
+        &self,
+        filter: &AuditFilter,
+        before: Option<AuditPlace>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<AuditPage> {
+        let over = later(now, -self.audit_bounds().keep);
+        self.read(|r| audit::list(r, *filter, before, limit, over)).await
+    }
+
     async fn sweep(
         &self,
         from: Option<SweepCursor>,
         budget: usize,
         now: Timestamp,
     ) -> Result<Swept> {
-        let mut found = self.read(|r| upkeep::find_dead(r, from.as_ref(), budget, now)).await?;
+        let bounds = self.audit_bounds();
+        let find = |r: &dyn Read| upkeep::find_dead(r, from.as_ref(), budget, now, bounds);
+        let mut found = self.read(find).await?;
         let next = found.next.take();
         let removed = if found.is_empty() {
             0
         } else {
-            self.commit(move |w| upkeep::remove_dead(w, &found, now)).await?
+            self.commit(move |w| upkeep::remove_dead(w, &found, now, bounds)).await?
         };
         Ok(Swept { removed, next })
     }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{
     Result,
     backup::{BackupRecord, Export},
-    records::{self, AccountRecord, Key, Page, SessionRecord, Value},
+    records::{self, AccountRecord, EVENTS_IN_PAGE, EventPage, Key, Page, SessionRecord, Value},
 };
 use crate::model::AccountId;
 
@@ -47,6 +47,12 @@ fn add_logical(key: &[u8], value: Value, found: &mut Vec<BackupRecord>) -> Resul
         let AccountRecord { account, ended_visits } =
             AccountRecord::decode(AccountId::from_bytes(id), &value)?;
         found.push(BackupRecord::Account { account, ended_visits });
+    } else if let Some(trail) = records::events_trail(key) {
+        let page = EventPage::from_value(value)?;
+        let (first, events) = (page.number() * EVENTS_IN_PAGE, page.events()?);
+        if !events.is_empty() {
+            found.push(BackupRecord::Events { trail, first, events });
+        }
     } else if key == records::EPOCH {
         found.push(BackupRecord::Epoch(records::decode_epoch(&value)?));
     } else if ![records::EMAILS, records::ATTEMPTS].iter().any(|kind| key.starts_with(kind))

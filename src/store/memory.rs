@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 
 use super::{
-    Result, StoreError,
+    AuditBounds, Result, StoreError,
     backend::Backend,
     export::Snapshot,
     records::{Key, Value},
@@ -19,13 +19,20 @@ use super::{
 pub struct MemoryStore {
     /// `None` once it is closed.
     records: Mutex<Option<BTreeMap<Key, Value>>>,
+    audit: AuditBounds,
 }
 
 impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self { records: Mutex::new(Some(BTreeMap::new())) }
+        Self::with(AuditBounds::default())
+    }
+
+    /// An empty store that keeps so many audit events.
+    #[must_use]
+    pub fn with(audit: AuditBounds) -> Self {
+        Self { records: Mutex::new(Some(BTreeMap::new())), audit }
     }
 
     fn run<T>(&self, step: impl FnOnce(&mut BTreeMap<Key, Value>) -> Result<T>) -> Result<T> {
@@ -58,6 +65,10 @@ impl Backend for MemoryStore {
             view::apply(records, changes);
             Ok(answer)
         })
+    }
+
+    fn audit_bounds(&self) -> AuditBounds {
+        self.audit
     }
 
     async fn snapshot(&self) -> Result<impl Snapshot> {

@@ -12,8 +12,11 @@
 //!   survives `kill -9` and power loss.
 //! - **Nothing is answered from what is not yet recorded**: neither a read nor a second change.
 //! - **An error changed nothing.** What returned `Err` is not there later, not even half.
+//! - **No change without its event, and no event without its change.** What is given a [`Cause`]
+//!   writes down what came of it in the same step; what changes nothing writes nothing.
 //! - **It heals.** After `Unavailable`, the same store value works again once the cause is gone.
 
+pub mod audit;
 mod backend;
 pub mod backup;
 pub mod error;
@@ -24,16 +27,20 @@ pub mod sled;
 mod steps;
 mod view;
 
+use std::net::IpAddr;
+
 pub use self::sled::{Durability, Replacement, ReplacementError, SledOptions, SledStore};
 use async_trait::async_trait;
+pub use audit::{AuditBounds, AuditFilter, AuditPage, AuditPlace, InvalidAuditPlace};
 pub use backup::{BackupRecord, Export};
 pub use error::{OpenError, StoreError};
 use jiff::SignedDuration;
 pub use memory::MemoryStore;
 
 use crate::model::{
-    Account, AccountId, AccountState, AttemptKey, Attempts, Email, Lifetimes, PasswordHash,
-    Presented, Replay, Role, Session, SessionId, Succession, Timestamp, Transport,
+    Account, AccountId, AccountState, Actor, AttemptKey, Attempts, AuditEvent, AuditKind, By,
+    Cause, Email, Lifetimes, PasswordHash, Presented, Replay, Role, Session, SessionId, Succession,
+    Timestamp, Transport,
 };
 
 /// What a store operation gives.
@@ -44,12 +51,15 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// A lookup of something that is not there is `Ok(None)`, not an error. `now` is the moment of the
 /// request: a session that is [over](Session::is_over) at `now` is treated as absent even if it
 /// has not been swept yet.
+///
+/// A change that people notice is given its [`Cause`]: when it is asked for, by whom, and as what it
+/// is written down among the [audit events](Self::audit_events).
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     // --- accounts ---
 
     /// Adds an account unless its e-mail is taken. Returns whether it was added.
-    async fn create_account(&self, account: Account) -> Result<bool>;
+    async fn create_account(&self, account: Account, cause: Cause) -> Result<bool>;
 
     /// The account with this id.
     async fn account(&self, id: AccountId) -> Result<Option<Account>>;
@@ -75,24 +85,29 @@ pub trait Store: Send + Sync + 'static {
     /// Sets the state. Disabling ends all sessions of the account in the same step; enabling
     /// revives none. Returns how many sessions ended (expired ones that were not swept yet are
     /// among them), `None` when there is no such account.
-    async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<Option<u64>>;
+    async fn set_account_state(
+        &self,
+        id: AccountId,
+        state: AccountState,
+        cause: Cause,
+    ) -> Result<Option<u64>>;
 
     /// Sets the role. An account that is given another than [`Role::Member`] loses all its sessions
     /// in the same step: none from before has what the new role may do, whoever holds its cookie.
     /// Nothing ends when the role was that already, or is taken away. Returns how many sessions
     /// ended, `None` when there is no such account.
-    async fn set_role(&self, id: AccountId, role: Role) -> Result<Option<u64>>;
+    async fn set_role(&self, id: AccountId, role: Role, cause: Cause) -> Result<Option<u64>>;
 
     /// Removes the account and ends all its sessions. Returns how many sessions ended, `None`
     /// when there is no such account.
-    async fn remove_account(&self, id: AccountId) -> Result<Option<u64>>;
+    async fn remove_account(&self, id: AccountId, cause: Cause) -> Result<Option<u64>>;
 
     /// [Removes](Self::remove_account) the account of a session, only while that is alive.
     async fn close_account(
         &self,
         id: AccountId,
         by: SessionId,
-        now: Timestamp,
+        cause: Cause,
     ) -> Result<Option<u64>>;
 
     /// Replaces the password and ends all sessions of the account; the one of `goes_on`, if any,
@@ -107,6 +122,7 @@ pub trait Store: Send + Sync + 'static {
         checked: Option<&PasswordHash>,
         new: PasswordHash,
         goes_on: Option<Succession>,
+        cause: Cause,
     ) -> Result<PasswordChange>;
 
     /// Replaces the hash by one of the same password with other parameters, if it is still
@@ -126,6 +142,7 @@ pub trait Store: Send + Sync + 'static {
         id: AccountId,
         new: Email,
         goes_on: Succession,
+        cause: Cause,
     ) -> Result<EmailChange>;
 
     /// How many visits were counted over all sessions of the account, ended ones included. Zero
@@ -146,6 +163,7 @@ pub trait Store: Send + Sync + 'static {
         session: Session,
         checked: &PasswordHash,
         max_per_account: usize,
+        cause: Cause,
     ) -> Result<Created>;
 
     /// Puts a session in the place of another, if that one is alive, its account is active, and
@@ -157,6 +175,7 @@ pub trait Store: Send + Sync + 'static {
         account: AccountId,
         checked: &PasswordHash,
         succession: Succession,
+        cause: Cause,
     ) -> Result<Option<Session>>;
 
     /// The session, if it is alive.
@@ -194,20 +213,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends one session. Returns whether it was alive: of several that race, one is told so, and
     /// the others are answered only when the end is recorded.
-    async fn revoke_session(
-        &self,
-        account: AccountId,
-        id: SessionId,
-        now: Timestamp,
-    ) -> Result<bool>;
+    async fn revoke_session(&self, account: AccountId, id: SessionId, cause: Cause)
+    -> Result<bool>;
 
-    /// Ends one session because its cookie has two holders, and notes `now` in the account, in
+    /// Ends one session because its cookie has two holders, and notes the moment in the account, in
     /// one step. Returns whether it was alive.
     async fn revoke_copied_session(
         &self,
         account: AccountId,
         id: SessionId,
-        now: Timestamp,
+        cause: Cause,
     ) -> Result<bool>;
 
     /// Ends all living sessions of the account except `keep`. Returns how many.
@@ -215,12 +230,12 @@ pub trait Store: Send + Sync + 'static {
         &self,
         account: AccountId,
         keep: Option<SessionId>,
-        now: Timestamp,
+        cause: Cause,
     ) -> Result<u64>;
 
     /// Ends every session of every account that exists when it is called, in one step whatever
     /// their number: an epoch moves on, and sessions of an earlier epoch are dead.
-    async fn revoke_all_sessions(&self) -> Result<()>;
+    async fn revoke_all_sessions(&self, cause: Cause) -> Result<()>;
 
     /// A number that is another one as soon as the end of any session is answered; `None` from a
     /// store that cannot tell without looking it up.
@@ -244,20 +259,44 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A store has room for a bounded number of keys, whatever clients make up, and may forget those
     /// with the fewest attempts to keep within it.
+    ///
+    /// The `event`, if it is one, is written down in the same step.
     async fn count_attempt(
         &self,
         keys: Vec<AttemptKey>,
         window: SignedDuration,
         now: Timestamp,
+        event: Option<AuditEvent>,
     ) -> Result<()>;
 
     /// Forgets the attempts of a key.
     async fn forget_attempts(&self, key: AttemptKey) -> Result<()>;
 
+    // --- audit events ---
+
+    /// Writes down what happened without a change.
+    async fn write_event(&self, event: AuditEvent) -> Result<()>;
+
+    /// At most `limit` audit events of `filter` that are not over at `now`, the newest first, from
+    /// those before `before` on.
+    ///
+    /// It looks at a bounded number of events, whatever is asked for, so that a page may be short,
+    /// or empty, and not the last.
+    ///
+    /// Of each [trail](crate::model::AuditTrail) a bounded number is kept. Within one, events are in
+    /// the order in which they were recorded; the trails are merged by time.
+    async fn audit_events(
+        &self,
+        filter: &AuditFilter,
+        before: Option<AuditPlace>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<AuditPage>;
+
     // --- upkeep ---
 
-    /// Removes sessions that are dead at `now` from the store, and attempts that are over, looking
-    /// at no more than `budget` of both. Starts at `from` and returns where to go on, `None` when
+    /// Removes sessions that are dead at `now` from the store, and attempts and audit events that are
+    /// over, looking at no more than `budget` sessions and attempts. Starts at `from` and returns where to go on, `None` when
     /// it has come to the end. Visits of removed sessions stay in their account's total.
     async fn sweep(
         &self,
@@ -302,12 +341,23 @@ pub struct Visit {
     pub token: Presented,
     /// How it came. A session that travels otherwise is treated as absent.
     pub transport: Transport,
+    /// Where it came from.
+    pub from: Option<IpAddr>,
     /// When the request arrived.
     pub now: Timestamp,
     /// How far its use moves the idle end.
     pub lifetimes: Lifetimes,
     /// When a token is a copy, and what then.
     pub replay: Replay,
+}
+
+impl Visit {
+    /// What is written down when the token turns out to be a copy. Which of its holders this is,
+    /// nobody can tell.
+    pub(crate) fn copy_found(&self) -> Cause {
+        let by = By { actor: Actor::Unknown, from: self.from };
+        Cause { what: AuditKind::CopyFound, by, at: self.now }
+    }
 }
 
 /// What became of a visit.

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::{
     api::{SESSION, assert_members},
+    store_world::{at, cause},
     support::{Answer, Op, PASSWORD, TestApp, User, When, at_once, claims, in_time},
 };
 
@@ -197,12 +198,20 @@ async fn an_export_has_all_that_is_kept_and_no_secret() {
     let disposition = "attachment; filename=\"countersign-account.json\"";
     assert_eq!(answer.header("content-disposition"), disposition);
     let export = answer.json();
-    assert_members(&export, &["account", "exported_at", "sessions"]);
+    assert_members(&export, &["account", "events", "exported_at", "sessions"]);
     let account = app.account("ann@example.com").await;
     assert_members(&export["account"], &["created_at", "email", "id", "role", "state", "visits"]);
     assert_eq!(export["account"]["id"], account.id.to_string());
     assert_eq!(export["account"]["visits"], 1);
     let sessions = export["sessions"].as_array().unwrap();
+    let events = export["events"].as_array().unwrap().iter();
+    let codes: Vec<_> = events.map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["account_exported", "log_in", "log_in", "sign_up"]);
+    let log_in = json!({
+        "at": "2026-11-23T09:00:01Z", "event": "log_in", "by": account.id, "from": "127.0.0.1",
+        "account": account.id, "sid": phone.sid(), "ended": 0,
+    });
+    assert_eq!(export["events"][1], log_in);
     let sids: Vec<_> = sessions.iter().map(|session| session["sid"].as_str().unwrap()).collect();
     assert_eq!(sids, [ann.sid(), phone.sid()]);
     assert_eq!(sessions[1]["user_agent"], "reporter/2.1");
@@ -299,7 +308,7 @@ async fn a_change_that_is_answered_after_its_session_ended_sets_no_cookie() {
             }
         });
         gate.reached(1).await;
-        app.store().revoke_all_sessions().await.unwrap();
+        app.store().revoke_all_sessions(cause(at(0))).await.unwrap();
         gate.open();
         late.await.unwrap().expect_no_cookie();
         assert!(app.snapshot().await[0].2.is_empty());

@@ -408,6 +408,63 @@ async fn an_account_is_shown_with_its_visits_and_sessions() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn events_say_who_did_what_to_whom_and_from_where() {
+    let app = TestApp::start().await;
+    let (root, ann, bob) = (app.browser(), app.browser(), app.browser());
+    promote(&app, &root).await;
+    ann.join("ann@example.com").await;
+    bob.join("bob@example.com").await;
+    app.pass(SignedDuration::from_secs(1));
+    let (roots, anns) = (id_of(&app, ROOT).await, id_of(&app, "ann@example.com").await);
+    set_state(&root, &anns, "disabled").await.expect(200);
+    app.pass(SignedDuration::from_secs(1));
+    set_state(&root, &anns, "active").await.expect(200);
+    app.pass(SignedDuration::from_secs(1));
+    ask(&root, Method::DELETE, &format!("/accounts/{anns}/sessions")).await.expect(200);
+    ann.log_in("ann@example.com").await;
+    let (sid, gone) = (ann.sid(), format!("/accounts/{anns}/sessions/{}", ann.sid()));
+    ask(&root, Method::DELETE, &gone).await.expect(204);
+    let list = async |query: &str| {
+        let page = ask(&root, Method::GET, &format!("/events{query}")).await.expect(200).json();
+        (page["events"].as_array().unwrap().clone(), page["next"].as_str().map(str::to_owned))
+    };
+
+    let (events, next) = list(&format!("?account={anns}")).await;
+    let codes: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    let expected =
+        ["session_ended", "log_in", "account_enabled", "account_disabled", "log_in", "sign_up"];
+    assert_eq!(
+        (codes, next),
+        (expected.to_vec(), None),
+        "the newest first, and what ended none not"
+    );
+    let disabled = &events[3];
+    assert_members(disabled, &["account", "at", "by", "ended", "event", "from"]);
+    assert_eq!((&disabled["by"], &disabled["account"]), (&json!(roots), &json!(anns)));
+    assert_eq!((&disabled["from"], &disabled["ended"]), (&json!("127.0.0.1"), &json!(1)));
+    assert_eq!((&events[0]["sid"], &events[0]["ended"]), (&json!(sid), &json!(1)));
+    assert_eq!(events[1]["by"], anns, "by herself");
+
+    // Page by page it is the same.
+    let (whole, _) = list("").await;
+    let (mut paged, mut before) = (Vec::new(), String::new());
+    loop {
+        let (page, next) = list(&format!("?limit=2{before}")).await;
+        assert!(page.len() <= 2);
+        paged.extend(page);
+        let Some(next) = next else { break };
+        before = format!("&before={next}");
+    }
+    assert_eq!(paged, whole);
+    let (nobodys, _) = list(&format!("?account={NO_ACCOUNT}")).await;
+    assert_eq!(nobodys, Vec::<Value>::new());
+    for query in ["?account=no-id", "?before=x", "?before=1", "?before=01-2", "?limit=0"] {
+        let refused = ask(&root, Method::GET, &format!("/events{query}")).await;
+        refused.expect_problem(400, "bad_request");
+    }
+}
+
 /// However many accounts there are, one answer takes a bounded amount of work.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_among_many_is_made_of_small_steps() {

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::store_world::{at, cause};
 use crate::support::{PASSWORD, TestApp, claims};
 
 /// The members of a session.
@@ -127,7 +128,7 @@ async fn a_wrong_log_in_is_one_answer_byte_for_byte() {
         ann.sign_up(email).await.expect(201);
     }
     let disabled = app.account("dis@example.com").await.id;
-    app.store().set_account_state(disabled, AccountState::Disabled).await.unwrap();
+    app.store().set_account_state(disabled, AccountState::Disabled, cause(at(0))).await.unwrap();
     let reference = ann.try_log_in("ann@example.com", "wrong", json!({})).await;
     let reference = reference.expect_problem(401, "wrong_credentials");
     for (email, password) in [

@@ -50,7 +50,7 @@ async fn each_event_is_one_line_that_says_when_who_and_where() {
     let other = server.program();
     other.log_in("ann@example.com").await;
     let end = format!("/sessions/{}", other.sid());
-    told.push(("revoked", ann.api(Method::DELETE, &end).send().await.expect(204)));
+    told.push(("session_ended", ann.api(Method::DELETE, &end).send().await.expect(204)));
     told.push(("token_refused", other.check().await.expect(401)));
     let change = ann.change_password("wrong", "staple after staple").await;
     told.push(("current_password_refused", change.expect(403)));
@@ -79,7 +79,7 @@ async fn each_event_is_one_line_that_says_when_who_and_where() {
     assert!(role.unwrap().status.success());
     root.log_in("root@example.com").await;
     let end = format!("/admin/accounts/{}/sessions", account.as_str().unwrap());
-    told.push(("administered", root.api(Method::DELETE, &end).send().await.expect(200)));
+    told.push(("sessions_ended", root.api(Method::DELETE, &end).send().await.expect(200)));
     // No news: a stranger looks at the page.
     let stranger = server.anonymous().check().await.expect(401);
     assert!(server.terminate().success());
@@ -106,9 +106,9 @@ async fn each_event_is_one_line_that_says_when_who_and_where() {
     assert_eq!(of("log_out")["session"], ann.sid());
     assert!(of("log_in")["account"].is_string());
     assert_eq!(of("administration_refused")["account"], account);
-    let (whose, by) = (&of("administered")["account"], &of("administered")["by"]);
-    assert_eq!(*whose, account);
-    assert_eq!(*by, of("role_set")["account"], "and who did it");
+    let ended = of("sessions_ended");
+    assert_eq!(ended["account"], account);
+    assert_eq!(ended["by"], of("role_given")["account"], "and who did it");
     assert!(of("token_refused")["reason"].is_string());
     let reasons: BTreeSet<_> = lines
         .iter()

@@ -19,6 +19,7 @@
 //! | `backup` | everything into a file and back, by the real binary |
 //! | `kernel` | the real binary under strace: what is synced before what is answered; real EIO |
 //! | `upkeep` | what is over leaves the store |
+//! | `audit` | who did what, when, and from where, as it is kept |
 //! | `logs`, `metrics` | what operators see, and what nobody must |
 //! | `openapi`, `layers`, `documents` | the committed document; the architecture; what the README says |
 //! | `cli` | the real binary: its command line, its start and its end |
@@ -37,6 +38,7 @@ mod administration;
 mod api;
 mod asvs;
 mod attacks;
+mod audit;
 mod backup;
 mod bad_input;
 mod bad_requests;

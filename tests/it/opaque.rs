@@ -8,6 +8,7 @@ use countersign::token::ClaimSet;
 use jiff::SignedDuration;
 use reqwest::Method;
 
+use crate::store_world::{at, cause};
 use crate::support::{TestApp, User, claims};
 
 const FULL: [&str; 11] =
@@ -123,7 +124,7 @@ async fn what_is_gone_is_gone() {
     ann.join("ann@example.com").await;
     ann.visit().await;
     let account = app.account("ann@example.com").await.id;
-    app.store().remove_account(account).await.unwrap();
+    app.store().remove_account(account, cause(at(0))).await.unwrap();
     ann.check().await.expect_problem(401, "not_signed_in");
     ann.try_visit().await.expect_problem(401, "not_signed_in").expect_no_cookie();
     ann.get("/admin").await.expect_page(401);

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::{
     api::{SESSION, assert_members},
+    store_world::{at, cause},
     support::{Answer, PASSWORD, TestApp, User},
 };
 
@@ -86,7 +87,7 @@ async fn an_operator_ends_every_session_of_everybody_in_one_step() {
     let everybody = [app.browser(), app.program()];
     everybody[0].join("ann@example.com").await;
     everybody[1].join("bob@example.com").await;
-    app.store().revoke_all_sessions().await.unwrap();
+    app.store().revoke_all_sessions(cause(at(0))).await.unwrap();
     for who in &everybody {
         who.check().await.expect(401);
         who.try_visit().await.expect(401);
@@ -119,15 +120,15 @@ async fn a_disabled_or_removed_account_is_out_at_once() {
     phone.log_in("ann@example.com").await;
     let id = app.account("ann@example.com").await.id;
     let store = app.store();
-    store.set_account_state(id, AccountState::Disabled).await.unwrap();
+    store.set_account_state(id, AccountState::Disabled, cause(at(0))).await.unwrap();
     ann.check().await.expect(401);
     phone.try_visit().await.expect(401);
     ann.try_log_in("ann@example.com", PASSWORD, json!({})).await.expect(401);
-    store.set_account_state(id, AccountState::Active).await.unwrap();
+    store.set_account_state(id, AccountState::Active, cause(at(0))).await.unwrap();
     ann.check().await.expect(401);
     phone.check().await.expect(401);
     ann.log_in("ann@example.com").await;
-    store.remove_account(id).await.unwrap();
+    store.remove_account(id, cause(at(0))).await.unwrap();
     ann.check().await.expect(401);
     ann.try_log_in("ann@example.com", PASSWORD, json!({})).await.expect(401);
 }

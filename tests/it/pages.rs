@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
+use crate::store_world::{at, cause};
 use crate::support::{Control, PASSWORD, TestApp, User, store::Outage};
 use countersign::session::Registration;
 
@@ -19,7 +20,7 @@ async fn a_wrong_log_in_looks_the_same_whatever_was_wrong() {
     }
     let disabled = app.account("dis@example.com").await.id;
     let state = countersign::model::AccountState::Disabled;
-    app.store().set_account_state(disabled, state).await.unwrap();
+    app.store().set_account_state(disabled, state, cause(at(0))).await.unwrap();
 
     let reference = submit(&ann, "/login", "ann@example.com", "wrong").await;
     let reference = reference.expect_page(401).expect_no_cookie();

@@ -9,6 +9,7 @@ use countersign::{
 use reqwest::Method;
 use serde_json::json;
 
+use crate::store_world::{at, cause};
 use crate::support::{Op, PASSWORD, TestApp, User, When, at_once};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +127,7 @@ async fn a_log_in_that_ends_after_its_session_did_sets_no_cookie() {
     let late = tokio::spawn(login.json(&body).send());
     gate.reached(1).await;
     let id = app.account("ann@example.com").await.id;
-    app.store().set_account_state(id, AccountState::Disabled).await.unwrap();
+    app.store().set_account_state(id, AccountState::Disabled, cause(at(0))).await.unwrap();
     gate.open();
     late.await.unwrap().expect_no_cookie();
     assert!(app.snapshot().await[0].2.is_empty());
@@ -146,11 +147,15 @@ async fn a_log_in_that_races_a_disable_or_a_password_change_loses() {
         gate.reached(1).await;
         if disable {
             let state = AccountState::Disabled;
-            app.store().set_account_state(account.id, state).await.unwrap();
+            app.store().set_account_state(account.id, state, cause(at(0))).await.unwrap();
         } else {
             let new =
                 PasswordHash::new("$argon2id$v=19$m=8,t=1,p=1$YWFhYWFhYWE$YWFhYWFhYWE".into());
-            let changed = app.store().change_password(account.id, None, new, None).await.unwrap();
+            let changed = app
+                .store()
+                .change_password(account.id, None, new, None, cause(at(0)))
+                .await
+                .unwrap();
             assert_eq!(changed, PasswordChange::Changed { ended: 0, session: None });
         }
         gate.open();

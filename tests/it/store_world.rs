@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use countersign::{
     model::{
-        Account, AccountId, AccountState, Email, Lifetimes, PasswordHash, Presented, Replay, Role,
-        Session, SessionId, Succession, Timestamp, Transport,
+        Account, AccountId, AccountState, AuditKind, By, Cause, Email, Lifetimes, PasswordHash,
+        Presented, Replay, Role, Session, SessionId, Succession, Timestamp, Transport,
         clock::{from_millis, later},
         session::{Chain, ReplayPolicy},
     },
-    store::{Created, MemoryStore, SledOptions, SledStore, Store, Visit, Visited},
+    store::{AuditBounds, Created, MemoryStore, SledOptions, SledStore, Store, Visit, Visited},
 };
 use jiff::SignedDuration;
 use tempfile::TempDir;
@@ -29,6 +29,11 @@ pub(crate) const PLENTY: usize = 1_000;
 /// Seconds after the moment at which every test begins.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     from_millis(1_790_000_000_000 + seconds * 1_000)
+}
+
+/// Why something is done, where that is not what is looked at.
+pub(crate) fn cause(at: Timestamp) -> Cause {
+    Cause { what: AuditKind::SessionEnded, by: By::COMMAND_LINE, at }
 }
 
 pub(crate) fn hash(text: &str) -> PasswordHash {
@@ -93,6 +98,7 @@ pub(crate) fn visit(session: &Session, visits: u64, issued: i64, seconds: i64) -
             issued_at: at(issued),
         },
         transport: session.transport,
+        from: None,
         now: at(seconds),
         lifetimes: LIFETIMES,
         replay: Replay { grace: GRACE, policy: ReplayPolicy::Revoke },
@@ -102,32 +108,43 @@ pub(crate) fn visit(session: &Session, visits: u64, issued: i64, seconds: i64) -
 /// A store and what is needed to keep it.
 pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
-    _dir: Option<TempDir>,
+    dir: Option<TempDir>,
 }
 
 impl World {
     pub(crate) fn memory() -> Self {
-        Self { store: Arc::new(MemoryStore::new()), _dir: None }
+        Self { store: Arc::new(MemoryStore::new()), dir: None }
     }
 
     pub(crate) fn sled() -> Self {
         let dir = TempDir::new().unwrap();
         let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
-        Self { store: Arc::new(store), _dir: Some(dir) }
+        Self { store: Arc::new(store), dir: Some(dir) }
+    }
+
+    /// Another, empty one of this kind, that keeps no more audit events than that.
+    pub(crate) fn bounded(&self, audit: AuditBounds) -> Self {
+        if self.dir.is_none() {
+            return Self { store: Arc::new(MemoryStore::with(audit)), dir: None };
+        }
+        let dir = TempDir::new().unwrap();
+        let options = SledOptions { audit, ..SledOptions::default() };
+        let store = Arc::new(SledStore::open(dir.path(), options).unwrap());
+        Self { store, dir: Some(dir) }
     }
 }
 
 /// Adds an account and returns it.
 pub(crate) async fn join(store: &dyn Store, name: &str) -> Account {
     let account = account(name);
-    assert!(store.create_account(account.clone()).await.unwrap());
+    assert!(store.create_account(account.clone(), cause(at(0))).await.unwrap());
     account
 }
 
 /// Adds a session begun at `seconds` and returns it.
 pub(crate) async fn log_in(store: &dyn Store, account: &Account, seconds: i64) -> Session {
     let session = session(account.id, seconds);
-    match store.create_session(session, &account.password, PLENTY).await.unwrap() {
+    match store.create_session(session, &account.password, PLENTY, cause(at(0))).await.unwrap() {
         Created::Added { session, .. } => session,
         Created::AccountChanged => panic!("the account should let its owner in"),
     }

@@ -108,6 +108,7 @@ pub(in crate::cli) fn sled_options(config: &Config) -> SledOptions {
             Durability::Commit => sled::Durability::Commit,
             Durability::Interval => sled::Durability::Interval(sled::Durability::LONGEST),
         },
+        audit: config.audit.bounds(),
         ..SledOptions::default()
     }
 }

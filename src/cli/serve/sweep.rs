@@ -80,8 +80,8 @@ mod tests {
     use super::*;
     use crate::{
         model::{
-            Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId,
-            Transport,
+            Account, AccountId, AccountState, AuditKind, By, Cause, Email, PasswordHash, Role,
+            Session, SessionId, Transport,
             clock::{ManualClock, from_millis, later},
             session::Chain,
         },
@@ -96,16 +96,20 @@ mod tests {
         let now = clock.now();
         let account = AccountId::new(now);
         let password = PasswordHash::new("a hash".into());
+        let cause = Cause { what: AuditKind::AccountAdded, by: By::COMMAND_LINE, at: now };
         let added = store
-            .create_account(Account {
-                id: account,
-                email: Email::parse("ann@example.com").unwrap(),
-                password: password.clone(),
-                state: AccountState::Active,
-                role: Role::Member,
-                created_at: now,
-                copied_at: None,
-            })
+            .create_account(
+                Account {
+                    id: account,
+                    email: Email::parse("ann@example.com").unwrap(),
+                    password: password.clone(),
+                    state: AccountState::Active,
+                    role: Role::Member,
+                    created_at: now,
+                    copied_at: None,
+                },
+                cause,
+            )
             .await;
         assert!(added.unwrap());
         for _ in 0..sessions {
@@ -123,7 +127,7 @@ mod tests {
                 user_agent: String::new(),
                 copied_at: None,
             };
-            let created = store.create_session(session, &password, usize::MAX).await;
+            let created = store.create_session(session, &password, usize::MAX, cause).await;
             created.unwrap();
         }
         (store, account)

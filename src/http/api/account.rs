@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::{Request, web::Data};
+use poem::web::Data;
 use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use serde::Deserialize;
 
@@ -116,15 +116,13 @@ impl Api {
         &self,
         site: Data<&Arc<Site>>,
         slot: Data<&CookieSlot>,
-        request: &Request,
         who: Authenticated,
         body: Body<NewPassword>,
     ) -> Result<PasswordChanged, Failed<ChangePasswordFailures>> {
         let NewPassword { current, new } = body.0;
         let (current, new) =
             (Password::new(current.into_string()), Password::new(new.into_string()));
-        let from = site.client(request);
-        let issued = site.sessions.change_password(&who.0, current, new, from).await?;
+        let issued = site.sessions.change_password(&who.0, current, new).await?;
         let session = hand_out(issued, slot.0);
         Ok(match session.token {
             Some(_) => PasswordChanged::WithToken(Answer(session)),

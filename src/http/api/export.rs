@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::text::{DateTime, EmailAddress, Text, Uuid};
 use crate::{
-    model::{Session, Timestamp, Transport},
+    model::{AuditEvent, Session, Timestamp, Transport},
     session::AccountExport,
 };
 
@@ -20,6 +20,8 @@ pub(super) struct ExportView {
     account: ExportedAccount,
     /// Its living sessions, oldest first. Of those that are over only their visits are kept.
     sessions: Vec<ExportedSession>,
+    /// What happened to the account: the latest first, at most a thousand.
+    events: Vec<ExportedEvent>,
 }
 
 /// The account in an export.
@@ -85,13 +87,42 @@ struct ExportedChain {
     left_at: Text<DateTime>,
 }
 
+/// Something that happened, in an export.
+#[derive(Debug, Object, Serialize)]
+struct ExportedEvent {
+    /// When.
+    at: Text<DateTime>,
+    /// What: its code.
+    event: String,
+    /// Who did it: an account's id, `command_line`, or `unknown`.
+    by: String,
+    /// The address it came from, but for an administrator's.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// The account that it is about.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Text<Uuid>>,
+    /// The session that it is about.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<Text<Uuid>>,
+    /// The id that the session had before, if it went on under a new one.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<Text<Uuid>>,
+    /// How many sessions ended with it.
+    ended: u64,
+}
+
 fn time(moment: Timestamp) -> Text<DateTime> {
     Text::of(moment.to_string())
 }
 
 impl From<AccountExport> for ExportView {
     fn from(export: AccountExport) -> Self {
-        let AccountExport { exported_at, summary, sessions } = export;
+        let AccountExport { exported_at, summary, sessions, events } = export;
         let account = summary.account;
         Self {
             exported_at: time(exported_at),
@@ -105,6 +136,7 @@ impl From<AccountExport> for ExportView {
                 copied_at: account.copied_at.map(time),
             },
             sessions: sessions.into_iter().map(Into::into).collect(),
+            events: events.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -131,6 +163,21 @@ impl From<Session> for ExportedSession {
                 left: session.chain.left,
                 left_at: time(session.chain.left_at),
             },
+        }
+    }
+}
+
+impl From<AuditEvent> for ExportedEvent {
+    fn from(event: AuditEvent) -> Self {
+        Self {
+            at: time(event.at),
+            event: event.what.code().into(),
+            by: event.by.actor.to_string(),
+            from: event.by.from.map(|from| from.to_string()),
+            account: event.account.map(|id| Text::of(id.to_string())),
+            sid: event.session.map(|id| Text::of(id.to_string())),
+            replaced: event.replaced.map(|id| Text::of(id.to_string())),
+            ended: event.ended,
         }
     }
 }
@@ -166,6 +213,16 @@ impl Example for ExportView {
                     left: 0,
                     left_at: at("2026-11-23T09:05:00Z"),
                 },
+            }],
+            events: vec![ExportedEvent {
+                at: at("2026-11-23T09:00:00Z"),
+                event: "log_in".into(),
+                by: "019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4".into(),
+                from: Some("192.0.2.7".into()),
+                account: Some(Text::of("019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4")),
+                sid: Some(Text::of("019ab2f0-5c1e-7d3a-9b7e-2f6c1a4d8e90")),
+                replaced: None,
+                ended: 0,
             }],
         }
     }

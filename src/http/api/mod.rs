@@ -47,6 +47,7 @@ type Apis = (
     account::Api,
     admin::accounts::Api,
     admin::sessions::Api,
+    admin::events::Api,
 );
 
 const APIS: Apis = (
@@ -56,6 +57,7 @@ const APIS: Apis = (
     account::Api,
     admin::accounts::Api,
     admin::sessions::Api,
+    admin::events::Api,
 );
 
 /// The API. Needs no store to be built: the command line prints its document.

@@ -177,13 +177,11 @@ impl Api {
         &self,
         site: Data<&Arc<Site>>,
         slot: Data<&CookieSlot>,
-        request: &Request,
         who: Authenticated,
         body: Body<CurrentPassword>,
     ) -> Result<Answer<SessionWithToken>, Failed<ReauthenticateFailures>> {
         let password = Password::new(body.0.password.into_string());
-        let from = site.client(request);
-        let issued = site.sessions.reauthenticate(&who.0, password, from).await?;
+        let issued = site.sessions.reauthenticate(&who.0, password).await?;
         Ok(Answer(hand_out(issued, slot.0)))
     }
 

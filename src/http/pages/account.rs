@@ -80,7 +80,7 @@ pub(in crate::http) async fn show(
     request: &Request,
     Data(site): Data<&Arc<Site>>,
 ) -> Result<Response, HttpError> {
-    let Some(who) = signed_in(site, request.headers()).await? else {
+    let Some(who) = signed_in(site, request).await? else {
         return signed_out(request);
     };
     // A link from another site must not say that something was done here.
@@ -108,7 +108,7 @@ pub(in crate::http) async fn end_sessions(
     Data(slot): Data<&CookieSlot>,
     form: AccountForm,
 ) -> Result<Response, HttpError> {
-    let Some(who) = signed_in(site, request.headers()).await? else {
+    let Some(who) = signed_in(site, request).await? else {
         return signed_out(request);
     };
     let mut who = who;
@@ -118,7 +118,7 @@ pub(in crate::http) async fn end_sessions(
             "others" => None,
             sid => Some(sid.parse::<SessionId>().map_err(|_| Error::NoSuchSession)?),
         };
-        who = prove(request, site, slot, &who, &form).await?;
+        who = prove(site, slot, &who, &form).await?;
         match one {
             Some(id) => site.sessions.end_session(&who, id).await,
             None => site.sessions.end_other_sessions(&who).await.map(|_| ()),
@@ -139,11 +139,11 @@ pub(in crate::http) async fn change_password(
     Data(slot): Data<&CookieSlot>,
     form: AccountForm,
 ) -> Result<Response, HttpError> {
-    let Some(who) = signed_in(site, request.headers()).await? else {
+    let Some(who) = signed_in(site, request).await? else {
         return signed_out(request);
     };
     let (current, new) = (form.current.clone(), form.new.clone());
-    match site.sessions.change_password(&who, current, new, site.client(request)).await {
+    match site.sessions.change_password(&who, current, new).await {
         Ok(issued) => {
             slot.set(issued);
             Ok(see_other("/account?done=password"))
@@ -160,13 +160,13 @@ pub(in crate::http) async fn change_email(
     Data(slot): Data<&CookieSlot>,
     form: AccountForm,
 ) -> Result<Response, HttpError> {
-    let Some(who) = signed_in(site, request.headers()).await? else {
+    let Some(who) = signed_in(site, request).await? else {
         return signed_out(request);
     };
     let mut who = who;
     let outcome = async {
         let email = Email::parse(&form.email)?;
-        who = prove(request, site, slot, &who, &form).await?;
+        who = prove(site, slot, &who, &form).await?;
         site.sessions.change_email(&who, email).await
     }
     .await;
@@ -187,12 +187,12 @@ pub(in crate::http) async fn close(
     Data(slot): Data<&CookieSlot>,
     form: AccountForm,
 ) -> Result<Response, HttpError> {
-    let Some(who) = signed_in(site, request.headers()).await? else {
+    let Some(who) = signed_in(site, request).await? else {
         return signed_out(request);
     };
     let mut who = who;
     let outcome = async {
-        who = prove(request, site, slot, &who, &form).await?;
+        who = prove(site, slot, &who, &form).await?;
         site.sessions.close_account(&who).await
     }
     .await;
@@ -208,15 +208,15 @@ pub(in crate::http) async fn close(
 /// Shows the password. The session goes on under a new id, so whatever comes of the rest, the
 /// browser is given its cookie.
 async fn prove(
-    request: &Request,
     site: &Site,
     slot: &CookieSlot,
     who: &SignedIn,
     form: &AccountForm,
 ) -> Result<SignedIn, Error> {
     let current = form.current.clone();
-    let issued = site.sessions.reauthenticate(who, current, site.client(request)).await?;
-    let next = Credential { token: issued.token.clone(), transport: Transport::Cookie };
+    let issued = site.sessions.reauthenticate(who, current).await?;
+    let (token, from) = (issued.token.clone(), who.by().from);
+    let next = Credential { token, transport: Transport::Cookie, from };
     slot.set(issued);
     site.sessions.authenticate(&next).await
 }

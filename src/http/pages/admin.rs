@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     http::{HttpError, Site, csrf, session_cookie::CookieSlot},
-    model::Transport,
     session::{Credential, Error, SignedIn},
 };
 
@@ -41,7 +40,7 @@ pub(in crate::http) async fn show(
     if csrf::is_prefetch(request) {
         return uncounted(request, site).await;
     }
-    let Some(credential) = site.cookie.find(request.headers())? else {
+    let Some(credential) = site.shown_cookie(request)? else {
         return signed_out(request);
     };
     let issued = match site.sessions.visit(&credential).await {
@@ -50,7 +49,7 @@ pub(in crate::http) async fn show(
         Err(error) => return Err(error.into()),
     };
     // The list below is for who is signed in, which only a token proves: the one just signed.
-    let next = Credential { token: issued.token.clone(), transport: Transport::Cookie };
+    let next = Credential { token: issued.token.clone(), ..credential };
     let who = match site.sessions.authenticate(&next).await {
         Ok(who) => who,
         Err(Error::NotSignedIn(_)) => return signed_out(request),
@@ -71,7 +70,7 @@ pub(in crate::http) async fn head(
 }
 
 async fn uncounted(request: &Request, site: &Site) -> Result<Response, HttpError> {
-    match signed_in(site, request.headers()).await? {
+    match signed_in(site, request).await? {
         Some(who) => view(site, &who, who.session.visits).await,
         None => signed_out(request),
     }

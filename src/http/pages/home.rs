@@ -28,7 +28,7 @@ pub(in crate::http) async fn show(
     request: &Request,
     Data(site): Data<&Arc<Site>>,
 ) -> Result<Response, HttpError> {
-    if signed_in(site, request.headers()).await?.is_some() {
+    if signed_in(site, request).await?.is_some() {
         return Ok(see_other("/admin"));
     }
     Ok(form(site.sessions.policy().registration, None))

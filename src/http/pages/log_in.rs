@@ -50,7 +50,7 @@ pub(in crate::http) async fn submit(
 }
 
 async fn log_in(site: &Site, request: &Request, form: &Form) -> Result<Issued, HttpError> {
-    let how = form.log_in(site, request, site.cookie.find(request.headers())?);
+    let how = form.log_in(site, request, site.shown_cookie(request)?);
     Ok(site.sessions.log_in(&form.email, form.password.clone(), how).await?)
 }
 

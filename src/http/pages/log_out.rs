@@ -25,7 +25,7 @@ pub(in crate::http) async fn follow(
     Data(site): Data<&Arc<Site>>,
     Data(slot): Data<&CookieSlot>,
 ) -> Result<Response, HttpError> {
-    let credential = site.cookie.find(request.headers())?;
+    let credential = site.shown_cookie(request)?;
     if csrf::is_deliberate(request, &site.public_url) {
         end(site, slot, credential).await
     } else {
@@ -39,7 +39,7 @@ pub(in crate::http) fn head(
     request: &Request,
     Data(site): Data<&Arc<Site>>,
 ) -> Result<Response, HttpError> {
-    Ok(ask(site.cookie.find(request.headers())?.as_ref()))
+    Ok(ask(site.shown_cookie(request)?.as_ref()))
 }
 
 /// `POST /logout`. From another site it does not come this far (`csrf`).
@@ -49,7 +49,7 @@ pub(in crate::http) async fn submit(
     Data(site): Data<&Arc<Site>>,
     Data(slot): Data<&CookieSlot>,
 ) -> Result<Response, HttpError> {
-    end(site, slot, site.cookie.find(request.headers())?).await
+    end(site, slot, site.shown_cookie(request)?).await
 }
 
 /// Ends the session and clears the cookie, that of a dead session too: whoever logs out wants it

@@ -31,8 +31,8 @@ mod testing;
 
 use askama::Template;
 use poem::{
-    Response,
-    http::{HeaderMap, StatusCode, header},
+    Request, Response,
+    http::{StatusCode, header},
 };
 
 pub(super) use self::failed::{error, wants_page};
@@ -71,8 +71,8 @@ fn see_other(location: &'static str) -> Response {
 ///
 /// A token that is no good is nobody. A store that cannot tell is an error: a person who is signed
 /// in must not be told that they are not.
-async fn signed_in(site: &Site, headers: &HeaderMap) -> Result<Option<SignedIn>, HttpError> {
-    let Some(credential) = site.cookie.find(headers)? else {
+async fn signed_in(site: &Site, request: &Request) -> Result<Option<SignedIn>, HttpError> {
+    let Some(credential) = site.shown_cookie(request)? else {
         return Ok(None);
     };
     match site.sessions.authenticate(&credential).await {

@@ -67,7 +67,7 @@ pub(in crate::http) async fn submit(
 }
 
 async fn sign_up(site: &Site, request: &Request, form: &Form) -> Result<Issued, HttpError> {
-    let how = form.log_in(site, request, site.cookie.find(request.headers())?);
+    let how = form.log_in(site, request, site.shown_cookie(request)?);
     let email = Email::parse(&form.email).map_err(Error::from)?;
     let password = form.password.clone();
     Ok(site.sessions.sign_up_and_log_in(email, password, how).await?)

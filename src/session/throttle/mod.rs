@@ -24,7 +24,7 @@ use self::running::Begun;
 pub(super) use self::running::{Running, Turn};
 
 use super::{Error, Result, Sessions, events::Event};
-use crate::model::{AttemptKey, Attempts, CountedUnder, Email, Timestamp};
+use crate::model::{AttemptKey, Attempts, AuditEvent, CountedUnder, Email, Timestamp};
 
 /// How many failed log-ins there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,10 +164,11 @@ impl Sessions {
         }
     }
 
-    /// Counts an attempt. Whoever made it is answered when that is recorded.
-    pub(super) async fn count(&self, attempt: &Attempt) -> Result<()> {
+    /// Counts an attempt, and writes the event down that it is, if it is one. Whoever made it is
+    /// answered when that is recorded.
+    pub(super) async fn count(&self, attempt: &Attempt, event: Option<AuditEvent>) -> Result<()> {
         let now = self.clock.now();
-        Ok(self.store.count_attempt(attempt.keys(), attempt.window, now).await?)
+        Ok(self.store.count_attempt(attempt.keys(), attempt.window, now, event).await?)
     }
 
     /// Forgets the failed log-ins of an account from an address, where its password was shown now.

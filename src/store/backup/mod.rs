@@ -7,7 +7,7 @@
 //! countersign backup 1\n                     what it is, and the version of the format
 //! frame 'h'                                  when it was made, by which version of the program
 //! frame 'k' *                                signing keys, if they were asked for
-//! frame 'a' | 's' | 'e' *                    accounts, sessions, the epoch, in any order
+//! frame 'a' | 's' | 'e' | 'u' *              accounts, sessions, the epoch, audit events, in any order
 //! frame 'z': count, SHA-256                  how many entries, and the sum of all bytes before it
 //!
 //! frame   = kind (1 byte), length (4 bytes), payload
@@ -39,7 +39,7 @@ pub use self::{
     encoder::Encoder,
 };
 use super::Result;
-use crate::model::{Account, Session, Timestamp};
+use crate::model::{Account, AuditEvent, AuditTrail, Session, Timestamp};
 
 /// The version of the format that this program writes, and the latest that it reads.
 pub const FORMAT: u32 = 1;
@@ -53,6 +53,9 @@ const MAX_PAYLOAD: usize = 64 * 1024;
 
 /// Kind and length.
 const FRAME_HEAD: usize = 5;
+
+/// How many audit events make a run. All but the last of a trail have so many.
+pub const EVENTS_IN_RUN: u64 = 32;
 
 /// One record of a store, whatever kind of store it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +76,15 @@ pub enum BackupRecord {
     },
     /// The store's epoch. Without it: zero.
     Epoch(u64),
+    /// A run of audit events that followed one another, at most [`EVENTS_IN_RUN`] of them.
+    Events {
+        /// Which they are kept with.
+        trail: AuditTrail,
+        /// The number of the first in its trail, a multiple of [`EVENTS_IN_RUN`].
+        first: u64,
+        /// In the order in which they happened.
+        events: Vec<AuditEvent>,
+    },
 }
 
 /// The file of a signing key.
@@ -127,7 +139,7 @@ impl Counts {
         match entry {
             Entry::Record(BackupRecord::Account { .. }) => self.accounts += 1,
             Entry::Record(BackupRecord::Session { .. }) => self.sessions += 1,
-            Entry::Record(BackupRecord::Epoch(_)) => {}
+            Entry::Record(BackupRecord::Epoch(_) | BackupRecord::Events { .. }) => {}
             Entry::Key(_) => self.keys += 1,
         }
     }

@@ -3,13 +3,16 @@
 //! They are not those of [`records`](crate::store::records) on purpose: the store's may change for
 //! speed, and these must be read for ever.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{BackupError, BackupKey, BackupRecord, Entry, Header};
 use crate::model::{
-    Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId, Timestamp,
-    Transport, clock::from_millis, session::Chain,
+    Account, AccountId, AccountState, Actor, AuditEvent, AuditKind, AuditTrail, By, Email,
+    PasswordHash, Role, Session, SessionId, Timestamp, Transport, clock::from_millis,
+    session::Chain,
 };
 
 pub(super) const HEADER: u8 = b'h';
@@ -17,6 +20,7 @@ pub(super) const KEY: u8 = b'k';
 pub(super) const ACCOUNT: u8 = b'a';
 pub(super) const SESSION: u8 = b's';
 pub(super) const EPOCH: u8 = b'e';
+pub(super) const EVENTS: u8 = b'u';
 pub(super) const END: u8 = b'z';
 
 /// The first byte of every payload but an account's.
@@ -68,11 +72,42 @@ struct StoredSession<'a> {
     copied_at: Option<i64>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct StoredEvents<'a> {
+    trail: &'a str,
+    first: u64,
+    #[serde(borrow)]
+    events: Vec<StoredEvent<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredEvent<'a> {
+    at: i64,
+    what: &'a str,
+    actor: StoredActor,
+    from: Option<IpAddr>,
+    account: Option<[u8; 16]>,
+    session: Option<[u8; 16]>,
+    replaced: Option<[u8; 16]>,
+    ended: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredActor {
+    Unknown,
+    CommandLine,
+    Account([u8; 16]),
+}
+
 /// The kind of an entry and its payload.
 pub(super) fn encode(entry: &Entry) -> (u8, Zeroizing<Vec<u8>>) {
     match entry {
         Entry::Key(key) => (KEY, bytes(&StoredKey { kid: &key.kid, json: &key.json })),
         Entry::Record(BackupRecord::Epoch(epoch)) => (EPOCH, bytes(epoch)),
+        Entry::Record(BackupRecord::Events { trail, first, events }) => {
+            let events = events.iter().map(stored_event).collect();
+            (EVENTS, bytes(&StoredEvents { trail: trail_name(*trail), first: *first, events }))
+        }
         Entry::Record(BackupRecord::Account { account, ended_visits }) => {
             let stored = StoredAccount {
                 id: *account.id.as_bytes(),
@@ -129,7 +164,62 @@ pub(super) fn decode(kind: u8, payload: &[u8]) -> Result<Entry, BackupError> {
             account(&stored, role).map(Entry::Record)
         }
         SESSION => Ok(Entry::Record(session(&value(payload)?))),
+        EVENTS => events(&value(payload)?).map(Entry::Record),
         HEADER => Err(BackupError::Damaged("it begins twice")),
+        _ => Err(BackupError::Unknown),
+    }
+}
+
+fn trail_name(trail: AuditTrail) -> &'static str {
+    match trail {
+        AuditTrail::Changes => "changes",
+        AuditTrail::Others => "others",
+    }
+}
+
+fn stored_event(event: &AuditEvent) -> StoredEvent<'static> {
+    StoredEvent {
+        at: event.at.as_millisecond(),
+        what: event.what.code(),
+        actor: match event.by.actor {
+            Actor::Unknown => StoredActor::Unknown,
+            Actor::CommandLine => StoredActor::CommandLine,
+            Actor::Account(id) => StoredActor::Account(*id.as_bytes()),
+        },
+        from: event.by.from,
+        account: event.account.map(|id| *id.as_bytes()),
+        session: event.session.map(|id| *id.as_bytes()),
+        replaced: event.replaced.map(|id| *id.as_bytes()),
+        ended: event.ended,
+    }
+}
+
+fn events(stored: &StoredEvents<'_>) -> Result<BackupRecord, BackupError> {
+    let trail = AuditTrail::ALL.into_iter().find(|trail| trail_name(*trail) == stored.trail);
+    let event = |stored: &StoredEvent<'_>| {
+        Some(AuditEvent {
+            at: from_millis(stored.at),
+            what: AuditKind::of_code(stored.what)?,
+            by: By {
+                actor: match stored.actor {
+                    StoredActor::Unknown => Actor::Unknown,
+                    StoredActor::CommandLine => Actor::CommandLine,
+                    StoredActor::Account(id) => Actor::Account(AccountId::from_bytes(id)),
+                },
+                from: stored.from,
+            },
+            account: stored.account.map(AccountId::from_bytes),
+            session: stored.session.map(SessionId::from_bytes),
+            replaced: stored.replaced.map(SessionId::from_bytes),
+            ended: stored.ended,
+        })
+    };
+    let events: Option<_> = stored.events.iter().map(event).collect();
+    match (trail, events) {
+        (Some(trail), Some(events)) => {
+            Ok(BackupRecord::Events { trail, first: stored.first, events })
+        }
+        // Of a kind that a later version has.
         _ => Err(BackupError::Unknown),
     }
 }

@@ -9,7 +9,8 @@
 //! | `s` account id | the account's sessions, in the order of their ids: the first [`page`] of them |
 //! | `s` account id, number | the next pages, 1, 2, …, of an account that has so many |
 //! | `t` two bytes | attempts at passwords: a bucket of the table of [`attempts`] |
-//! | `m` name | one value about the store: `epoch`, `ping` |
+//! | `u` trail, number | audit events, in the order in which they happened: a full page of them |
+//! | `m` name | one value about the store: `epoch`, `ping`; `events` trail: the latest audit events |
 //!
 //! sled splits its nodes by the number of records, whatever their size, and each node costs memory,
 //! time at every start, and room on the disk. So sessions are small, and those of one account, who
@@ -24,12 +25,14 @@
 //! |---|---|
 //! | `account` | the value of an account |
 //! | `attempts` | attempts at passwords, in a table that cannot grow beyond its bounds |
+//! | `audit` | audit events, several in one record |
 //! | `session` | the bytes of one session |
 //! | `page` | several sessions in one record |
 //! | `user_agent` | what browsers call themselves, in a few bytes |
 
 mod account;
 mod attempts;
+mod audit;
 mod page;
 mod session;
 mod user_agent;
@@ -37,6 +40,10 @@ mod user_agent;
 pub(super) use self::{
     account::AccountRecord,
     attempts::{Bucket, KEY_BYTES as BUCKET_KEY_BYTES, bucket_key},
+    audit::{
+        EventPage, MOST as EVENTS_IN_PAGE, open_page_key as open_events_key,
+        page_key as events_key, pages_prefix as events_prefix, trail_of as events_trail,
+    },
     page::{EMPTY as EMPTY_PAGE, Entry, MOST as MOST_IN_PAGE, Page, loses_a_session},
     session::SessionRecord,
 };
@@ -56,6 +63,11 @@ pub(super) const EMAILS: &[u8] = b"e";
 pub(super) const SESSIONS: &[u8] = b"s";
 /// The prefix of the keys of all attempts at passwords.
 pub(super) const ATTEMPTS: &[u8] = b"t";
+/// The prefix of the keys of all full pages of audit events.
+pub(super) const EVENTS: &[u8] = b"u";
+/// The prefix of the keys of the latest pages of audit events. They change with each event: far from
+/// the full ones, sled does not write those again and again beside them.
+pub(super) const OPEN_EVENTS: &[u8] = b"mevents";
 /// Where the epoch is kept: sessions of an earlier one are dead.
 pub(super) const EPOCH: &[u8] = b"mepoch";
 /// Written for no other reason than to see whether writing works.

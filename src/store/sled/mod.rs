@@ -63,7 +63,7 @@ use self::{
     queue::Queue,
 };
 use super::{
-    OpenError, Result, StoreError, Visited,
+    AuditBounds, OpenError, Result, StoreError, Visited,
     backend::Backend,
     export,
     steps::upkeep,
@@ -90,13 +90,20 @@ pub struct SledOptions {
     pub cache_bytes: u64,
     /// When a change is answered.
     pub durability: Durability,
+    /// How many audit events are kept, and for how long.
+    pub audit: AuditBounds,
     /// How files are synced: [`RealDisk`], unless a test wants a disk that fails.
     pub disk: Arc<dyn Disk>,
 }
 
 impl Default for SledOptions {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, durability: Durability::Commit, disk: Arc::new(RealDisk) }
+        Self {
+            cache_bytes: 64 << 20,
+            durability: Durability::Commit,
+            audit: AuditBounds::default(),
+            disk: Arc::new(RealDisk),
+        }
     }
 }
 
@@ -129,6 +136,7 @@ pub struct SledStore {
     shared: Arc<Shared>,
     /// How the writer ended; `None` while it runs.
     end: watch::Receiver<Option<Result<()>>>,
+    audit: AuditBounds,
 }
 
 /// What the writer and the handlers share.
@@ -199,6 +207,7 @@ impl SledStore {
         options: SledOptions,
     ) -> Result<Self, OpenError> {
         let (durability, disk) = (options.durability, Arc::clone(&options.disk));
+        let audit = options.audit;
         let record_bytes = options.cache_bytes / RECORDS_SHARE;
         let dir = data_dir.join("store");
         let (database, handle) = open::open(found, data_dir, options)?;
@@ -238,7 +247,7 @@ impl SledStore {
                 ended.send_replace(Some(outcome));
             })
             .map_err(|error| refused(error.to_string()))?;
-        Ok(Self { shared, end })
+        Ok(Self { shared, end, audit })
     }
 
     async fn submit<T: Send + 'static>(
@@ -283,6 +292,10 @@ impl Backend for SledStore {
     ) -> Result<Visited> {
         let counted = |visited: &Visited| matches!(visited, Visited::Counted(_));
         self.submit(counted, step).await
+    }
+
+    fn audit_bounds(&self) -> AuditBounds {
+        self.audit
     }
 
     fn ends(&self) -> Option<u64> {

@@ -1,10 +1,9 @@
 //! Accounts: made, found, changed, removed.
 
-use super::{end, epoch, load_account, pages, save_account, sessions};
+use super::{audit::Scribe, end, epoch, load_account, pages, save_account, sessions};
 use crate::{
     model::{
-        Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId,
-        Succession, Timestamp,
+        Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId, Succession,
     },
     store::{
         EmailChange, FoundAccounts, MOST_EMAILS_SEARCHED, PasswordChange, Result,
@@ -13,12 +12,17 @@ use crate::{
     },
 };
 
-pub(in crate::store) fn create(w: &mut dyn Write, account: Account) -> Result<bool> {
+pub(in crate::store) fn create(
+    w: &mut dyn Write,
+    account: Account,
+    scribe: Scribe,
+) -> Result<bool> {
     let email_key = records::email_key(&account.email);
     // An id is taken only if the caller reuses one; then, too, nobody else's account is replaced.
     if w.get(&email_key)?.is_some() || load_account(w, account.id)?.is_some() {
         return Ok(false);
     }
+    scribe.write(w, &scribe.about(account.id))?;
     w.put(email_key, records::encode_account_id(account.id));
     save_account(w, &AccountRecord { account, ended_visits: 0 })?;
     Ok(true)
@@ -91,15 +95,19 @@ pub(in crate::store) fn set_state(
     w: &mut dyn Write,
     id: AccountId,
     state: AccountState,
+    scribe: Scribe,
 ) -> Result<Option<u64>> {
     let Some(mut record) = load_account(w, id)? else {
         return Ok(None);
     };
-    record.account.state = state;
+    let was = std::mem::replace(&mut record.account.state, state);
     let ended = match state {
         AccountState::Active => 0,
         AccountState::Disabled => end_all(w, &mut record, None)?,
     };
+    if was != state || ended > 0 {
+        scribe.write(w, &scribe.about(id).ending(ended))?;
+    }
     save_account(w, &record)?;
     Ok(Some(ended))
 }
@@ -108,24 +116,33 @@ pub(in crate::store) fn set_role(
     w: &mut dyn Write,
     id: AccountId,
     role: Role,
+    scribe: Scribe,
 ) -> Result<Option<u64>> {
     let Some(mut record) = load_account(w, id)? else {
         return Ok(None);
     };
-    let gains = role != Role::Member && role != record.account.role;
+    if record.account.role == role {
+        return Ok(Some(0));
+    }
     record.account.role = role;
-    let ended = if gains { end_all(w, &mut record, None)? } else { 0 };
+    let ended = if role == Role::Member { 0 } else { end_all(w, &mut record, None)? };
+    scribe.write(w, &scribe.about(id).ending(ended))?;
     save_account(w, &record)?;
     Ok(Some(ended))
 }
 
-pub(in crate::store) fn remove(w: &mut dyn Write, id: AccountId) -> Result<Option<u64>> {
+pub(in crate::store) fn remove(
+    w: &mut dyn Write,
+    id: AccountId,
+    scribe: Scribe,
+) -> Result<Option<u64>> {
     let Some(mut record) = load_account(w, id)? else {
         return Ok(None);
     };
     let ended = end_all(w, &mut record, None)?;
     w.remove(records::email_key(&record.account.email));
     w.remove(records::account_key(id));
+    scribe.write(w, &scribe.about(id).ending(ended))?;
     Ok(Some(ended))
 }
 
@@ -133,10 +150,10 @@ pub(in crate::store) fn close(
     w: &mut dyn Write,
     id: AccountId,
     by: SessionId,
-    now: Timestamp,
+    scribe: Scribe,
 ) -> Result<Option<u64>> {
-    match sessions::find(w, id, by, now)? {
-        Some(_) => remove(w, id),
+    match sessions::find(w, id, by, scribe.cause.at)? {
+        Some(_) => remove(w, id, scribe),
         None => Ok(None),
     }
 }
@@ -147,6 +164,7 @@ pub(in crate::store) fn change_password(
     checked: Option<&PasswordHash>,
     new: PasswordHash,
     goes_on: Option<Succession>,
+    scribe: Scribe,
 ) -> Result<PasswordChange> {
     let Some(mut record) = load_account(w, id)? else {
         return Ok(PasswordChange::AccountChanged);
@@ -164,6 +182,8 @@ pub(in crate::store) fn change_password(
     record.account.password = new;
     let ended = end_all(w, &mut record, session.as_ref().map(|session| session.id))?;
     save_account(w, &record)?;
+    let event = scribe.about(id).ending(ended);
+    scribe.write(w, &goes_on.map_or(event, |it| event.going_on(it.from, it.to)))?;
     Ok(PasswordChange::Changed { ended, session })
 }
 
@@ -189,6 +209,7 @@ pub(in crate::store) fn change_email(
     id: AccountId,
     new: Email,
     goes_on: Succession,
+    scribe: Scribe,
 ) -> Result<EmailChange> {
     let Some(mut record) = load_account(w, id)? else {
         return Ok(EmailChange::AccountChanged);
@@ -209,6 +230,7 @@ pub(in crate::store) fn change_email(
     record.account.email = new;
     let ended = end_all(w, &mut record, Some(session.id))?;
     save_account(w, &record)?;
+    scribe.write(w, &scribe.about(id).going_on(goes_on.from, goes_on.to).ending(ended))?;
     Ok(EmailChange::Changed { ended, session })
 }
 
@@ -217,11 +239,14 @@ pub(in crate::store) fn reauthenticate(
     id: AccountId,
     checked: &PasswordHash,
     succession: &Succession,
+    scribe: Scribe,
 ) -> Result<Option<Session>> {
-    match load_account(w, id)? {
-        Some(record) if record.admits(checked) => sessions::succeed(w, id, succession),
-        _ => Ok(None),
+    let admits = load_account(w, id)?.is_some_and(|record| record.admits(checked));
+    let session = if admits { sessions::succeed(w, id, succession)? } else { None };
+    if session.is_some() {
+        scribe.write(w, &scribe.about(id).going_on(succession.from, succession.to))?;
     }
+    Ok(session)
 }
 
 pub(in crate::store) fn total_visits(r: &dyn Read, id: AccountId) -> Result<u64> {

@@ -2,10 +2,11 @@
 
 use jiff::SignedDuration;
 
+use super::audit;
 use crate::{
-    model::{AttemptKey, Attempts, Timestamp, clock::later},
+    model::{AttemptKey, Attempts, AuditEvent, Timestamp, clock::later},
     store::{
-        Result,
+        AuditBounds, Result,
         records::{self, Bucket},
         view::{Read, Write},
     },
@@ -25,13 +26,15 @@ pub(in crate::store) fn count(
     keys: &[AttemptKey],
     window: SignedDuration,
     now: Timestamp,
+    event: Option<&AuditEvent>,
+    bounds: AuditBounds,
 ) -> Result<()> {
     for key in keys {
         let mut bucket = load(w, *key)?;
         bucket.count(*key, now, later(now, window));
         save(w, records::bucket_key(*key), &bucket)?;
     }
-    Ok(())
+    event.map_or(Ok(()), |event| audit::append(w, event, bounds))
 }
 
 /// Whether there is something to forget.

@@ -3,10 +3,12 @@
 //! A step runs alone: nothing else changes the store while it does. So it may read, decide and
 //! write in plain sequence. What it returns is answered when what it wrote is recorded; when it
 //! returns an error, nothing it wrote is kept. To add an operation, write its step here, under
-//! the file of its subject, and one line in [`backend`](super::backend).
+//! the file of its subject, and one line in [`backend`](super::backend). A step that changes what people
+//! notice is given a [`Scribe`](audit::Scribe) and writes its event down, unless it changed nothing.
 
 pub(super) mod accounts;
 pub(super) mod attempts;
+pub(super) mod audit;
 pub(super) mod import;
 mod pages;
 pub(super) mod sessions;

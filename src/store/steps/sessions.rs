@@ -2,7 +2,9 @@
 
 use jiff::SignedDuration;
 
-use super::{end, epoch, is_alive, load_account, load_living_session, pages, save_account};
+use super::{
+    audit::Scribe, end, epoch, is_alive, load_account, load_living_session, pages, save_account,
+};
 use crate::{
     model::{AccountId, PasswordHash, Session, SessionId, Succession, Timestamp},
     store::{
@@ -17,6 +19,7 @@ pub(in crate::store) fn create(
     mut session: Session,
     checked: &PasswordHash,
     max_per_account: usize,
+    scribe: Scribe,
 ) -> Result<Created> {
     let Some(mut account) = load_account(w, session.account)? else {
         return Ok(Created::AccountChanged);
@@ -42,6 +45,8 @@ pub(in crate::store) fn create(
     }
     let added = SessionRecord { session: session.clone(), epoch };
     pages::insert(w, &added)?;
+    let event = scribe.about(session.account).of_session(session.id);
+    scribe.write(w, &event.ending(others.len() as u64))?;
     Ok(Created::Added { session, ended: others.iter().map(|other| other.session.id).collect() })
 }
 
@@ -104,50 +109,56 @@ pub(in crate::store) fn revoke(
     w: &mut dyn Write,
     account: AccountId,
     id: SessionId,
-    now: Timestamp,
+    scribe: Scribe,
 ) -> Result<bool> {
-    end_one(w, account, id, now, None)
+    end_one(w, account, id, None, scribe)
 }
 
 pub(in crate::store) fn revoke_copied(
     w: &mut dyn Write,
     account: AccountId,
     id: SessionId,
-    now: Timestamp,
+    scribe: Scribe,
 ) -> Result<bool> {
-    end_one(w, account, id, now, Some(now))
+    end_one(w, account, id, Some(scribe.cause.at), scribe)
 }
 
 fn end_one(
     w: &mut dyn Write,
     account: AccountId,
     id: SessionId,
-    now: Timestamp,
     copied_at: Option<Timestamp>,
+    scribe: Scribe,
 ) -> Result<bool> {
-    match load_living_session(w, account, id, now)? {
-        Some(found) => end_in_account(w, account, &[found.record], copied_at).map(|()| true),
-        None => Ok(false),
-    }
+    let Some(found) = load_living_session(w, account, id, scribe.cause.at)? else {
+        return Ok(false);
+    };
+    end_in_account(w, account, &[found.record], copied_at)?;
+    scribe.write(w, &scribe.about(account).of_session(id).ending(1))?;
+    Ok(true)
 }
 
 pub(in crate::store) fn revoke_all_of(
     w: &mut dyn Write,
     account: AccountId,
     keep: Option<SessionId>,
-    now: Timestamp,
+    scribe: Scribe,
 ) -> Result<u64> {
-    let mut living = load_living(w, account, now)?;
+    let mut living = load_living(w, account, scribe.cause.at)?;
     living.retain(|record| Some(record.session.id) != keep);
     end_in_account(w, account, &living, None)?;
-    Ok(living.len() as u64)
+    let ended = living.len() as u64;
+    if ended > 0 {
+        scribe.write(w, &scribe.about(account).ending(ended))?;
+    }
+    Ok(ended)
 }
 
-pub(in crate::store) fn revoke_all(w: &mut dyn Write) -> Result<()> {
+pub(in crate::store) fn revoke_all(w: &mut dyn Write, scribe: Scribe) -> Result<()> {
     let next =
         epoch(w)?.checked_add(1).ok_or_else(|| records::damaged("epoch", "it cannot move on"))?;
     w.put(records::EPOCH.to_vec(), records::encode_epoch(next));
-    Ok(())
+    scribe.write(w, &scribe.cause.about_nobody())
 }
 
 /// Removes sessions of one account, keeps their visits there, and notes when a copy was found.

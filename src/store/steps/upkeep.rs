@@ -1,14 +1,14 @@
-//! The sweep, in two steps: dead sessions, and behind them attempts that are over, are looked for
-//! among the readers, and only what was found is put to the writer. Both are brief, however many
+//! The sweep, in two steps: dead sessions, and behind them attempts and audit events that are over,
+//! are looked for among the readers, and only what was found is put to the writer. Both are brief, however many
 //! are dead: a log-in that comes meanwhile waits for a few milliseconds at most.
 
 use std::collections::BTreeMap;
 
-use super::{attempts, epoch, is_alive, pages, sessions::end_in_account};
+use super::{attempts, audit, epoch, is_alive, pages, sessions::end_in_account};
 use crate::{
     model::{AccountId, SessionId, Timestamp},
     store::{
-        Result, SweepCursor,
+        AuditBounds, Result, SweepCursor,
         records::{self, Bucket, Key, Page},
         view::{Read, Write},
     },
@@ -31,6 +31,8 @@ pub(in crate::store) struct Found {
     pub(in crate::store) dead: Dead,
     /// Buckets with attempts that are over.
     pub(in crate::store) over: Vec<Key>,
+    /// Pages of audit events that are over.
+    pub(in crate::store) past: Vec<Key>,
     pub(in crate::store) next: Option<SweepCursor>,
 }
 
@@ -39,10 +41,12 @@ pub(in crate::store) fn find_dead(
     from: Option<&SweepCursor>,
     budget: usize,
     now: Timestamp,
+    bounds: AuditBounds,
 ) -> Result<Found> {
     let budget = budget.clamp(1, MOST_LOOKED_AT);
     let from = match from.map(SweepCursor::place).transpose()? {
-        Some(Place::Bucket(key)) => return find_over(r, Dead::new(), &key, budget, now),
+        Some(Place::Events) => return find_past(r, Dead::new(), Vec::new(), now, bounds),
+        Some(Place::Bucket(key)) => return find_over(r, Dead::new(), &key, budget, now, bounds),
         Some(Place::Session(account, session)) => Some((account, session)),
         None => None,
     };
@@ -61,7 +65,8 @@ pub(in crate::store) fn find_dead(
             }
             let is_next_account = dead.len() == MOST_ACCOUNTS && !dead.contains_key(&account);
             if looked_at == budget || is_next_account {
-                return Ok(Found { dead, over: Vec::new(), next: Some(SweepCursor::at(place)) });
+                let next = Some(SweepCursor::at(place));
+                return Ok(Found { dead, over: Vec::new(), past: Vec::new(), next });
             }
             looked_at += 1;
             if !is_alive(&record, epoch, now) {
@@ -69,7 +74,7 @@ pub(in crate::store) fn find_dead(
             }
         }
     }
-    find_over(r, dead, records::ATTEMPTS, budget - looked_at, now)
+    find_over(r, dead, records::ATTEMPTS, budget - looked_at, now, bounds)
 }
 
 /// Looks at so many buckets of attempts from the key `start` on.
@@ -79,18 +84,34 @@ fn find_over(
     start: &[u8],
     budget: usize,
     now: Timestamp,
+    bounds: AuditBounds,
 ) -> Result<Found> {
     let mut over = Vec::new();
     for (looked_at, entry) in r.scan(records::ATTEMPTS, start).enumerate() {
         let (key, value) = entry?;
         if looked_at == budget || over.len() == MOST_BUCKETS {
-            return Ok(Found { dead, over, next: Some(SweepCursor(key)) });
+            return Ok(Found { dead, over, past: Vec::new(), next: Some(SweepCursor(key)) });
         }
         if Bucket::decode(&value)?.forget_over(now) {
             over.push(key);
         }
     }
-    Ok(Found { dead, over, next: None })
+    find_past(r, dead, over, now, bounds)
+}
+
+/// Looks for audit events that are over. They lie where nothing else has to be looked at, so no
+/// budget is asked for.
+fn find_past(
+    r: &dyn Read,
+    dead: Dead,
+    over: Vec<Key>,
+    now: Timestamp,
+    bounds: AuditBounds,
+) -> Result<Found> {
+    let past = audit::find_over(r, bounds, now)?;
+    let is_all = past.len() < audit::MOST_SWEPT;
+    let next = (!is_all).then(|| SweepCursor(records::EVENTS.to_vec()));
+    Ok(Found { dead, over, past, next })
 }
 
 /// Removes those of `found` that are still dead at `now`: a visit that came before `now` may have
@@ -99,7 +120,9 @@ pub(in crate::store) fn remove_dead(
     w: &mut dyn Write,
     found: &Found,
     now: Timestamp,
+    bounds: AuditBounds,
 ) -> Result<u64> {
+    audit::remove_over(w, &found.past, bounds, now)?;
     for bucket in &found.over {
         attempts::forget_over(w, bucket, now)?;
     }
@@ -117,7 +140,7 @@ pub(in crate::store) fn remove_dead(
 impl Found {
     /// Whether there is nothing to remove.
     pub(in crate::store) fn is_empty(&self) -> bool {
-        self.dead.is_empty() && self.over.is_empty()
+        self.dead.is_empty() && self.over.is_empty() && self.past.is_empty()
     }
 }
 
@@ -127,6 +150,9 @@ impl SweepCursor {
     }
 
     fn place(&self) -> Result<Place> {
+        if self.0 == records::EVENTS {
+            return Ok(Place::Events);
+        }
         if self.0.starts_with(records::ATTEMPTS) && self.0.len() == records::BUCKET_KEY_BYTES {
             return Ok(Place::Bucket(self.0.clone()));
         }
@@ -143,6 +169,8 @@ enum Place {
     Session(AccountId, SessionId),
     /// With this key.
     Bucket(Key),
+    /// With the audit events.
+    Events,
 }
 
 /// A change that means nothing, to see whether changes can be recorded.
@@ -164,6 +192,9 @@ mod tests {
             view::{Overlay, apply},
         },
     };
+
+    const BOUNDS: AuditBounds =
+        AuditBounds { keep: jiff::SignedDuration::from_hours(24), most: 1_000 };
 
     /// A session that is idle for an hour from `start` on.
     fn session(account: AccountId, start: Timestamp) -> Session {
@@ -200,19 +231,19 @@ mod tests {
         insert(&mut store, session);
 
         let now = later(start, hour);
-        let found = find_dead(&store, None, 10, now).unwrap();
+        let found = find_dead(&store, None, 10, now, BOUNDS).unwrap();
         assert_eq!((found.dead.len(), &found.next), (1, &None));
         // A visit that arrived just before `now` and was worked off after the search.
         let mut used = pages::find(&store, account, id).unwrap().unwrap();
         used.record.session.use_at(later(now, -hour / 60), hour);
         used.save(&mut store).unwrap();
-        assert_eq!(remove_dead(&mut store, &found, now).unwrap(), 0);
+        assert_eq!(remove_dead(&mut store, &found, now, BOUNDS).unwrap(), 0);
         assert!(pages::find(&store, account, id).unwrap().is_some());
 
         let now = later(now, hour);
-        assert_eq!(remove_dead(&mut store, &found, now).unwrap(), 1);
+        assert_eq!(remove_dead(&mut store, &found, now, BOUNDS).unwrap(), 1);
         assert!(pages::find(&store, account, id).unwrap().is_none());
-        assert_eq!(remove_dead(&mut store, &found, now).unwrap(), 0);
+        assert_eq!(remove_dead(&mut store, &found, now, BOUNDS).unwrap(), 0);
     }
 
     /// However many are dead, and whatever budget is asked for.
@@ -233,11 +264,11 @@ mod tests {
         let dead_at = later(start, jiff::SignedDuration::from_hours(2));
         let (mut removed, mut steps, mut from) = (0, 0, None);
         loop {
-            let found = find_dead(&base, from.as_ref(), usize::MAX, dead_at).unwrap();
+            let found = find_dead(&base, from.as_ref(), usize::MAX, dead_at, BOUNDS).unwrap();
             let sessions: usize = found.dead.values().map(Vec::len).sum();
             assert!(sessions <= MOST_LOOKED_AT && found.dead.len() <= MOST_ACCOUNTS);
             let mut store = Overlay::new(&base);
-            removed += remove_dead(&mut store, &found, dead_at).unwrap();
+            removed += remove_dead(&mut store, &found, dead_at, BOUNDS).unwrap();
             let changes = store.into_changes();
             // A page and an account each, and for the one with many its pages.
             assert!(changes.len() <= 2 * MOST_ACCOUNTS + 700 / records::MOST_IN_PAGE + 1);

@@ -1,16 +1,20 @@
 //! The visit: where a page view is counted, and a copied token found.
 
-use super::{load_living_session, pages, sessions::end_in_account};
+use super::{audit::Scribe, load_living_session, pages, sessions::end_in_account};
 use crate::{
     model::session::ReplayPolicy,
     store::{
-        Result, Visit, Visited,
+        AuditBounds, Result, Visit, Visited,
         records::{self, Key, Page, Value},
         view::Write,
     },
 };
 
-pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visited> {
+pub(in crate::store) fn visit(
+    w: &mut dyn Write,
+    visit: &Visit,
+    bounds: AuditBounds,
+) -> Result<Visited> {
     let Visit { token, now, .. } = *visit;
     // Nothing is written for a session that is not alive: a late answer revives nothing.
     let Some(mut found) = load_living_session(w, token.account, token.session, now)? else {
@@ -24,6 +28,9 @@ pub(in crate::store) fn visit(w: &mut dyn Write, visit: &Visit) -> Result<Visite
         match visit.replay.policy {
             ReplayPolicy::Revoke => {
                 end_in_account(w, token.account, std::slice::from_ref(record), Some(now))?;
+                let scribe = Scribe { cause: visit.copy_found(), bounds };
+                let event = scribe.about(token.account).of_session(token.session);
+                scribe.write(w, &event.ending(1))?;
                 return Ok(Visited::Copied);
             }
             ReplayPolicy::Refuse => return Ok(Visited::Copied),

@@ -78,6 +78,9 @@ async fn both_ways_say_the_same() {
         &["session", "list", EMAIL],
         &["session", "list", EMAIL, "--json"],
         &["account", "enable", EMAIL],
+        &["audit", "--account", EMAIL],
+        &["audit", "--account", EMAIL, "--json"],
+        &["audit", "--account", EMAIL, "--limit", "1"],
     ] {
         scene.both(args);
     }
@@ -93,6 +96,15 @@ async fn both_ways_say_the_same() {
         serde_json::from_str(&scene.both(&["account", "show", EMAIL, "--json"])).unwrap();
     let keys: Vec<_> = json.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["created_at", "email", "id", "role", "sessions", "state", "visits"]);
+    let last = scene.both(&["audit", "--account", EMAIL, "--limit", "1", "--json"]);
+    let last: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!((last.as_array().unwrap().len(), &last[0]["event"]), (1, &"log_in".into()));
+    assert_eq!(last[0]["from"], "127.0.0.1");
+    let table = scene.there(&["audit"]);
+    let lines: Vec<_> = done(&table).lines().collect();
+    assert!(lines[0].starts_with("WHEN") && lines[1].contains("log_in"), "the newest first");
+    let given = |line: &&str| line.contains("role_given") && line.contains("command_line");
+    assert!(lines.iter().any(given), "{lines:?}");
     assert_eq!(scene.left_behind(), 0, "each has logged out");
     assert_eq!(scene.server.session_status(&token).await, 200);
     assert!(!scene.elsewhere.path().join("data").exists(), "nothing was opened or made there");

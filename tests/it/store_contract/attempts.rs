@@ -29,15 +29,15 @@ pub(super) async fn attempts_are_counted_until_the_window_of_the_first_is_over(w
     let store = &*world.store;
     let keys = [key(1, 1), key(1, 2), key(2, 1)];
     assert_eq!(counts(store, &keys, 0).await, [0, 0, 0]);
-    store.count_attempt(keys[..2].to_vec(), WINDOW, at(0)).await.unwrap();
-    store.count_attempt(keys[1..].to_vec(), WINDOW, at(100)).await.unwrap();
+    store.count_attempt(keys[..2].to_vec(), WINDOW, at(0), None).await.unwrap();
+    store.count_attempt(keys[1..].to_vec(), WINDOW, at(100), None).await.unwrap();
     assert_eq!(counts(store, &keys, 100).await, [1, 2, 1]);
     let found = store.attempts(&keys, at(100)).await.unwrap();
     assert_eq!(found[1], Attempts { count: 2, until: at(900) }, "of the first");
     assert_eq!(found[2].until, at(1_000));
     assert_eq!(counts(store, &keys, 899).await, [1, 2, 1]);
     assert_eq!(counts(store, &keys, 900).await, [0, 0, 1], "no sweep is needed");
-    store.count_attempt(keys.to_vec(), WINDOW, at(900)).await.unwrap();
+    store.count_attempt(keys.to_vec(), WINDOW, at(900), None).await.unwrap();
     assert_eq!(counts(store, &keys, 999).await, [1, 1, 2], "a new window");
     assert_eq!(counts(store, &keys, 1_000).await, [1, 1, 0]);
 }
@@ -45,7 +45,7 @@ pub(super) async fn attempts_are_counted_until_the_window_of_the_first_is_over(w
 pub(super) async fn attempts_of_one_key_are_forgotten_and_no_others(world: &World) {
     let store = &*world.store;
     let keys = [key(1, 1), key(1, 2), key(2, 1)];
-    store.count_attempt(keys.to_vec(), WINDOW, at(0)).await.unwrap();
+    store.count_attempt(keys.to_vec(), WINDOW, at(0), None).await.unwrap();
     for forgotten in [keys[0], keys[2], key(3, 3)] {
         store.forget_attempts(forgotten).await.unwrap();
     }
@@ -57,7 +57,7 @@ pub(super) async fn parallel_attempts_count_once_each(world: &World) {
     for n in 0..50 {
         let store = Arc::clone(&world.store);
         tasks.spawn(async move {
-            store.count_attempt(vec![key(1, 1), key(1, n % 5)], WINDOW, at(0)).await.unwrap();
+            store.count_attempt(vec![key(1, 1), key(1, n % 5)], WINDOW, at(0), None).await.unwrap();
         });
     }
     tasks.join_all().await;
@@ -70,10 +70,10 @@ pub(super) async fn keys_have_bounded_room_and_those_with_many_attempts_stay(wor
     let store = &*world.store;
     let tried = key(1, 0);
     for _ in 0..3 {
-        store.count_attempt(vec![tried], WINDOW, at(0)).await.unwrap();
+        store.count_attempt(vec![tried], WINDOW, at(0), None).await.unwrap();
     }
     let made_up: Vec<_> = (1..=255).map(|last| key(1, last)).collect();
-    store.count_attempt(made_up.clone(), WINDOW, at(1)).await.unwrap();
+    store.count_attempt(made_up.clone(), WINDOW, at(1), None).await.unwrap();
     assert_eq!(counts(store, &[tried], 2).await, [3]);
     let kept: u32 = counts(store, &made_up, 2).await.into_iter().sum();
     assert!(kept < 32, "{kept} of them are kept in one place");
@@ -86,7 +86,7 @@ pub(super) async fn attempts_that_are_over_are_swept_and_in_no_backup(world: &Wo
     let before = super::backup::export(store).await;
     for first in 0..10 {
         let seconds = if first < 7 { 0 } else { 500 };
-        store.count_attempt(vec![key(first, 1)], WINDOW, at(seconds)).await.unwrap();
+        store.count_attempt(vec![key(first, 1)], WINDOW, at(seconds), None).await.unwrap();
     }
     assert_eq!(super::backup::export(store).await, before);
     // One session and ten places: the budget is for both.

@@ -5,7 +5,7 @@ use countersign::{
     store::{BackupRecord, Store},
 };
 
-use crate::store_world::{World, alive, at, count, join, log_in};
+use crate::store_world::{World, alive, at, cause, count, join, log_in};
 
 /// All that a store exports, in one order.
 pub(crate) async fn export(store: &dyn Store) -> Vec<BackupRecord> {
@@ -19,9 +19,10 @@ pub(crate) async fn export(store: &dyn Store) -> Vec<BackupRecord> {
 
 fn sorted(mut records: Vec<BackupRecord>) -> Vec<BackupRecord> {
     records.sort_by_key(|record| match record {
-        BackupRecord::Epoch(_) => (0, None, None),
-        BackupRecord::Account { account, .. } => (1, Some(account.id), None),
-        BackupRecord::Session { session, .. } => (2, Some(session.account), Some(session.id)),
+        BackupRecord::Epoch(_) => (0, None, None, None),
+        BackupRecord::Account { account, .. } => (1, Some(account.id), None, None),
+        BackupRecord::Session { session, .. } => (2, Some(session.account), Some(session.id), None),
+        BackupRecord::Events { trail, first, .. } => (3, None, None, Some((*trail, *first))),
     });
     records
 }
@@ -34,19 +35,23 @@ pub(super) async fn an_export_comes_back_by_an_import_on_any_store(world: &World
     // A session of an earlier epoch, one that ended, one that is alive, and one that expired.
     let early = log_in(store, &bob, 0).await;
     count(store, &early, 0).await;
-    store.revoke_all_sessions().await.unwrap();
+    store.revoke_all_sessions(cause(at(0))).await.unwrap();
     let ended = log_in(store, &ann, 0).await;
     count(store, &ended, 1).await;
-    store.revoke_copied_session(ann.id, ended.id, at(2)).await.unwrap();
+    store.revoke_copied_session(ann.id, ended.id, cause(at(2))).await.unwrap();
     let living = log_in(store, &ann, 3).await;
     assert!(living.copied_at.is_some());
     count(store, &count(store, &living, 4).await, 5).await;
     let expired = log_in(store, &bob, -2_000).await;
-    store.set_account_state(join(store, "carol").await.id, AccountState::Disabled).await.unwrap();
+    store
+        .set_account_state(join(store, "carol").await.id, AccountState::Disabled, cause(at(0)))
+        .await
+        .unwrap();
     store.ping().await.unwrap();
 
     let records = export(store).await;
-    assert_eq!(records.len(), 1 + 3 + 3, "{records:#?}");
+    // And what happened, which fits into one run.
+    assert_eq!(records.len(), 1 + 3 + 3 + 1, "{records:#?}");
     for other in [World::memory(), World::sled()] {
         let other = &*other.store;
         // In any order, and in several steps.
@@ -90,13 +95,13 @@ pub(super) async fn an_export_shows_the_moment_at_which_it_began(world: &World) 
     for (n, (account, session)) in people.iter().enumerate().step_by(3) {
         match n % 4 {
             0 => drop(count(store, session, 1).await),
-            1 => assert!(store.revoke_session(account.id, session.id, at(1)).await.unwrap()),
-            2 => assert!(store.remove_account(account.id).await.unwrap().is_some()),
+            1 => assert!(store.revoke_session(account.id, session.id, cause(at(1))).await.unwrap()),
+            2 => assert!(store.remove_account(account.id, cause(at(0))).await.unwrap().is_some()),
             _ => drop(log_in(store, account, 1).await),
         }
     }
     join(store, "late").await;
-    store.revoke_all_sessions().await.unwrap();
+    store.revoke_all_sessions(cause(at(0))).await.unwrap();
     while let Some(page) = underway.next().await.unwrap() {
         records.extend(page);
         join(store, &format!("late{}", records.len())).await;
@@ -109,7 +114,7 @@ pub(super) async fn an_import_replaces_nothing(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     log_in(store, &ann, 0).await;
-    store.revoke_all_sessions().await.unwrap();
+    store.revoke_all_sessions(cause(at(0))).await.unwrap();
     let before = export(store).await;
     let bob =
         BackupRecord::Account { account: crate::store_world::account("bob"), ended_visits: 0 };

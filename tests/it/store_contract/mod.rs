@@ -6,6 +6,7 @@
 
 mod accounts;
 mod attempts;
+mod audit;
 pub(crate) mod backup;
 mod ends;
 mod sessions;
@@ -93,6 +94,18 @@ contract! { memory sled; {
         parallel_attempts_count_once_each
         keys_have_bounded_room_and_those_with_many_attempts_stay
         attempts_that_are_over_are_swept_and_in_no_backup
+    }
+    audit {
+        every_change_has_its_event_and_what_changes_nothing_has_none
+        events_are_listed_from_the_latest_on_in_pages_that_stay_where_they_are
+        events_of_an_account_are_those_about_it_and_those_it_did
+        a_flood_of_refusals_pushes_out_no_change
+        the_oldest_events_make_room
+        events_that_are_over_are_hidden_and_then_removed
+        one_look_at_events_is_bounded
+        events_come_back_from_a_backup_and_go_on
+        what_is_no_run_of_events_is_not_imported
+        changes_at_once_have_an_event_each
     }
     upkeep {
         a_sweep_removes_exactly_the_dead

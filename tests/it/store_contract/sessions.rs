@@ -8,7 +8,9 @@ use countersign::{
 };
 use tokio::task::JoinSet;
 
-use crate::store_world::{IDLE, PLENTY, World, alive, at, hash, join, log_in, session, visit};
+use crate::store_world::{
+    IDLE, PLENTY, World, alive, at, cause, hash, join, log_in, session, visit,
+};
 
 pub(super) async fn a_session_comes_back_as_it_was_made(world: &World) {
     let store = &*world.store;
@@ -23,13 +25,13 @@ pub(super) async fn a_session_comes_back_as_it_was_made(world: &World) {
         copied_at: Some(at(-5)),
         ..session(ann.id, 0)
     };
-    let created = store.create_session(made.clone(), &ann.password, 5).await.unwrap();
+    let created = store.create_session(made.clone(), &ann.password, 5, cause(at(0))).await.unwrap();
     let expected = Created::Added { session: made.clone(), ended: Vec::new() };
     assert_eq!(created, expected);
     assert_eq!(store.session(ann.id, made.id, at(1)).await.unwrap(), Some(made.clone()));
     // An id names one session: nothing is put in the place of another.
     let twin = Session { visits: 0, ..made.clone() };
-    assert!(store.create_session(twin, &ann.password, 5).await.is_err());
+    assert!(store.create_session(twin, &ann.password, 5, cause(at(0))).await.is_err());
     assert_eq!(store.session(ann.id, made.id, at(1)).await.unwrap(), Some(made));
 }
 
@@ -37,9 +39,13 @@ pub(super) async fn a_login_needs_the_password_that_is_in_force(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     // The login has checked the password; before it is recorded the password changes.
-    store.change_password(ann.id, Some(&hash("first")), hash("second"), None).await.unwrap();
+    store
+        .change_password(ann.id, Some(&hash("first")), hash("second"), None, cause(at(0)))
+        .await
+        .unwrap();
     let late = session(ann.id, 0);
-    let created = store.create_session(late.clone(), &hash("first"), PLENTY).await.unwrap();
+    let created =
+        store.create_session(late.clone(), &hash("first"), PLENTY, cause(at(0))).await.unwrap();
     assert_eq!(created, Created::AccountChanged);
     assert!(!alive(store, &late, 0).await);
 }
@@ -47,11 +53,12 @@ pub(super) async fn a_login_needs_the_password_that_is_in_force(world: &World) {
 pub(super) async fn a_login_needs_an_active_account(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
-    store.set_account_state(ann.id, AccountState::Disabled).await.unwrap();
+    store.set_account_state(ann.id, AccountState::Disabled, cause(at(0))).await.unwrap();
     let late = session(ann.id, 0);
-    let created = store.create_session(late.clone(), &ann.password, PLENTY).await.unwrap();
+    let created =
+        store.create_session(late.clone(), &ann.password, PLENTY, cause(at(0))).await.unwrap();
     assert_eq!(created, Created::AccountChanged);
-    store.set_account_state(ann.id, AccountState::Active).await.unwrap();
+    store.set_account_state(ann.id, AccountState::Active, cause(at(0))).await.unwrap();
     assert!(!alive(store, &late, 0).await);
 }
 
@@ -59,7 +66,7 @@ pub(super) async fn a_copy_is_reported_once_in_the_next_session(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
     let copied = log_in(store, &ann, 0).await;
-    assert!(store.revoke_copied_session(ann.id, copied.id, at(9)).await.unwrap());
+    assert!(store.revoke_copied_session(ann.id, copied.id, cause(at(9))).await.unwrap());
     let told = log_in(store, &ann, 10).await;
     assert_eq!(told.copied_at, Some(at(9)));
     assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, None);
@@ -77,14 +84,16 @@ pub(super) async fn the_oldest_sessions_end_when_there_are_too_many(world: &Worl
     }
     // A clock that was set back: the new session is the oldest, and stays all the same.
     let new = session(ann.id, -9);
-    let created = store.create_session(new.clone(), &ann.password, 2).await.unwrap();
+    let created = store.create_session(new.clone(), &ann.password, 2, cause(at(0))).await.unwrap();
     let Created::Added { session, ended } = created else { panic!("{created:?}") };
     assert_eq!(session, new);
     assert_eq!(ended, [made[1].id, made[2].id]);
     let left: Vec<_> = store.sessions(ann.id, at(3)).await.unwrap();
     assert_eq!(left.iter().map(|s| s.id).collect::<Vec<_>>(), [new.id, made[0].id]);
     // Even a limit of nothing lets people in.
-    let only = session_id_of(store.create_session(session_at(&ann, 5), &ann.password, 0).await);
+    let only = session_id_of(
+        store.create_session(session_at(&ann, 5), &ann.password, 0, cause(at(0))).await,
+    );
     let left = store.sessions(ann.id, at(5)).await.unwrap();
     assert_eq!(left.iter().map(|s| s.id).collect::<Vec<_>>(), [only]);
 }
@@ -107,7 +116,7 @@ pub(super) async fn the_limit_holds_under_parallel_logins(world: &World) {
         let (store, ann) = (Arc::clone(&world.store), ann.clone());
         tasks.spawn(async move {
             let made = session(ann.id, seconds);
-            match store.create_session(made, &ann.password, 5).await.unwrap() {
+            match store.create_session(made, &ann.password, 5, cause(at(0))).await.unwrap() {
                 Created::Added { ended, .. } => ended,
                 Created::AccountChanged => panic!("not added"),
             }
@@ -127,7 +136,7 @@ pub(super) async fn expired_sessions_take_no_place_of_living_ones(world: &World)
     let expired = log_in(store, &ann, 0).await;
     let living = log_in(store, &ann, 1_000).await;
     let new = session(ann.id, 2_000);
-    let created = store.create_session(new, &ann.password, 2).await.unwrap();
+    let created = store.create_session(new, &ann.password, 2, cause(at(0))).await.unwrap();
     assert!(matches!(created, Created::Added { ended, .. } if ended.is_empty()));
     assert!(!alive(store, &expired, 2_000).await);
     assert!(alive(store, &living, 2_000).await);
@@ -140,9 +149,9 @@ pub(super) async fn a_session_is_absent_once_over(world: &World) {
     let idle = 30 * 60;
     assert!(alive(store, &one, idle - 1).await);
     assert!(!alive(store, &one, idle).await);
-    assert!(!store.revoke_session(ann.id, one.id, at(idle)).await.unwrap());
-    assert!(!store.revoke_copied_session(ann.id, one.id, at(idle)).await.unwrap());
-    assert_eq!(store.revoke_sessions(ann.id, None, at(idle)).await.unwrap(), 0);
+    assert!(!store.revoke_session(ann.id, one.id, cause(at(idle))).await.unwrap());
+    assert!(!store.revoke_copied_session(ann.id, one.id, cause(at(idle))).await.unwrap());
+    assert_eq!(store.revoke_sessions(ann.id, None, cause(at(idle))).await.unwrap(), 0);
     assert_eq!(store.sessions(ann.id, at(idle)).await.unwrap(), []);
     let renewed = store.renew_session(ann.id, one.id, at(idle), IDLE).await;
     assert_eq!(renewed.unwrap(), None);
@@ -159,7 +168,7 @@ pub(super) async fn a_session_is_found_only_under_its_own_account(world: &World)
     let claimed = Session { account: bob.id, ..anns.clone() };
     assert!(!alive(store, &claimed, 0).await);
     assert_eq!(store.visit(visit(&claimed, 0, 0, 0)).await.unwrap(), Visited::Absent);
-    assert!(!store.revoke_session(bob.id, anns.id, at(0)).await.unwrap());
+    assert!(!store.revoke_session(bob.id, anns.id, cause(at(0))).await.unwrap());
     assert_eq!(store.sessions(bob.id, at(0)).await.unwrap(), []);
     assert!(alive(store, &anns, 0).await);
 }
@@ -172,7 +181,7 @@ pub(super) async fn sessions_are_listed_oldest_first_and_only_living(world: &Wor
     for seconds in [30, 10, 20, 0] {
         made.push(log_in(store, &ann, seconds).await);
     }
-    store.revoke_session(ann.id, made[2].id, at(40)).await.unwrap();
+    store.revoke_session(ann.id, made[2].id, cause(at(40))).await.unwrap();
     // The one of second 0 has run out by then.
     let listed = store.sessions(ann.id, at(30 * 60)).await.unwrap();
     assert_eq!(listed, [made[1].clone(), made[0].clone()]);

@@ -7,7 +7,7 @@ use countersign::{
     store::{Store, SweepCursor},
 };
 
-use crate::store_world::{World, account, at, join, log_in};
+use crate::store_world::{World, account, at, cause, join, log_in};
 
 /// Sweeps to the end. Returns how many were removed and how many calls it took.
 pub(super) async fn sweep_all(store: &dyn Store, budget: usize, now: Timestamp) -> (u64, u64) {
@@ -41,7 +41,7 @@ pub(super) async fn a_sweep_removes_exactly_the_dead(world: &World) {
         assert_eq!(found.as_ref(), Some(session));
     }
     assert_eq!(sweep_all(store, 100, at(now)).await, (0, 1));
-    store.revoke_all_sessions().await.unwrap();
+    store.revoke_all_sessions(cause(at(0))).await.unwrap();
     assert_eq!(sweep_all(store, 100, at(now)).await, (3, 1));
     // At a moment before their end, too, nothing of them is left.
     assert_eq!(sweep_all(store, 100, from_millis(0)).await, (0, 1));
@@ -74,7 +74,7 @@ pub(super) async fn a_closed_store_refuses(world: &World) {
     let refused = tokio::time::timeout(Duration::from_secs(1), async {
         assert!(store.ping().await.is_err());
         assert!(store.account(ann.id).await.is_err());
-        assert!(store.create_account(account("bob")).await.is_err());
+        assert!(store.create_account(account("bob"), cause(at(0))).await.is_err());
     });
     refused.await.expect("at once");
 }

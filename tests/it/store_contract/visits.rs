@@ -12,7 +12,9 @@ use countersign::{
 };
 use tokio::task::JoinSet;
 
-use crate::store_world::{ABSOLUTE, GRACE, IDLE, World, alive, at, count, join, log_in, visit};
+use crate::store_world::{
+    ABSOLUTE, GRACE, IDLE, World, alive, at, cause, count, join, log_in, visit,
+};
 
 pub(super) async fn a_visit_counts_and_moves_the_idle_end(world: &World) {
     let store = &*world.store;
@@ -95,7 +97,7 @@ pub(super) async fn a_visit_to_what_is_not_alive_writes_nothing_back(world: &Wor
     let ann = join(store, "ann").await;
     let one = log_in(store, &ann, 0).await;
     count(store, &one, 1).await;
-    assert!(store.revoke_session(ann.id, one.id, at(2)).await.unwrap());
+    assert!(store.revoke_session(ann.id, one.id, cause(at(2))).await.unwrap());
     // Under way since before the logout, and a plain late one.
     for seconds in [1, 3] {
         let visited = store.visit(visit(&one, 1, 0, seconds)).await.unwrap();

@@ -9,7 +9,7 @@ use countersign::{
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{LIMIT, Mode, Rig};
-use crate::store_world::{alive, at, count, join, log_in, visit};
+use crate::store_world::{alive, at, cause, count, join, log_in, visit};
 
 #[tokio::test]
 async fn reopening_keeps_everything() {
@@ -20,8 +20,8 @@ async fn reopening_keeps_everything() {
     let live = count(&*rig.store, &live, 1).await;
     let gone = log_in(&*rig.store, &ann, 0).await;
     count(&*rig.store, &gone, 1).await;
-    assert!(rig.store.revoke_session(ann.id, gone.id, at(1)).await.unwrap());
-    rig.store.set_account_state(bob.id, AccountState::Disabled).await.unwrap();
+    assert!(rig.store.revoke_session(ann.id, gone.id, cause(at(1))).await.unwrap());
+    rig.store.set_account_state(bob.id, AccountState::Disabled, cause(at(0))).await.unwrap();
     for _ in 0..3 {
         rig.reopen().await;
         assert_eq!(rig.store.account(ann.id).await.unwrap(), Some(ann.clone()));
@@ -32,7 +32,7 @@ async fn reopening_keeps_everything() {
         assert!(!alive(&*rig.store, &gone, 1).await);
         assert_eq!(rig.store.total_visits(ann.id).await.unwrap(), 2);
     }
-    rig.store.revoke_all_sessions().await.unwrap();
+    rig.store.revoke_all_sessions(cause(at(0))).await.unwrap();
     rig.reopen().await;
     assert!(!alive(&*rig.store, &live, 1).await, "the epoch is kept too");
 }
@@ -169,7 +169,7 @@ async fn a_hundred_parallel_revokes_end() {
     for session in sessions {
         let store = Arc::clone(&rig.store);
         tasks.spawn(async move {
-            store.revoke_session(session.account, session.id, at(1)).await.unwrap()
+            store.revoke_session(session.account, session.id, cause(at(1))).await.unwrap()
         });
     }
     let ended = timeout(LIMIT, tasks.join_all()).await.expect("it does not hang");

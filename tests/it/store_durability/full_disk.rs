@@ -6,7 +6,7 @@ use countersign::store::{SledOptions, SledStore, Store};
 use tokio::task::JoinSet;
 
 use super::until;
-use crate::store_world::account;
+use crate::store_world::{account, at, cause};
 
 /// Where a small file system is mounted: `mount -t tmpfs -o size=16m none DIR`.
 const SMALL_DISK: &str = "COUNTERSIGN_SMALL_DISK";
@@ -26,7 +26,7 @@ async fn a_full_disk_refuses_and_heals_when_there_is_room() {
             let store = Arc::clone(&store);
             tasks.spawn(async move {
                 let new = account(&format!("{:0>50}-{round}-{n}", ""));
-                let made = store.create_account(new.clone()).await;
+                let made = store.create_account(new.clone(), cause(at(0))).await;
                 (new, made.is_ok())
             });
         }

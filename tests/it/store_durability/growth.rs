@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 use futures_util::future::join_all;
 
 use super::Rig;
-use crate::store_world::{PLENTY, at, hash, join, log_in, session};
+use crate::store_world::{PLENTY, at, cause, hash, join, log_in, session};
 
 const CYCLES: usize = 20_000;
 
@@ -52,8 +52,8 @@ async fn log_ins_and_log_outs_leave_nothing_behind() {
             let begun = session(account.id, 20);
             async move {
                 let id = begun.id;
-                store.create_session(begun, &hash("first"), PLENTY).await.unwrap();
-                assert!(store.revoke_session(account.id, id, at(20)).await.unwrap());
+                store.create_session(begun, &hash("first"), PLENTY, cause(at(0))).await.unwrap();
+                assert!(store.revoke_session(account.id, id, cause(at(20))).await.unwrap());
             }
         }))
         .await;

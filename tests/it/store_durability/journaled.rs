@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{LIMIT, Mode, Rig, copy_dir, until};
-use crate::store_world::{alive, at, count, join, log_in, session, visit};
+use crate::store_world::{alive, at, cause, count, join, log_in, session, visit};
 
 impl Rig {
     fn journal(&self) -> Vec<u8> {
@@ -73,7 +73,7 @@ async fn a_full_journal_makes_room_and_never_grows() {
         let mut login = session(ann.id, 0);
         login.user_agent = "x".repeat(256);
         sessions.push(tokio::spawn(async move {
-            store.create_session(login.clone(), &ann.password, 9_999).await.unwrap();
+            store.create_session(login.clone(), &ann.password, 9_999, cause(at(0))).await.unwrap();
             login
         }));
     }

@@ -4,6 +4,7 @@
 //! database under it is a real one.
 
 mod answered;
+mod audited;
 mod directory;
 mod exported;
 mod full_disk;
@@ -32,7 +33,7 @@ use countersign::{
 };
 use tempfile::TempDir;
 
-use crate::store_world::at;
+use crate::store_world::{at, cause};
 
 /// Longer than anything here takes, unless it hangs.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -163,7 +164,9 @@ impl Rig {
 
     fn revoke(&self, session: &Session) -> tokio::task::JoinHandle<Result<bool, StoreError>> {
         let (store, session) = (Arc::clone(&self.store), session.clone());
-        tokio::spawn(async move { store.revoke_session(session.account, session.id, at(1)).await })
+        tokio::spawn(async move {
+            store.revoke_session(session.account, session.id, cause(at(1))).await
+        })
     }
 
     async fn healed(&self) {

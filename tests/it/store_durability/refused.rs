@@ -9,7 +9,7 @@ use countersign::store::{SledOptions, SledStore, Store, StoreError};
 use tokio::time::timeout;
 
 use super::{LIMIT, Mode, Rig, until};
-use crate::store_world::{alive, at, count, join, log_in, session, visit};
+use crate::store_world::{alive, at, cause, count, join, log_in, session, visit};
 
 /// A commit fails in `mode`; all that must hold then, during it and after it.
 async fn a_commit_fails(mode: Mode) {
@@ -31,7 +31,7 @@ async fn a_commit_fails(mode: Mode) {
         let asked = Instant::now();
         assert!(store.visit(visit(&one, 1, 1, 1)).await.is_err());
         let login = session(ann.id, 1);
-        assert!(store.create_session(login, &ann.password, 9).await.is_err());
+        assert!(store.create_session(login, &ann.password, 9, cause(at(0))).await.is_err());
         assert!(store.ping().await.is_err());
         assert!(asked.elapsed() < Duration::from_secs(1), "refused at once");
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -28,15 +28,24 @@ use std::{
     time::Duration,
 };
 
-use countersign::store::{Durability, SledOptions, SledStore, Store, sled::Disk};
+use countersign::{
+    model::{AuditEvent, AuditKind},
+    store::{Created, Durability, SledOptions, SledStore, Store, sled::Disk},
+};
 use tempfile::TempDir;
 use tokio::{sync::Barrier, task::JoinSet};
 
 use self::{
-    plan::{Plan, Step, Steps},
+    plan::{Step, Steps},
     search::Event,
 };
-use crate::{store_machine::model::Model, store_world::at};
+use crate::{
+    store_machine::{
+        model::Model,
+        operation::{self, Answer, Operation},
+    },
+    store_world::at,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_answered_at_once_could_be_answered_in_a_row() {
@@ -61,12 +70,44 @@ async fn histories(durability: Durability) {
         for operation in &plan.first {
             assert_eq!(operation.ask(&*store).await, model.answer(operation), "{operation:?}");
         }
-        let history = run(&store, plan).await;
+        let history = run(&store, plan.tasks).await;
         if let Err(unexplained) = search::explain(&model, &history) {
             panic!("COUNTERSIGN_HISTORY_SEED={seed}, {durability:?}\n{unexplained}");
         }
+        written_down(&*store, &plan.first, &history).await;
     }
     store.close().await.unwrap();
+}
+
+/// Sees that each change has its event, and each event its change. Whether a state that was set
+/// changed something, no answer tells.
+async fn written_down(store: &dyn Store, first: &[Operation], history: &[Event]) {
+    let is_told = |event: &AuditEvent| {
+        ![AuditKind::AccountEnabled, AuditKind::AccountDisabled].contains(&event.what)
+    };
+    let mut expected: Vec<_> =
+        history.iter().filter_map(|it| it.operation.event(&it.answer)).collect();
+    let mut seen = Vec::new();
+    for operation in first {
+        let done = match operation {
+            Operation::CreateAccount(account) => {
+                seen.extend(operation::list(store, Some(account.id), 100, at(0)).await.unwrap());
+                Answer::WhetherDone(true)
+            }
+            Operation::CreateSession { session, .. } => {
+                let session = session.clone();
+                Answer::Created(Created::Added { session, ended: Vec::new() })
+            }
+            other => panic!("{other:?}"),
+        };
+        expected.extend(operation.event(&done));
+    }
+    expected.retain(|event| is_told(event) && event.account.is_some());
+    seen.retain(is_told);
+    let in_order = |events: &mut Vec<AuditEvent>| events.sort_by_key(|event| format!("{event:?}"));
+    in_order(&mut expected);
+    in_order(&mut seen);
+    assert_eq!(seen, expected);
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -75,11 +116,11 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Lets all tasks of a plan go, and returns what they saw.
-async fn run(store: &Arc<dyn Store>, plan: Plan) -> Vec<Event> {
+async fn run(store: &Arc<dyn Store>, plan: Vec<Steps>) -> Vec<Event> {
     let clock = Arc::new(AtomicU64::new(0));
-    let start = Arc::new(Barrier::new(plan.tasks.len()));
+    let start = Arc::new(Barrier::new(plan.len()));
     let mut tasks = JoinSet::new();
-    for (task, steps) in plan.tasks.into_iter().enumerate() {
+    for (task, steps) in plan.into_iter().enumerate() {
         let (store, clock, start) = (Arc::clone(store), Arc::clone(&clock), Arc::clone(&start));
         tasks.spawn(async move {
             start.wait().await;

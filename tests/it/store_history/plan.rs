@@ -151,6 +151,7 @@ fn visit(account: AccountId, session: SessionId, now: Timestamp) -> BoxedStrateg
             Operation::Visit(Visit {
                 token: Presented { account, session, visits, prev, issued_at },
                 transport: Transport::Cookie,
+                from: None,
                 now,
                 lifetimes: store_world::LIFETIMES,
                 replay: Replay { grace: GRACE, policy },

@@ -85,7 +85,7 @@ impl ReferenceStateMachine for State {
     type Transition = Transition;
 
     fn init_state() -> BoxedStrategy<Self> {
-        let model = Model::default();
+        let model = Model::with_events();
         let state = Self { model, now: at(0), cursor: None, expected: Expected::Nothing };
         Just(state).boxed()
     }

@@ -2,14 +2,18 @@
 
 use countersign::{
     model::{
-        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Role, Session,
-        SessionId, Succession, Timestamp,
+        Account, AccountId, AccountState, Actor, AttemptKey, Attempts, AuditEvent, AuditKind, By,
+        Cause, Email, PasswordHash, Role, Session, SessionId, Succession, Timestamp,
+        session::ReplayPolicy,
     },
     store::{
-        Created, EmailChange, FoundAccounts, PasswordChange, Store, StoreError, Visit, Visited,
+        AuditFilter, Created, EmailChange, FoundAccounts, PasswordChange, Store, StoreError, Visit,
+        Visited,
     },
 };
 use jiff::SignedDuration;
+
+use crate::store_world::at;
 
 /// One call of a method of [`Store`]. The sweep is not among them: its answer depends on where the
 /// last one stopped, and of what it does only the counts of later answers tell.
@@ -18,8 +22,15 @@ pub(crate) enum Operation {
     CreateAccount(Account),
     FindAccount(AccountId),
     FindByEmail(Email),
-    PageAccounts { after: Option<Email>, limit: usize },
-    SearchAccounts { part: &'static str, after: Option<Email>, limit: usize },
+    PageAccounts {
+        after: Option<Email>,
+        limit: usize,
+    },
+    SearchAccounts {
+        part: &'static str,
+        after: Option<Email>,
+        limit: usize,
+    },
     SetState(AccountId, AccountState),
     SetRole(AccountId, Role),
     RemoveAccount(AccountId),
@@ -29,7 +40,11 @@ pub(crate) enum Operation {
     Reauthenticate(AccountId, PasswordHash, Succession),
     Rehash(AccountId, PasswordHash, PasswordHash),
     TotalVisits(AccountId),
-    CreateSession { session: Session, checked: PasswordHash, limit: usize },
+    CreateSession {
+        session: Session,
+        checked: PasswordHash,
+        limit: usize,
+    },
     FindSession(AccountId, SessionId, Timestamp),
     ListSessions(AccountId, Timestamp),
     Visit(Visit),
@@ -41,6 +56,12 @@ pub(crate) enum Operation {
     CountAttempt(Vec<AttemptKey>, SignedDuration, Timestamp),
     ForgetAttempts(AttemptKey),
     FindAttempts(Vec<AttemptKey>, Timestamp),
+    /// All there are, so many at a time.
+    ListEvents {
+        account: Option<AccountId>,
+        limit: usize,
+        now: Timestamp,
+    },
     Ping,
 }
 
@@ -71,6 +92,7 @@ pub(crate) enum Answer {
     PasswordChange(PasswordChange),
     EmailChange(EmailChange),
     Attempts(Vec<Attempts>),
+    Events(Vec<AuditEvent>),
 }
 
 impl Operation {
@@ -88,9 +110,10 @@ impl Operation {
 
     /// Has the store do it, or say why it does not.
     pub(crate) async fn try_ask(&self, store: &dyn Store) -> Result<Answer, StoreError> {
+        let cause = self.cause();
         Ok(match self {
             Self::CreateAccount(account) => {
-                Answer::WhetherDone(store.create_account(account.clone()).await?)
+                Answer::WhetherDone(store.create_account(account.clone(), cause).await?)
             }
             Self::FindAccount(id) => Answer::Account(store.account(*id).await?),
             Self::FindByEmail(email) => Answer::Account(store.account_by_email(email).await?),
@@ -101,30 +124,37 @@ impl Operation {
                 let after = after.as_ref().map(Email::as_str);
                 Answer::Found(store.find_accounts(part, after, *limit).await?)
             }
-            Self::SetRole(id, role) => Answer::EndedIfThere(store.set_role(*id, *role).await?),
-            Self::SetState(id, state) => {
-                Answer::EndedIfThere(store.set_account_state(*id, *state).await?)
+            Self::SetRole(id, role) => {
+                Answer::EndedIfThere(store.set_role(*id, *role, cause).await?)
             }
-            Self::RemoveAccount(id) => Answer::EndedIfThere(store.remove_account(*id).await?),
-            Self::CloseAccount(id, by, now) => {
-                Answer::EndedIfThere(store.close_account(*id, *by, *now).await?)
+            Self::SetState(id, state) => {
+                Answer::EndedIfThere(store.set_account_state(*id, *state, cause).await?)
+            }
+            Self::RemoveAccount(id) => {
+                Answer::EndedIfThere(store.remove_account(*id, cause).await?)
+            }
+            Self::CloseAccount(id, by, _) => {
+                Answer::EndedIfThere(store.close_account(*id, *by, cause).await?)
             }
             Self::ChangePassword(id, PasswordUpdate { checked, new }, goes_on) => {
-                let change = store.change_password(*id, checked.as_ref(), new.clone(), *goes_on);
+                let (checked, new) = (checked.as_ref(), new.clone());
+                let change = store.change_password(*id, checked, new, *goes_on, cause);
                 Answer::PasswordChange(change.await?)
             }
             Self::ChangeEmail(id, new, goes_on) => {
-                Answer::EmailChange(store.change_email(*id, new.clone(), *goes_on).await?)
+                Answer::EmailChange(store.change_email(*id, new.clone(), *goes_on, cause).await?)
             }
             Self::Reauthenticate(id, checked, succession) => {
-                Answer::Session(store.reauthenticate_session(*id, checked, *succession).await?)
+                let session = store.reauthenticate_session(*id, checked, *succession, cause);
+                Answer::Session(session.await?)
             }
             Self::Rehash(id, checked, new) => {
                 Answer::WhetherDone(store.rehash_password(*id, checked, new.clone()).await?)
             }
             Self::TotalVisits(id) => Answer::Visits(store.total_visits(*id).await?),
             Self::CreateSession { session, checked, limit } => {
-                Answer::Created(store.create_session(session.clone(), checked, *limit).await?)
+                let created = store.create_session(session.clone(), checked, *limit, cause);
+                Answer::Created(created.await?)
             }
             Self::FindSession(account, id, now) => {
                 Answer::Session(store.session(*account, *id, *now).await?)
@@ -136,21 +166,22 @@ impl Operation {
             Self::Renew(account, id, now, idle) => {
                 Answer::Session(store.renew_session(*account, *id, *now, *idle).await?)
             }
-            Self::Revoke(account, id, now) => {
-                Answer::WhetherDone(store.revoke_session(*account, *id, *now).await?)
+            Self::Revoke(account, id, _) => {
+                Answer::WhetherDone(store.revoke_session(*account, *id, cause).await?)
             }
-            Self::RevokeCopied(account, id, now) => {
-                Answer::WhetherDone(store.revoke_copied_session(*account, *id, *now).await?)
+            Self::RevokeCopied(account, id, _) => {
+                Answer::WhetherDone(store.revoke_copied_session(*account, *id, cause).await?)
             }
-            Self::RevokeOthers(account, keep, now) => {
-                Answer::Ended(store.revoke_sessions(*account, *keep, *now).await?)
+            Self::RevokeOthers(account, keep, _) => {
+                Answer::Ended(store.revoke_sessions(*account, *keep, cause).await?)
             }
             Self::RevokeAll => {
-                store.revoke_all_sessions().await?;
+                store.revoke_all_sessions(cause).await?;
                 Answer::Done
             }
             Self::CountAttempt(keys, window, now) => {
-                store.count_attempt(keys.clone(), *window, *now).await?;
+                let event = Some(cause.about_nobody());
+                store.count_attempt(keys.clone(), *window, *now, event).await?;
                 Answer::Done
             }
             Self::ForgetAttempts(key) => {
@@ -158,10 +189,128 @@ impl Operation {
                 Answer::Done
             }
             Self::FindAttempts(keys, now) => Answer::Attempts(store.attempts(keys, *now).await?),
+            Self::ListEvents { account, limit, now } => {
+                Answer::Events(list(store, *account, *limit, *now).await?)
+            }
             Self::Ping => {
                 store.ping().await?;
                 Answer::Done
             }
         })
+    }
+
+    /// Why it is asked for; for what is only looked at, anything.
+    pub(crate) fn cause(&self) -> Cause {
+        let (what, at) = match self {
+            Self::CreateAccount(account) => (AuditKind::SignedUp, account.created_at),
+            Self::SetState(_, AccountState::Active) => (AuditKind::AccountEnabled, at(0)),
+            Self::SetState(_, AccountState::Disabled) => (AuditKind::AccountDisabled, at(0)),
+            Self::SetRole(_, Role::Admin) => (AuditKind::RoleGiven, at(0)),
+            Self::SetRole(_, Role::Member) => (AuditKind::RoleTaken, at(0)),
+            Self::RemoveAccount(_) => (AuditKind::AccountRemoved, at(0)),
+            Self::CloseAccount(_, _, now) => (AuditKind::AccountClosed, *now),
+            Self::ChangePassword(_, _, goes_on) => {
+                (AuditKind::PasswordChanged, goes_on.map_or(at(0), |goes_on| goes_on.now))
+            }
+            Self::ChangeEmail(_, _, goes_on) => (AuditKind::EmailChanged, goes_on.now),
+            Self::Reauthenticate(_, _, succession) => (AuditKind::Reauthenticated, succession.now),
+            Self::CreateSession { session, .. } => (AuditKind::LoggedIn, session.created_at),
+            Self::Visit(visit) => (AuditKind::CopyFound, visit.now),
+            Self::RevokeCopied(_, _, now) => (AuditKind::CopyFound, *now),
+            Self::Revoke(_, _, now) => (AuditKind::LoggedOut, *now),
+            Self::RevokeOthers(_, _, now) => (AuditKind::SessionsEnded, *now),
+            Self::CountAttempt(_, _, now) => (AuditKind::LogInRefused, *now),
+            _ => (AuditKind::AllSessionsEnded, at(0)),
+        };
+        let by = match self {
+            Self::Visit(visit) => By { actor: Actor::Unknown, from: visit.from },
+            _ => By { actor: Actor::CommandLine, from: Some([192, 0, 2, 7].into()) },
+        };
+        Cause { what, by, at }
+    }
+
+    /// What is written down of it when it was answered so. Of a state or role that was set, only if it was
+    /// another one before or sessions ended, which the answer does not tell.
+    pub(crate) fn event(&self, answer: &Answer) -> Option<AuditEvent> {
+        let cause = self.cause();
+        match (self, answer) {
+            (Self::CreateAccount(account), Answer::WhetherDone(true)) => {
+                Some(cause.about(account.id))
+            }
+            (
+                Self::SetState(id, _)
+                | Self::SetRole(id, _)
+                | Self::RemoveAccount(id)
+                | Self::CloseAccount(id, ..),
+                Answer::EndedIfThere(Some(ended)),
+            ) => Some(AuditEvent { ended: *ended, ..cause.about(*id) }),
+            (
+                Self::ChangePassword(id, _, goes_on),
+                Answer::PasswordChange(PasswordChange::Changed { ended, .. }),
+            ) => Some(AuditEvent {
+                ended: *ended,
+                session: goes_on.map(|goes_on| goes_on.to),
+                replaced: goes_on.map(|goes_on| goes_on.from),
+                ..cause.about(*id)
+            }),
+            (
+                Self::ChangeEmail(id, _, goes_on),
+                Answer::EmailChange(EmailChange::Changed { ended, .. }),
+            ) => Some(AuditEvent {
+                ended: *ended,
+                session: Some(goes_on.to),
+                replaced: Some(goes_on.from),
+                ..cause.about(*id)
+            }),
+            (Self::Reauthenticate(id, _, goes_on), Answer::Session(Some(_))) => Some(AuditEvent {
+                session: Some(goes_on.to),
+                replaced: Some(goes_on.from),
+                ..cause.about(*id)
+            }),
+            (
+                Self::CreateSession { session, .. },
+                Answer::Created(Created::Added { ended, .. }),
+            ) => Some(AuditEvent {
+                ended: ended.len() as u64,
+                session: Some(session.id),
+                ..cause.about(session.account)
+            }),
+            (Self::Visit(visit), Answer::Visited(Visited::Copied))
+                if visit.replay.policy == ReplayPolicy::Revoke =>
+            {
+                let session = Some(visit.token.session);
+                Some(AuditEvent { ended: 1, session, ..cause.about(visit.token.account) })
+            }
+            (
+                Self::Revoke(account, id, _) | Self::RevokeCopied(account, id, _),
+                Answer::WhetherDone(true),
+            ) => Some(AuditEvent { ended: 1, session: Some(*id), ..cause.about(*account) }),
+            (Self::RevokeOthers(account, ..), Answer::Ended(ended)) if *ended > 0 => {
+                Some(AuditEvent { ended: *ended, ..cause.about(*account) })
+            }
+            (Self::RevokeAll | Self::CountAttempt(..), Answer::Done) => Some(cause.about_nobody()),
+            _ => None,
+        }
+    }
+}
+
+/// All events, asked for in pages of so many.
+pub(crate) async fn list(
+    store: &dyn Store,
+    account: Option<AccountId>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<AuditEvent>, StoreError> {
+    let filter = AuditFilter { account };
+    let (mut events, mut before) = (Vec::new(), None);
+    loop {
+        let page = store.audit_events(&filter, before, limit, now).await?;
+        assert!(page.events.len() <= limit.max(1), "no more than was asked for");
+        events.extend(page.events);
+        match page.next {
+            // As a client carries it.
+            Some(next) => before = Some(next.to_string().parse().expect("a place")),
+            None => return Ok(events),
+        }
     }
 }

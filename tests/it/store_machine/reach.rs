@@ -60,6 +60,7 @@ const TELLING: &[&str] = &[
     "Ask(CountAttempt: done",
     "Ask(ForgetAttempts: done",
     "Ask(FindAttempts: some",
+    "Ask(ListEvents: some",
     "Ask(Ping: done",
     "Sweep: removed some, more to come",
     "Sweep: removed some, at the end",
@@ -72,7 +73,7 @@ fn the_machine_gets_every_kind_of_answer() {
     let config = ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() };
     let mut runner = TestRunner::new(config);
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for _ in 0..80 {
+    for _ in 0..120 {
         let series = State::sequential_strategy(80).new_tree(&mut runner).unwrap();
         let (mut state, transitions, _) = series.current();
         for transition in transitions {
@@ -125,6 +126,7 @@ fn outcome(expected: &Expected) -> &'static str {
                     (false, _) => "added, others ended",
                 }
             }
+            Answer::Events(found) => some(!found.is_empty()),
             Answer::Attempts(found) => some(found.iter().any(|attempts| attempts.count > 1)),
             Answer::PasswordChange(PasswordChange::AccountChanged)
             | Answer::EmailChange(EmailChange::AccountChanged) => "not changed",

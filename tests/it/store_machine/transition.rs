@@ -73,6 +73,7 @@ pub(super) fn next(state: &State) -> impl Strategy<Value = Transition> + use<> {
 pub(super) fn everything(now: Timestamp) -> Vec<Operation> {
     let mut looks = vec![Operation::PageAccounts { after: None, limit: 10 }];
     looks.push(Operation::FindAttempts(attempt_keys().to_vec(), now));
+    looks.push(Operation::ListEvents { account: None, limit: 1_000, now });
     looks.extend(emails().into_iter().map(Operation::FindByEmail));
     for id in accounts() {
         looks.push(Operation::FindAccount(id));
@@ -247,7 +248,8 @@ fn visit(state: &State) -> impl Strategy<Value = Operation> + use<> {
         })
         .prop_map(|(token, transport, now, lifetimes, policy)| {
             let replay = Replay { grace: GRACE, policy };
-            Operation::Visit(Visit { token, transport, now, lifetimes, replay })
+            let from = Some([192, 0, 2, 8].into());
+            Operation::Visit(Visit { token, transport, from, now, lifetimes, replay })
         })
 }
 
@@ -327,6 +329,8 @@ fn look(state: &State) -> impl Strategy<Value = Operation> + use<> {
             .prop_map(|(part, after, limit)| Operation::SearchAccounts { part, after, limit }),
         4 => (any_session(state), about(state.now))
             .prop_map(|((account, id), now)| Operation::FindSession(account, id, now)),
+        2 => (option::of(select(accounts().to_vec())), 0..9_usize, Just(state.now))
+            .prop_map(|(account, limit, now)| Operation::ListEvents { account, limit, now }),
         1 => Just(Operation::Ping),
     ]
 }

@@ -19,6 +19,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use url::Url;
 
 use super::{Control, User, in_time, user::Kind};
+use crate::store_world::cause;
 
 /// 2026-11-23T09:00:00Z
 const START: i64 = 1_795_424_400_000;
@@ -194,7 +195,11 @@ impl TestApp {
     /// log in anew.
     pub(crate) async fn set_role(&self, email: &str, role: Role) {
         let id = self.account(email).await.id;
-        self.store().set_role(id, role).await.unwrap().expect("an account");
+        self.store()
+            .set_role(id, role, cause(self.clock.now()))
+            .await
+            .unwrap()
+            .expect("an account");
     }
 
     /// The account with this e-mail.

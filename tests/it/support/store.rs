@@ -8,12 +8,13 @@ use std::sync::{
 use async_trait::async_trait;
 use countersign::{
     model::{
-        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Role, Session,
-        SessionId, Succession, Timestamp,
+        Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, Cause, Email,
+        PasswordHash, Role, Session, SessionId, Succession, Timestamp,
     },
     store::{
-        BackupRecord, Created, EmailChange, Export, FoundAccounts, PasswordChange, Result, Store,
-        StoreError, SweepCursor, Swept, Visit, Visited,
+        AuditFilter, AuditPage, AuditPlace, BackupRecord, Created, EmailChange, Export,
+        FoundAccounts, PasswordChange, Result, Store, StoreError, SweepCursor, Swept, Visit,
+        Visited,
     },
 };
 use jiff::SignedDuration;
@@ -162,10 +163,10 @@ impl Store for HeldStore {
         self.inner.ends()
     }
 
-    async fn create_account(&self, account: Account) -> Result<bool> {
+    async fn create_account(&self, account: Account, cause: Cause) -> Result<bool> {
         self.control.held(Op::CreateAccount, When::Before).await;
         self.control.write()?;
-        self.inner.create_account(account).await
+        self.inner.create_account(account, cause).await
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Account>> {
@@ -193,30 +194,35 @@ impl Store for HeldStore {
         self.inner.find_accounts(part, after, limit).await
     }
 
-    async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<Option<u64>> {
+    async fn set_account_state(
+        &self,
+        id: AccountId,
+        state: AccountState,
+        cause: Cause,
+    ) -> Result<Option<u64>> {
         self.control.write()?;
-        self.inner.set_account_state(id, state).await
+        self.inner.set_account_state(id, state, cause).await
     }
 
-    async fn set_role(&self, id: AccountId, role: Role) -> Result<Option<u64>> {
+    async fn set_role(&self, id: AccountId, role: Role, cause: Cause) -> Result<Option<u64>> {
         self.control.write()?;
-        self.inner.set_role(id, role).await
+        self.inner.set_role(id, role, cause).await
     }
 
-    async fn remove_account(&self, id: AccountId) -> Result<Option<u64>> {
+    async fn remove_account(&self, id: AccountId, cause: Cause) -> Result<Option<u64>> {
         self.control.write()?;
-        self.inner.remove_account(id).await
+        self.inner.remove_account(id, cause).await
     }
 
     async fn close_account(
         &self,
         id: AccountId,
         by: SessionId,
-        now: Timestamp,
+        cause: Cause,
     ) -> Result<Option<u64>> {
         self.control.held(Op::CloseAccount, When::Before).await;
         self.control.write()?;
-        self.inner.close_account(id, by, now).await
+        self.inner.close_account(id, by, cause).await
     }
 
     async fn change_password(
@@ -225,10 +231,11 @@ impl Store for HeldStore {
         checked: Option<&PasswordHash>,
         new: PasswordHash,
         goes_on: Option<Succession>,
+        cause: Cause,
     ) -> Result<PasswordChange> {
         self.control.held(Op::ChangePassword, When::Before).await;
         self.control.write()?;
-        let changed = self.inner.change_password(id, checked, new, goes_on).await;
+        let changed = self.inner.change_password(id, checked, new, goes_on, cause).await;
         self.control.held(Op::ChangePassword, When::After).await;
         changed
     }
@@ -238,10 +245,11 @@ impl Store for HeldStore {
         id: AccountId,
         new: Email,
         goes_on: Succession,
+        cause: Cause,
     ) -> Result<EmailChange> {
         self.control.held(Op::ChangeEmail, When::Before).await;
         self.control.write()?;
-        let changed = self.inner.change_email(id, new, goes_on).await;
+        let changed = self.inner.change_email(id, new, goes_on, cause).await;
         self.control.held(Op::ChangeEmail, When::After).await;
         changed
     }
@@ -251,10 +259,11 @@ impl Store for HeldStore {
         account: AccountId,
         checked: &PasswordHash,
         succession: Succession,
+        cause: Cause,
     ) -> Result<Option<Session>> {
         self.control.held(Op::Reauthenticate, When::Before).await;
         self.control.write()?;
-        let session = self.inner.reauthenticate_session(account, checked, succession).await;
+        let session = self.inner.reauthenticate_session(account, checked, succession, cause).await;
         self.control.held(Op::Reauthenticate, When::After).await;
         session
     }
@@ -279,10 +288,11 @@ impl Store for HeldStore {
         session: Session,
         checked: &PasswordHash,
         max_per_account: usize,
+        cause: Cause,
     ) -> Result<Created> {
         self.control.held(Op::CreateSession, When::Before).await;
         self.control.write()?;
-        let created = self.inner.create_session(session, checked, max_per_account).await;
+        let created = self.inner.create_session(session, checked, max_per_account, cause).await;
         self.control.held(Op::CreateSession, When::After).await;
         created
     }
@@ -330,36 +340,36 @@ impl Store for HeldStore {
         &self,
         account: AccountId,
         id: SessionId,
-        now: Timestamp,
+        cause: Cause,
     ) -> Result<bool> {
         self.control.held(Op::Revoke, When::Before).await;
         self.control.write()?;
-        self.inner.revoke_session(account, id, now).await
+        self.inner.revoke_session(account, id, cause).await
     }
 
     async fn revoke_copied_session(
         &self,
         account: AccountId,
         id: SessionId,
-        now: Timestamp,
+        cause: Cause,
     ) -> Result<bool> {
         self.control.write()?;
-        self.inner.revoke_copied_session(account, id, now).await
+        self.inner.revoke_copied_session(account, id, cause).await
     }
 
     async fn revoke_sessions(
         &self,
         account: AccountId,
         keep: Option<SessionId>,
-        now: Timestamp,
+        cause: Cause,
     ) -> Result<u64> {
         self.control.write()?;
-        self.inner.revoke_sessions(account, keep, now).await
+        self.inner.revoke_sessions(account, keep, cause).await
     }
 
-    async fn revoke_all_sessions(&self) -> Result<()> {
+    async fn revoke_all_sessions(&self, cause: Cause) -> Result<()> {
         self.control.write()?;
-        self.inner.revoke_all_sessions().await
+        self.inner.revoke_all_sessions(cause).await
     }
 
     async fn attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Result<Vec<Attempts>> {
@@ -372,15 +382,32 @@ impl Store for HeldStore {
         keys: Vec<AttemptKey>,
         window: SignedDuration,
         now: Timestamp,
+        event: Option<AuditEvent>,
     ) -> Result<()> {
         self.control.held(Op::CountAttempt, When::Before).await;
         self.control.write()?;
-        self.inner.count_attempt(keys, window, now).await
+        self.inner.count_attempt(keys, window, now, event).await
     }
 
     async fn forget_attempts(&self, key: AttemptKey) -> Result<()> {
         self.control.write()?;
         self.inner.forget_attempts(key).await
+    }
+
+    async fn write_event(&self, event: AuditEvent) -> Result<()> {
+        self.control.write()?;
+        self.inner.write_event(event).await
+    }
+
+    async fn audit_events(
+        &self,
+        filter: &AuditFilter,
+        before: Option<AuditPlace>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<AuditPage> {
+        self.control.read()?;
+        self.inner.audit_events(filter, before, limit, now).await
     }
 
     async fn sweep(

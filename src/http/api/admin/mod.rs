@@ -6,5 +6,6 @@
 //! A new operation is a method in the file of its subject.
 
 pub(in crate::http) mod accounts;
+pub(in crate::http) mod events;
 pub(in crate::http) mod sessions;
 mod view;

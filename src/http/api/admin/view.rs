@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     http::api::text::{DateTime, EmailAddress, Text, Uuid},
-    model::{self, Account, Session, SessionId},
+    model::{self, Account, AuditEvent, Session, SessionId},
     session::AccountDetails,
-    store,
+    store::{self, AuditPage},
 };
 
 /// Whether an account can log in.
@@ -107,6 +107,72 @@ pub(super) struct ListedSession {
     current: bool,
     /// What the device called itself at log-in.
     user_agent: String,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Object, Serialize)]
+#[oai(example)]
+pub(super) struct ListedEvent {
+    /// When.
+    at: Text<DateTime>,
+    /// What: its stable code.
+    event: String,
+    /// Who did it: an account's id, `command_line`, or `unknown`.
+    by: String,
+    /// The address that it came from; not there for the command line.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// The account that it is about, if it is about one that is known.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Text<Uuid>>,
+    /// The session that it is about.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<Text<Uuid>>,
+    /// The id that the session had before, if it went on under a new one.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<Text<Uuid>>,
+    /// How many sessions ended with it.
+    ended: u64,
+}
+
+/// Some audit events.
+#[derive(Clone, Debug, Object, Serialize)]
+#[oai(example)]
+pub(super) struct ListedEvents {
+    /// The newest first; perhaps none, though there are more.
+    events: Vec<ListedEvent>,
+    /// Ask again with this as `before`; not there when there are no more.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+impl From<AuditEvent> for ListedEvent {
+    fn from(event: AuditEvent) -> Self {
+        Self {
+            at: Text::of(event.at.to_string()),
+            event: event.what.code().into(),
+            by: event.by.actor.to_string(),
+            from: event.by.from.map(|from| from.to_string()),
+            account: event.account.map(|account| Text::of(account.to_string())),
+            sid: event.session.map(|session| Text::of(session.to_string())),
+            replaced: event.replaced.map(|session| Text::of(session.to_string())),
+            ended: event.ended,
+        }
+    }
+}
+
+impl From<AuditPage> for ListedEvents {
+    fn from(page: AuditPage) -> Self {
+        Self {
+            events: page.events.into_iter().map(Into::into).collect(),
+            next: page.next.map(|next| next.to_string()),
+        }
+    }
 }
 
 impl From<State> for model::AccountState {
@@ -214,6 +280,27 @@ impl Example for ListedSession {
     }
 }
 
+impl Example for ListedEvent {
+    fn example() -> Self {
+        Self {
+            at: Text::of("2026-11-23T09:20:00Z"),
+            event: "account_disabled".into(),
+            by: "019ab2ee-7b3c-7aa0-8f5d-6c1e2d3f4a5b".into(),
+            from: Some("192.0.2.7".into()),
+            account: Some(Text::of("019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4")),
+            sid: None,
+            replaced: None,
+            ended: 2,
+        }
+    }
+}
+
+impl Example for ListedEvents {
+    fn example() -> Self {
+        Self { events: vec![Example::example()], next: Some("4711-12".into()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use poem_openapi::types::ToJSON;
@@ -229,6 +316,10 @@ mod tests {
         same(&FoundAccounts { next: None, ..Example::example() });
         same(&DetailsView::example());
         same(&ListedSession::example());
+        same(&ListedEvents::example());
+        let sid = Some(Text::of("019ab2f0-5c1e-7d3a-9b7e-2f6c1a4d8e90"));
+        let opened = ListedEvent { sid: sid.clone(), replaced: sid, ..Example::example() };
+        same(&ListedEvents { events: vec![opened], next: None });
         same(&[State::Active, State::Disabled].to_vec());
         same(&[Role::Member, Role::Admin].to_vec());
         same(&[TravelsBy::Cookie, TravelsBy::Bearer].to_vec());

@@ -11,7 +11,7 @@ use countersign::{
 };
 
 use crate::{
-    store_world::{PLENTY, account, at, email, hash, session, succession, visit},
+    store_world::{PLENTY, account, at, cause, email, hash, session, succession, visit},
     support::Dice,
 };
 
@@ -78,7 +78,7 @@ impl Client {
         let account = account(&name(self.number));
         let sessions = BTreeMap::new();
         self.asks(Some(Person { account: account.clone(), visits: 0, sessions }));
-        assert!(self.store.create_account(account).await.unwrap());
+        assert!(self.store.create_account(account, cause(at(0))).await.unwrap());
         self.is_told();
     }
 
@@ -90,7 +90,7 @@ impl Client {
         match (roll, one) {
             (0, _) => {
                 self.asks(None);
-                assert!(store.remove_account(account.id).await.unwrap().is_some());
+                assert!(store.remove_account(account.id, cause(at(0))).await.unwrap().is_some());
             }
             (1..=3, keep) => {
                 then.account.password = hash(&format!("{:0>80}", self.dice.roll(1 << 31)));
@@ -103,25 +103,27 @@ impl Client {
                 let new: PasswordHash = then.account.password.clone();
                 self.asks(Some(then));
                 let old = &account.password;
-                let changed = store.change_password(account.id, Some(old), new, goes_on).await;
+                let changed =
+                    store.change_password(account.id, Some(old), new, goes_on, cause(at(0))).await;
                 assert!(matches!(changed, Ok(PasswordChange::Changed { .. })));
             }
             (4..=6, Some(id)) => {
                 then.sessions.remove(&id);
                 self.asks(Some(then));
-                assert!(store.revoke_session(account.id, id, at(1)).await.unwrap());
+                assert!(store.revoke_session(account.id, id, cause(at(1))).await.unwrap());
             }
             (7, keep) => {
                 then.sessions.retain(|id, _| Some(*id) == keep);
                 self.asks(Some(then));
-                store.revoke_sessions(account.id, keep, at(1)).await.unwrap();
+                store.revoke_sessions(account.id, keep, cause(at(1))).await.unwrap();
             }
             (8..=12, _) | (_, None) => {
                 let mut new = session(account.id, 0);
                 new.user_agent = "Mozilla/5.0 (X11; Linux x86_64) ".repeat(6);
                 then.sessions.insert(new.id, 0);
                 self.asks(Some(then));
-                let added = store.create_session(new, &account.password, PLENTY).await;
+                let added =
+                    store.create_session(new, &account.password, PLENTY, cause(at(0))).await;
                 assert!(matches!(added, Ok(Created::Added { .. })));
             }
             (_, Some(id)) => {

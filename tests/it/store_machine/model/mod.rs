@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use countersign::{
     model::{
-        Account, AccountId, AccountState, AttemptKey, Attempts, Email, PasswordHash, Role, Session,
-        SessionId, Succession, Timestamp,
+        Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, AuditKind, Email,
+        PasswordHash, Role, Session, SessionId, Succession, Timestamp,
     },
     store::{Created, EmailChange, FoundAccounts, PasswordChange},
 };
@@ -37,6 +37,8 @@ pub(crate) struct Model {
     sessions: BTreeMap<Key, Kept>,
     /// Those that have not been swept yet. No two of these keys share a place.
     attempts: BTreeMap<AttemptKey, Attempts>,
+    /// What happened, if that is kept: what changed something, and the rest.
+    events: Option<[Vec<AuditEvent>; 2]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +62,54 @@ impl Kept {
 }
 
 impl Model {
-    /// Does it, and answers.
+    /// One that keeps what happened, too.
+    pub(crate) fn with_events() -> Self {
+        Self { events: Some(Default::default()), ..Self::default() }
+    }
+
+    /// Does it, writes it down, and answers.
     pub(crate) fn answer(&mut self, operation: &Operation) -> Answer {
+        let before = match operation {
+            Operation::SetState(id, _) | Operation::SetRole(id, _) => {
+                self.accounts.get(id).map(|owner| (owner.account.state, owner.account.role))
+            }
+            _ => None,
+        };
+        let answer = self.work(operation);
+        let is_news = |event: &AuditEvent| match operation {
+            Operation::SetState(_, state) => {
+                before.is_none_or(|(was, _)| was != *state) || event.ended > 0
+            }
+            Operation::SetRole(_, role) => before.is_none_or(|(_, was)| was != *role),
+            _ => true,
+        };
+        if let Some(event) = operation.event(&answer).filter(is_news)
+            && let Some([changes, others]) = &mut self.events
+        {
+            let is_refusal = event.what == AuditKind::LogInRefused;
+            if is_refusal { others.push(event) } else { changes.push(event) }
+        }
+        answer
+    }
+
+    /// The latest first, by their time.
+    fn list(&self, account: Option<AccountId>) -> Vec<AuditEvent> {
+        let [mut changes, mut others] = self.events.clone().unwrap_or_default();
+        let mut events = Vec::new();
+        loop {
+            let (change, other) = (changes.last(), others.last());
+            let of_changes = change.map(|event| event.at) >= other.map(|event| event.at);
+            match if of_changes { changes.pop() } else { others.pop() } {
+                Some(event) if account.is_none_or(|id| event.account == Some(id)) => {
+                    events.push(event);
+                }
+                Some(_) => {}
+                None => return events,
+            }
+        }
+    }
+
+    fn work(&mut self, operation: &Operation) -> Answer {
         match operation {
             Operation::CreateAccount(account) => Answer::WhetherDone(self.join(account)),
             Operation::FindAccount(id) => {
@@ -101,10 +149,7 @@ impl Model {
                 }
             }
             Operation::Rehash(id, checked, new) => {
-                let owner = self.accounts.get_mut(id);
-                let owner = owner.filter(|owner| owner.account.password == *checked);
-                let replaced = owner.map(|owner| owner.account.password = new.clone());
-                Answer::WhetherDone(replaced.is_some())
+                Answer::WhetherDone(self.rehash(*id, checked, new))
             }
             Operation::TotalVisits(id) => {
                 Answer::Visits(self.accounts.get(id).map_or(0, |owner| owner.visits))
@@ -160,6 +205,7 @@ impl Model {
                 let kept = |key| self.attempts.get(key).filter(|found| *now < found.until);
                 Answer::Attempts(keys.iter().map(|key| *kept(key).unwrap_or(&none)).collect())
             }
+            Operation::ListEvents { account, .. } => Answer::Events(self.list(*account)),
             Operation::Ping => Answer::Done,
         }
     }
@@ -235,6 +281,12 @@ impl Model {
         }
         self.accounts.insert(account.id, Owner { account: account.clone(), visits: 0 });
         true
+    }
+
+    fn rehash(&mut self, id: AccountId, checked: &PasswordHash, new: &PasswordHash) -> bool {
+        let owner = self.accounts.get_mut(&id);
+        let owner = owner.filter(|owner| owner.account.password == *checked);
+        owner.map(|owner| owner.account.password = new.clone()).is_some()
     }
 
     /// By their e-mails.

@@ -14,7 +14,7 @@ use super::{Kept, Model};
 
 impl Model {
     pub(super) fn visit(&mut self, visit: &Visit) -> Visited {
-        let Visit { token, transport, now, lifetimes, replay } = visit;
+        let Visit { token, transport, now, lifetimes, replay, .. } = visit;
         let key = (token.account, token.session);
         let kept = self.sessions.get_mut(&key);
         let kept = kept.filter(|kept| kept.lives(*now) && kept.session.transport == *transport);
