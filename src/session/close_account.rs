@@ -4,7 +4,7 @@ use super::{Error, Refusal, Result, Sessions, SignedIn, events::Event};
 use crate::model::AuditKind;
 
 impl Sessions {
-    /// Removes the signed-in account with all that is kept about it, and ends all its sessions, in
+    /// Removes the signed-in account with all that is kept about it but its audit events, and ends all its sessions, in
     /// one step. Its e-mail address is free again.
     ///
     /// # Errors

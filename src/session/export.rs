@@ -65,3 +65,43 @@ impl Sessions {
         Ok(events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::By,
+        session::{
+            operate::Command,
+            testing::{Fixture, address, shown},
+        },
+    };
+
+    #[tokio::test]
+    async fn an_export_has_what_happened_to_the_account_and_not_where_an_administrator_sat() {
+        let fixture = Fixture::new();
+        let admin = fixture.signed_up("admin@example.com").await;
+        fixture.signed_up("ann@example.com").await;
+        let from = Some([192, 0, 2, 9].into());
+        let by = By { actor: Actor::Account(admin.session.account), from };
+        let end = Command::RevokeSessions { email: address("ann@example.com") };
+        fixture.sessions.operate(end, &by).await.unwrap();
+        fixture.later(1);
+        let ann = fixture.logged_in("ann@example.com").await;
+        let export = async |issued| {
+            let who = fixture.sessions.authenticate(&shown(issued)).await.unwrap();
+            fixture.later(1);
+            fixture.sessions.export_account(&who).await.unwrap()
+        };
+        let told = export(&ann).await.events;
+        let codes: Vec<_> = told.iter().map(|event| event.what.code()).collect();
+        let expected = ["account_exported", "log_in", "sessions_ended", "log_in", "sign_up"];
+        assert_eq!(codes, expected);
+        assert_eq!(told[2].by, By { from: None, ..by });
+        let filter = AuditFilter { account: Some(ann.session.account) };
+        let kept = fixture.sessions.audit_events(&filter, None, 9).await.unwrap().events;
+        assert_eq!(kept[2].by, by);
+        // What an administrator did to others is about them.
+        assert_eq!(export(&admin).await.events.len(), 3);
+    }
+}

@@ -193,6 +193,7 @@ async fn an_export_has_all_that_is_kept_and_no_secret() {
     app.pass(SignedDuration::from_secs(1));
     phone.log_in("ann@example.com").await;
     bob.join("bob@example.com").await;
+    app.pass(SignedDuration::from_secs(1));
     let answer = ann.api(Method::GET, "/account/export").send().await.expect(200);
     assert_eq!(answer.header("cache-control"), "no-store");
     let disposition = "attachment; filename=\"countersign-account.json\"";

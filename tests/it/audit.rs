@@ -254,6 +254,29 @@ async fn what_is_answered_503_is_not_among_the_events() {
     assert_eq!(events(&app).await.len(), before.len() + 1);
 }
 
+/// A full disk is what it is for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_cannot_be_written_down_is_made_all_the_same() {
+    let app = TestApp::start().await;
+    app.program().join("ann@example.com").await;
+    let before = events(&app).await;
+    let admin = std::fs::read(app.data_dir().join("admin.json")).unwrap();
+    let admin: Value = serde_json::from_slice(&admin).unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let backup = async || {
+        let request = client.get(format!("{}/backup", admin["url"].as_str().unwrap()));
+        let answer = request.bearer_auth(admin["token"].as_str().unwrap()).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.unwrap().len()
+    };
+    app.control.outage(Outage::Writes);
+    let length = backup().await;
+    app.control.outage(Outage::None);
+    assert_eq!(events(&app).await, before);
+    assert!(backup().await > length, "with what is written down now");
+    assert_eq!(events(&app).await[0].what, AuditKind::BackupBegun);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn how_long_and_how_many_is_the_operators_choice() {
     let app = TestApp::with(|config| {

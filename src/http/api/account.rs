@@ -164,7 +164,8 @@ impl Api {
 
     /// Close the account.
     ///
-    /// Removes it with all that is kept about it, and ends all its sessions, at once and for good.
+    /// Removes it with all that is kept about it, and ends all its sessions, at once and for good. What
+    /// happened to it is kept until that is over, without its e-mail address.
     /// Only within `session.recent` (by default ten minutes) of a log-in or `reauthenticate`.
     #[oai(path = "/account", method = "delete", operation_id = "closeAccount")]
     async fn close(

@@ -128,11 +128,15 @@ impl Replacement {
     }
 }
 
-/// Whether there is neither an account nor a session.
+/// Whether there is neither an account nor a session. That there were some once, or that somebody
+/// tried to log in, is no reason to ask for more than a restore.
 async fn is_empty(store: &SledStore) -> Result<bool, StoreError> {
     let mut export = store.export().await?;
     while let Some(page) = export.next().await? {
-        if page.iter().any(|record| !matches!(record, BackupRecord::Epoch(_))) {
+        let matters = |record: &BackupRecord| {
+            !matches!(record, BackupRecord::Epoch(_) | BackupRecord::Events { .. })
+        };
+        if page.iter().any(matters) {
             return Ok(false);
         }
     }

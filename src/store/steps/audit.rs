@@ -96,7 +96,7 @@ pub(in crate::store) fn list(
         let mut is_over = true;
         let mut heads = Vec::new();
         for trail in &mut trails {
-            if trail.ahead.is_empty() && budget > 0 && trail.turn_page(r, over)? {
+            if trail.ahead.is_empty() && budget > 0 && trail.turn_page(r)? {
                 budget -= 1;
             }
             is_over &= trail.is_over();
@@ -153,7 +153,7 @@ impl Backwards {
     }
 
     /// Looks at the page that the next event is in. Returns whether a page had to be looked at.
-    fn turn_page(&mut self, r: &dyn Read, over: Timestamp) -> Result<bool> {
+    fn turn_page(&mut self, r: &dyn Read) -> Result<bool> {
         let Some(next) = self.before.checked_sub(1) else {
             return Ok(false);
         };
@@ -166,10 +166,8 @@ impl Backwards {
         let page = r.get(&key)?.map(EventPage::from_value).transpose()?;
         self.ahead.clear();
         self.before = 0;
-        // Where a page is gone, or over, so is all before it: the sweep has it so.
-        if let Some(page) = page
-            && !is_over(&page, over)?
-        {
+        // Where a page is gone, so is all before it: the sweep has it so.
+        if let Some(page) = page {
             self.ahead = page.events()?.into();
             self.ahead.truncate(usize::try_from(next % EVENTS_IN_PAGE).unwrap_or(usize::MAX) + 1);
             self.before = number * EVENTS_IN_PAGE + self.ahead.len() as u64;
@@ -193,7 +191,7 @@ pub(super) fn find_over(r: &dyn Read, bounds: AuditBounds, now: Timestamp) -> Re
             continue;
         };
         let first_kept = first_kept(open.number(), bounds);
-        // From the oldest on, so that what is left has no gap.
+        // From the oldest on, so that what is left has no gap, also when the clock was set back.
         let mut all_are_over = true;
         let prefix = records::events_prefix(trail);
         for entry in r.scan(&prefix, &[]) {

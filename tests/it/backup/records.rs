@@ -2,8 +2,8 @@
 //!
 //! `tests/records/v1.backup` was written by version 0.1.0, with
 //! `cargo test --test it write_v1_backup -- --ignored`. It is never written anew: a new format gets
-//! a file of its own beside it. `v1-roles.backup` is of the same format with accounts of version 2,
-//! which have roles; `write_v1_roles_backup` wrote it.
+//! a file of its own beside it. Of the same format are `v1-roles.backup`, whose accounts have roles,
+//! and `v1-events.backup`, with audit events, which came later.
 
 use std::{
     fs,
@@ -12,11 +12,11 @@ use std::{
 
 use countersign::{
     model::{
-        Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId, Transport,
-        clock::from_millis, session::Chain,
+        Account, AccountId, AccountState, Actor, AuditEvent, AuditKind, AuditTrail, By, Email,
+        PasswordHash, Role, Session, SessionId, Transport, clock::from_millis, session::Chain,
     },
     store::{
-        BackupRecord, Store,
+        AuditFilter, BackupRecord, Store,
         backup::{BackupKey, Encoder, Entry, Header},
     },
 };
@@ -32,6 +32,10 @@ fn path() -> PathBuf {
 
 fn record(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records").join(name)
+}
+
+fn events_path() -> PathBuf {
+    record("v1-events.backup")
 }
 
 fn header() -> Header {
@@ -82,6 +86,33 @@ fn records() -> Vec<BackupRecord> {
         session(ann, 4, Transport::Bearer, 0, 3),
         session(bob, 5, Transport::Cookie, u64::MAX, 2),
     ]
+}
+
+/// Every kind of event there was then, by everybody, from everywhere.
+fn events() -> Vec<BackupRecord> {
+    let (ann, bob) = (AccountId::from_bytes([1; 16]), AccountId::from_bytes([2; 16]));
+    let session = SessionId::from_bytes([3; 16]);
+    let event = |n: usize, what: AuditKind| {
+        let actor = [Actor::Unknown, Actor::CommandLine, Actor::Account(ann), Actor::Account(bob)];
+        let from = [None, Some([192, 0, 2, 1].into()), "2001:db8::1".parse().ok()];
+        AuditEvent {
+            at: from_millis(NOW + i64::try_from(n).unwrap()),
+            what,
+            by: By { actor: actor[n % 4], from: from[n % 3] },
+            account: (n.is_multiple_of(2)).then_some(ann),
+            session: (n.is_multiple_of(3)).then_some(session),
+            replaced: (n.is_multiple_of(5)).then_some(SessionId::from_bytes([4; 16])),
+            ended: if n.is_multiple_of(7) { u64::MAX } else { n as u64 },
+        }
+    };
+    let runs = AuditTrail::ALL.map(|trail| {
+        // Those before 64 are gone already.
+        let kinds = AuditKind::ALL.iter().filter(|kind| kind.number() <= 20);
+        let of_it = kinds.filter(|kind| kind.trail() == trail);
+        let events = of_it.enumerate().map(|(n, kind)| event(n, *kind)).collect();
+        BackupRecord::Events { trail, first: 64, events }
+    });
+    runs.to_vec()
 }
 
 /// The key of RFC 8037, appendix A: everybody knows it.
@@ -142,6 +173,33 @@ fn accounts_with_roles_are_read() {
     let (_, entries, _) = read(&fs::read(record("v1-roles.backup")).unwrap()).unwrap();
     let expected: Vec<_> = people_with_roles().into_iter().map(Entry::Record).collect();
     assert_eq!(entries, expected);
+}
+
+#[test]
+#[ignore = "was done once, with version 0.1.0"]
+fn write_v1_events_backup() {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::begin(&header(), &mut bytes);
+    for record in events() {
+        encoder.add(&Entry::Record(record), &mut bytes);
+    }
+    encoder.finish(&mut bytes);
+    assert!(!events_path().exists(), "it is never written anew");
+    fs::write(events_path(), bytes).unwrap();
+}
+
+#[tokio::test]
+async fn the_first_audit_events_are_read_and_restored() {
+    let (_, entries, _) = read(&fs::read(events_path()).unwrap()).unwrap();
+    let expected: Vec<_> = events().into_iter().map(Entry::Record).collect();
+    assert_eq!(entries, expected);
+    let dir = tempfile::tempdir().unwrap();
+    done(&run(dir.path(), &["restore", events_path().to_str().unwrap()]));
+    let store = open(dir.path());
+    assert_eq!(export(&store).await, events());
+    let page = store.audit_events(&AuditFilter::default(), None, 100, from_millis(NOW + 99)).await;
+    assert_eq!(page.unwrap().events.len(), 20);
+    store.close().await.unwrap();
 }
 
 #[test]

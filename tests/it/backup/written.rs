@@ -8,6 +8,11 @@ use std::{
     process::Command,
 };
 
+use countersign::{
+    model::{AuditKind, By},
+    store::{BackupRecord, backup::Entry},
+};
+
 use super::{backup_of, done, failed, names, read, run, small_store};
 use crate::{store_contract::backup::export, store_world::World, support::Process};
 
@@ -137,5 +142,10 @@ async fn a_server_gives_its_backup_to_the_operator_alone() {
     assert_eq!(answer.status(), 200);
     assert!(answer.content_length().is_none(), "it is not gathered first");
     let (_, entries, _) = read(&answer.bytes().await.unwrap()).unwrap();
-    assert_eq!(entries, []);
+    // That it was asked for, and nothing else.
+    let [Entry::Record(BackupRecord::Events { events, .. })] = &entries[..] else {
+        panic!("{entries:?}");
+    };
+    let told: Vec<_> = events.iter().map(|event| (event.what, event.by)).collect();
+    assert_eq!(told, [(AuditKind::BackupBegun, By::COMMAND_LINE)]);
 }

@@ -62,7 +62,7 @@ async fn write_many(store: &Arc<dyn Store>, events: impl IntoIterator<Item = Aud
     tasks.join_all().await;
 }
 
-pub(super) async fn every_change_has_its_event_and_what_changes_nothing_has_none(world: &World) {
+pub(super) async fn every_change_of_a_session_has_its_event(world: &World) {
     let (store, seen) = (&*world.store, &mut 0);
     let ann = account("ann");
     let why = of(AuditKind::SignedUp, 1, 1);
@@ -133,8 +133,16 @@ pub(super) async fn every_change_has_its_event_and_what_changes_nothing_has_none
         assert_eq!(store.revoke_sessions(ann.id, kept, why).await.unwrap(), ended);
     }
     assert_eq!(latest(store, seen).await, why.about(ann.id).ending(2));
+}
 
-    let goes_on = succession(&living[0], 13);
+pub(super) async fn every_change_of_an_account_has_its_event(world: &World) {
+    let (store, seen) = (&*world.store, &mut 0);
+    let ann = join(store, "ann").await;
+    latest(store, seen).await;
+    let living = log_in(store, &ann, 12).await;
+    latest(store, seen).await;
+
+    let goes_on = succession(&living, 13);
     let why = of(AuditKind::EmailChanged, 7, 13);
     let taken = join(store, "bob").await;
     latest(store, seen).await;
@@ -145,7 +153,7 @@ pub(super) async fn every_change_has_its_event_and_what_changes_nothing_has_none
     assert_eq!(latest(store, seen).await, event);
 
     let why = of(AuditKind::PasswordChanged, 8, 14);
-    let next = countersign::model::Succession { from: goes_on.to, ..succession(&living[0], 14) };
+    let next = countersign::model::Succession { from: goes_on.to, ..succession(&living, 14) };
     let wrong = hash("wrong");
     store.change_password(ann.id, Some(&wrong), hash("x"), Some(next), why).await.unwrap();
     store.change_password(ann.id, None, hash("second"), Some(next), why).await.unwrap();
@@ -181,7 +189,10 @@ pub(super) async fn every_change_has_its_event_and_what_changes_nothing_has_none
         store.remove_account(id, why).await.unwrap();
     }
     assert_eq!(latest(store, seen).await, why.about(taken.id));
+}
 
+pub(super) async fn what_happens_all_the_time_is_no_event(world: &World) {
+    let (store, seen) = (&*world.store, &mut 0);
     let carol = join(store, "carol").await;
     latest(store, seen).await;
     let one = log_in(store, &carol, 20).await;
@@ -327,11 +338,15 @@ pub(super) async fn events_that_are_over_are_hidden_and_then_removed(world: &Wor
     sweep_all(store, 100, at(1_499)).await;
     assert_eq!(count(999).await, 101 - 96);
     assert_eq!(count(1_499).await, 1);
+    let filter = AuditFilter::default();
+    let place = store.audit_events(&filter, None, 1, at(999)).await.unwrap().next;
     sweep_all(store, 100, at(1_500)).await;
     assert_eq!(count(999).await, 0);
     assert_eq!(export(store).await, []);
-    // And it goes on.
+    // And it goes on, behind every place there was.
     refuse(store, 1, 1_600).await;
+    let page = store.audit_events(&filter, place, 9, at(1_600)).await.unwrap();
+    assert_eq!((page.events, page.next), (Vec::new(), None));
     sweep_all(store, 100, at(1_700)).await;
     let events = all(store, 1_700).await;
     assert_eq!(events.iter().map(|event| event.at).collect::<Vec<_>>(), [at(1_600)]);
@@ -341,6 +356,28 @@ pub(super) async fn events_that_are_over_are_hidden_and_then_removed(world: &Wor
     let (removed, calls) = sweep_all(store, 100, at(9_000)).await;
     assert_eq!((removed, calls), (0, 2));
     assert_eq!(count(1_700).await, 0);
+}
+
+/// Events are in the order in which they were recorded, whatever the clock said.
+pub(super) async fn a_clock_that_was_set_back_takes_no_event_away(world: &World) {
+    let keep = SignedDuration::from_secs(1_000);
+    for early in [5, 32, 40] {
+        let world = world.bounded(AuditBounds { keep, ..AuditBounds::default() });
+        let store = &*world.store;
+        for n in 0..=32 + early {
+            let is_early = (32..32 + early).contains(&n);
+            // With a later one at the end, or without.
+            if n < 32 + early || early == 32 {
+                refuse(store, 1, if is_early { 0 } else { 2_000 }).await;
+            }
+        }
+        let late = if early == 32 { 33 } else { 32 };
+        assert_eq!(all(store, 1_500).await.len(), late, "{early} of an earlier time");
+        sweep_all(store, 100, at(1_500)).await;
+        assert_eq!(all(store, 1_500).await.len(), late, "{early} of an earlier time, swept");
+        sweep_all(store, 100, at(3_000)).await;
+        assert_eq!(export(store).await, []);
+    }
 }
 
 pub(super) async fn one_look_at_events_is_bounded(world: &World) {

@@ -96,12 +96,15 @@ contract! { memory sled; {
         attempts_that_are_over_are_swept_and_in_no_backup
     }
     audit {
-        every_change_has_its_event_and_what_changes_nothing_has_none
+        every_change_of_a_session_has_its_event
+        every_change_of_an_account_has_its_event
+        what_happens_all_the_time_is_no_event
         events_are_listed_from_the_latest_on_in_pages_that_stay_where_they_are
         events_of_an_account_are_those_about_it_and_those_it_did
         a_flood_of_refusals_pushes_out_no_change
         the_oldest_events_make_room
         events_that_are_over_are_hidden_and_then_removed
+        a_clock_that_was_set_back_takes_no_event_away
         one_look_at_events_is_bounded
         events_come_back_from_a_backup_and_go_on
         what_is_no_run_of_events_is_not_imported

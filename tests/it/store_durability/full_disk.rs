@@ -1,12 +1,15 @@
 //! A disk that is really full.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use countersign::store::{SledOptions, SledStore, Store};
 use tokio::task::JoinSet;
 
 use super::until;
-use crate::store_world::{account, at, cause};
+use crate::{
+    store_machine::operation::list,
+    store_world::{account, at, cause},
+};
 
 /// Where a small file system is mounted: `mount -t tmpfs -o size=16m none DIR`.
 const SMALL_DISK: &str = "COUNTERSIGN_SMALL_DISK";
@@ -38,9 +41,13 @@ async fn a_full_disk_refuses_and_heals_when_there_is_room() {
         }
     }
     let check = async |store: &SledStore| {
+        let events = list(store, None, 1_000, at(9)).await.unwrap();
+        let told: HashSet<_> = events.iter().filter_map(|event| event.account).collect();
+        assert_eq!((events.len(), told.len()), (recorded.len(), recorded.len()));
         for account in &recorded {
             let found = store.account_by_email(&account.email).await.unwrap();
             assert_eq!(found.as_ref(), Some(account), "what was recorded is there");
+            assert!(told.contains(&account.id), "with its event");
         }
         for account in &refused {
             let found = store.account_by_email(&account.email).await.unwrap();
