@@ -269,6 +269,7 @@ async fn a_backup_that_cannot_be_written_down_is_made_all_the_same() {
         assert_eq!(answer.status(), 200);
         answer.bytes().await.unwrap().len()
     };
+    app.pass(SignedDuration::from_secs(1));
     app.control.outage(Outage::Writes);
     let length = backup().await;
     app.control.outage(Outage::None);
