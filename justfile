@@ -44,6 +44,11 @@ schemathesis *flags:
     cargo build --locked
     python3 tests/schemathesis/run.py {{ flags }}
 
+# what people do in a real browser, and whether everybody can: axe-core, Lighthouse (needs Chromium and npm)
+browser:
+    sh tests/browser/serve.sh story.mjs
+    sh tests/browser/serve.sh access.mjs
+
 # look at every page in a real browser, and take the pictures of the README (needs Chromium and npm)
 screenshots:
     sh tests/browser/screenshots.sh

@@ -5,8 +5,9 @@
 //! Arrows only point down, and a test keeps them so:
 //!
 //! ```text
-//! cli  →  http  →  session  →  token, store  →  model
-//!  └→ config, telemetry
+//! cli, library  →  http  →  session  →  token, store  →  model
+//!  ├→ service  →  config, session
+//!  └→ telemetry (cli alone)
 //! ```
 //!
 //! - [`model`]: the words. What an e-mail, an account and a session are, and the rules about one
@@ -15,8 +16,10 @@
 //! - [`store`]: what is kept, as a trait of whole business steps, and who keeps it.
 //! - [`session`]: the operations, one file each, over tokens and store. Knows nothing of HTTP.
 //! - [`http`]: pages for people, a JSON API for programs, and the rules for every request.
-//! - [`config`] and [`telemetry`]: leaves, which `cli` alone joins with the rest.
-//! - [`cli`]: the command line; `cli::serve` is where everything is put together.
+//! - [`service`]: where a configuration becomes a service on its data directory.
+//! - [`library`]: the service inside an app of one's own; begin there to embed it.
+//! - [`config`] and [`telemetry`]: leaves; only `service`, `cli` and `library` know the one, `cli` the other.
+//! - [`cli`]: the command line; `cli::serve` puts the service behind its addresses.
 //!
 //! # Where is …?
 //! - A token is signed and verified in `token::jwt`.
@@ -28,8 +31,12 @@
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod library;
 pub mod model;
+pub mod service;
 pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod token;
+
+pub use library::{Countersign, Session, Visitor};

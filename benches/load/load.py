@@ -14,7 +14,7 @@ from servers import OUT, ROOT
 SCRIPT = ROOT / "benches" / "load" / "rotate.lua"
 COOKIES = OUT / "cookies.txt"
 
-# Seconds for the requests that were under way when wrk hung up.
+# Seconds between two looks at whether the requests that were under way when wrk hung up are done.
 SETTLE = 0.3
 
 
@@ -41,8 +41,7 @@ def measure(running, work, connections, seconds, cookies):
     request = server.visit if work == "visit" else server.check
     if server.counts:
         wrk(running.port, connections, 1, request, cookies)
-    time.sleep(SETTLE)
-    counted_before = running.visits(cookies) if server.counts else 0
+    counted_before = settled(running, cookies)
     beside = logins.steadily(running) if work == "logins" else contextlib.nullcontext([])
     with beside as log_ins:
         since = time.monotonic()
@@ -52,9 +51,7 @@ def measure(running, work, connections, seconds, cookies):
         redis_cpu = redis_seconds(running) - redis_cpu
         log_in_rate = logins.rate(log_ins, since, time.monotonic())
     running.process.check_alive()
-    if work == "visit":
-        time.sleep(SETTLE)
-    counted = running.visits(cookies) - counted_before if server.counts else 0
+    counted = settled(running, cookies) - counted_before
 
     requests = result["requests"]
     where = f"{server.label}, {work} -c{connections}"
@@ -76,6 +73,18 @@ def measure(running, work, connections, seconds, cookies):
         "log_ins": log_in_rate if work == "logins" else None,
         "resident_mib": running.process.resident_mib(),
     }
+
+
+def settled(running, cookies):
+    """The visits counted, when they do not become more: a disk may hold the last ones up."""
+    time.sleep(SETTLE)
+    if not running.server.counts:
+        return 0
+    before, counted = None, running.visits(cookies)
+    while counted != before:
+        time.sleep(SETTLE)
+        before, counted = counted, running.visits(cookies)
+    return counted
 
 
 def redis_seconds(running):

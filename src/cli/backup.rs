@@ -9,16 +9,10 @@ use std::{
 use clap::Args;
 use tempfile::NamedTempFile;
 
-use super::{
-    Failure,
-    operator::Operator,
-    output,
-    progress::Progress,
-    remote::Through,
-    serve::{KEYS_DIR, has_store},
-};
+use super::{Failure, operator::Operator, output, progress::Progress, remote::Through};
 use crate::{
     config::Config,
+    service::{KEYS_DIR, has_store},
     store::backup::{BackupKey, Counts, Decoder, Encoder, Entry, Item},
     token::{KeyCopy, copy_keys},
 };

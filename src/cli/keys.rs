@@ -2,13 +2,11 @@
 
 use clap::Subcommand;
 
-use super::{
-    Failure, output,
-    serve::{KEYS_DIR, look},
-};
+use super::{Failure, output, serve::StartError};
 use crate::{
     config::Config,
     model::clock::{Clock as _, SystemClock},
+    service::{KEYS_DIR, look},
     token::{KeyStatus, list_keys},
 };
 
@@ -29,7 +27,7 @@ impl Keys {
     /// Does it.
     pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
         let Self::List { json } = self;
-        look(config)?;
+        look(config).map_err(StartError::from)?;
         let dir = config.data_dir.join(KEYS_DIR);
         if !dir.exists() {
             return Err(Failure::Input(format!(

@@ -7,6 +7,7 @@
 //! | `audit` | what happened |
 //! | `backup`, `restore` | accounts and sessions into a file, and back |
 //! | `keys`, `openapi`, `config` | what can be shown without a server |
+//! | `completions` | the command line itself, for shells and for `man` |
 //! | `operator` | carries a command out: by the running server, in the store itself, or by `remote` |
 //! | `remote` | by another machine's server, through its API, as an administrator |
 //! | `admin_file` | how the command line finds the running server |
@@ -20,6 +21,7 @@ mod account;
 mod admin_file;
 mod audit;
 mod backup;
+mod completions;
 mod config;
 mod failure;
 mod input;
@@ -84,6 +86,8 @@ enum Command {
     Openapi(openapi::Openapi),
     #[command(subcommand)]
     Config(config::Config),
+    Completions(completions::Completions),
+    Man(completions::Man),
 }
 
 impl Cli {
@@ -104,6 +108,8 @@ impl Cli {
             Some(Command::Restore(command)) => command.run(&global.load()?).await,
             Some(Command::Openapi(command)) => command.run(),
             Some(Command::Config(command)) => command.run(&global.load()?),
+            Some(Command::Completions(command)) => command.run(),
+            Some(Command::Man(command)) => command.run(),
         }
     }
 }

@@ -11,17 +11,18 @@ use super::{
     Failure,
     admin_file::AdminFile,
     remote::{Remote, Through},
-    serve::{StartError, open_sessions},
+    serve::StartError,
 };
 use crate::{
     config::Config,
     http::admin::OperatorToken,
     model::{By, clock::SystemClock},
+    service::{OpenError, Service},
     session::{
         Backup, Sessions,
         operate::{Command, Reply},
     },
-    store::OpenError,
+    store,
 };
 
 /// How long the server may take for one command.
@@ -170,9 +171,9 @@ fn instead_of(server: &Server, config: &Config) -> Result<Way, Failure> {
 }
 
 fn open(config: &Config, silent: Option<&str>) -> Result<Sessions, Failure> {
-    match open_sessions(config, Arc::new(SystemClock), |store| store) {
-        Ok(opened) => Ok(opened.sessions),
-        Err(StartError::Store(OpenError::Locked { dir, pid })) => {
+    match Service::open(config, Arc::new(SystemClock), |store| store) {
+        Ok(service) => Ok(service.sessions().clone()),
+        Err(OpenError::Store(store::OpenError::Locked { dir, pid })) => {
             let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
             let where_ = silent.map_or_else(
                 || "has no admin interface yet".to_owned(),
@@ -184,7 +185,7 @@ fn open(config: &Config, silent: Option<&str>) -> Result<Sessions, Failure> {
                 dir.display()
             )))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(StartError::from(error).into()),
     }
 }
 

@@ -9,14 +9,11 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    Failure, output,
-    progress::Progress,
-    serve::{KEYS_DIR, sled_options},
-};
+use super::{Failure, output, progress::Progress};
 use crate::{
     config::{Config, StoreUrl},
     model::{AuditKind, By, Cause, Clock as _, clock::SystemClock},
+    service::{KEYS_DIR, sled_options},
     store::{
         BackupRecord, OpenError, Replacement, ReplacementError, Store,
         backup::{BackupKey, Counts, Decoder, Entry, Item},

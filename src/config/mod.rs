@@ -6,7 +6,7 @@
 //!
 //! Sections use the words of the layers (an [`Algorithm`](crate::token::Algorithm), a
 //! [`ReplayPolicy`](crate::model::session::ReplayPolicy)), and no layer knows the configuration:
-//! `cli/` alone turns one into the other.
+//! `service/` and `cli/` turn one into the other.
 //!
 //! A new key is a field in its section with its default, and a rule in `check` if it needs one.
 //! The file, the environment, the errors and `config show` follow from the field.

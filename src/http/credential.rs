@@ -105,7 +105,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
 
 impl Site {
     /// The credential in the session cookie of a request: the only one that pages look for.
-    pub(super) fn shown_cookie(&self, request: &Request) -> Result<Option<Credential>, HttpError> {
+    pub(crate) fn shown_cookie(&self, request: &Request) -> Result<Option<Credential>, HttpError> {
         let token = self.cookie.find(request.headers())?;
         Ok(token.map(|token| self.shown(request, token, Transport::Cookie)))
     }
@@ -126,7 +126,7 @@ impl Site {
 }
 
 /// What the device that asks calls itself.
-pub(super) fn user_agent(request: &Request) -> String {
+pub(crate) fn user_agent(request: &Request) -> String {
     request.header(header::USER_AGENT).unwrap_or_default().to_owned()
 }
 
@@ -173,7 +173,7 @@ impl Administering {
 
 /// Hands out a new cookie when more than half of the shown one's time is gone. That it cannot be
 /// recorded is no reason to refuse a request whose token is good: it is tried again at the next.
-pub(super) async fn renew(request: &Request, who: &SignedIn) -> Result<(), HttpError> {
+pub(crate) async fn renew(request: &Request, who: &SignedIn) -> Result<(), HttpError> {
     if who.session.transport != Transport::Cookie {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use url::Url;
 use super::{Code, HttpError};
 
 /// Refuses a write from another site.
-pub(super) fn check(request: &Request, public_url: &Url) -> Result<(), HttpError> {
+pub(crate) fn check(request: &Request, public_url: &Url) -> Result<(), HttpError> {
     if is_safe(request.method()) || !is_foreign(request, public_url) {
         return Ok(());
     }
@@ -27,7 +27,7 @@ pub(super) fn check(request: &Request, public_url: &Url) -> Result<(), HttpError
 /// and not when another site or a prefetch leads here.
 ///
 /// A plain-http page that is not on this machine sends no Fetch Metadata; there `Referer` decides.
-pub(super) fn is_deliberate(request: &Request, public_url: &Url) -> bool {
+pub(crate) fn is_deliberate(request: &Request, public_url: &Url) -> bool {
     if is_prefetch(request) || is_foreign(request, public_url) {
         return false;
     }
@@ -41,7 +41,7 @@ pub(super) fn is_deliberate(request: &Request, public_url: &Url) -> bool {
 }
 
 /// Whether a browser asks ahead of its user.
-pub(super) fn is_prefetch(request: &Request) -> bool {
+pub(crate) fn is_prefetch(request: &Request) -> bool {
     let mentions_prefetch = |name| {
         let mut values = request.headers().get_all(name).iter();
         values.any(|value| value.as_bytes().windows(8).any(|word| word == b"prefetch"))
@@ -49,7 +49,8 @@ pub(super) fn is_prefetch(request: &Request) -> bool {
     mentions_prefetch("sec-purpose") || mentions_prefetch("purpose")
 }
 
-fn is_safe(method: &Method) -> bool {
+/// Whether the method changes nothing (RFC 9110 section 9.2.1).
+pub(crate) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 

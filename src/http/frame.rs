@@ -57,7 +57,8 @@ impl<E: Endpoint<Output = Response>> Endpoint for Frame<E> {
                     Err(refused) => Err(refused.into()),
                 };
                 let response = problem::render(answered, wants_page);
-                session_cookie::apply(&self.site, &cookie, response, wants_page).await
+                let response = session_cookie::apply(&self.site, &cookie, response).await;
+                response.unwrap_or_else(|error| problem::answer(&error, wants_page))
             });
             let mut response = seen.through(&self.meters, wants_page, answer).await;
             self.headers.add_to(&mut response);

@@ -48,14 +48,14 @@ const CACHING: (HeaderName, HeaderValue) =
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
 /// The headers, put together once: to copy a whole map costs a fifth of adding one by one.
-pub(super) struct SecurityHeaders {
+pub(crate) struct SecurityHeaders {
     pages: HeaderMap,
     data: HeaderMap,
 }
 
 impl SecurityHeaders {
     /// For a service that is reached by https, or not.
-    pub(super) fn new(https: bool) -> Self {
+    pub(crate) fn new(https: bool) -> Self {
         let hsts = https.then_some((header::STRICT_TRANSPORT_SECURITY, HSTS));
         let all = || ALWAYS.into_iter().chain(hsts.clone()).chain([CACHING]);
         // Of the policy too a handler may say something else: `/docs` has one of its own.
@@ -67,7 +67,7 @@ impl SecurityHeaders {
     }
 
     /// Adds them.
-    pub(super) fn add_to(&self, response: &mut Response) {
+    pub(crate) fn add_to(&self, response: &mut Response) {
         let media_type = response.headers().get(header::CONTENT_TYPE);
         let is_page = media_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
         let secure = if is_page { &self.pages } else { &self.data };

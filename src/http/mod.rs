@@ -19,18 +19,18 @@
 pub mod admin;
 mod api;
 mod client;
-mod credential;
-mod csrf;
+pub(crate) mod credential;
+pub(crate) mod csrf;
 mod docs;
 mod frame;
-mod headers;
+pub(crate) mod headers;
 mod health;
 mod limits;
 mod methods;
 mod pages;
 pub mod problem;
 mod routes;
-mod session_cookie;
+pub(crate) mod session_cookie;
 mod trace;
 mod well_known;
 
@@ -39,6 +39,7 @@ use std::{net::IpAddr, sync::Arc};
 pub use api::{openapi_json, openapi_yaml};
 pub use credential::CookieRules;
 use ipnet::IpNet;
+pub(crate) use pages::wants_page;
 use poem::{Endpoint, Request, Response};
 pub use problem::{Code, HttpError};
 pub use trace::describe_request;
@@ -70,6 +71,16 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    /// What handlers of `sessions` can reach.
+    pub(crate) fn new(sessions: Sessions, settings: Settings) -> Self {
+        Self {
+            sessions,
+            cookie: CookieRules::of(&settings.public_url),
+            public_url: settings.public_url,
+            trusted_proxies: settings.trusted_proxies,
+        }
+    }
+
     /// Where a request comes from.
     pub(crate) fn client(&self, request: &Request) -> Option<IpAddr> {
         client::address(request, &self.trusted_proxies)
@@ -78,12 +89,7 @@ impl Site {
 
 /// The public service.
 pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Response> + 'static {
-    let site = Arc::new(Site {
-        sessions,
-        cookie: CookieRules::of(&settings.public_url),
-        public_url: settings.public_url,
-        trusted_proxies: settings.trusted_proxies,
-    });
+    let site = Arc::new(Site::new(sessions, settings));
     let routes = Routes::default()
         // Pages
         .at("/", get(pages::home::show))
@@ -111,4 +117,10 @@ pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Res
         .at("/readyz", get(health::ready));
     // And every operation of the JSON API.
     Frame::new(site, api::mount(routes))
+}
+
+/// The JSON API alone, with all that holds for every route of ours, to stand beside routes of
+/// somebody else.
+pub(crate) fn api(site: Arc<Site>) -> impl Endpoint<Output = Response> + 'static {
+    Frame::new(site, api::mount(Routes::default()))
 }

@@ -182,7 +182,7 @@ impl HttpError {
         }
     }
 
-    fn caused_by(code: Code, cause: &dyn fmt::Display) -> Self {
+    pub(crate) fn caused_by(code: Code, cause: &dyn fmt::Display) -> Self {
         Self { cause: Some(cause.to_string().into()), ..code.into() }
     }
 
@@ -278,7 +278,11 @@ impl From<Error> for HttpError {
             Error::Store(StoreError::Unavailable(_)) => {
                 Self::caused_by(Code::StoreUnavailable, &error)
             }
-            Error::Store(StoreError::Damaged { .. }) | Error::Signing(_) | Error::Hashing(_) => {
+            Error::Store(StoreError::Damaged { .. })
+            | Error::Signing(_)
+            | Error::Hashing(_)
+            // The app's own mistake: the API has no variables.
+            | Error::VariableRefused(_) => {
                 Self::caused_by(Code::Internal, &error)
             }
         }
@@ -310,13 +314,21 @@ pub(super) fn render(answered: poem::Result<Response>, wants_page: bool) -> Resp
 
 /// Logs an error that is ours and writes its answer.
 pub(super) fn answer(error: &HttpError, wants_page: bool) -> Response {
+    answer_with(error, wants_page.then_some(pages::error))
+}
+
+/// The same, with a page of the caller's, if it is to be one.
+pub(crate) fn answer_with(
+    error: &HttpError,
+    page: Option<impl FnOnce(&HttpError) -> Response>,
+) -> Response {
     if let Some(cause) = &error.cause {
         tracing::error!(event = "request_failed", code = %error.code, %cause, "request failed");
     }
-    if !wants_page {
+    let Some(page) = page else {
         return error.json_response();
-    }
-    let mut response = pages::error(error);
+    };
+    let mut response = page(error);
     error.add_headers(&mut response);
     response
 }

@@ -15,7 +15,7 @@ use poem::{
     http::{HeaderValue, header},
 };
 
-use super::{Code, CookieRules, HttpError, Site, problem};
+use super::{Code, CookieRules, HttpError, Site};
 use crate::session::{Issued, device::REMEMBERED};
 
 /// The largest name and value that a browser keeps (RFC 6265bis section 5.5).
@@ -23,7 +23,7 @@ const MAX_COOKIE_BYTES: usize = 4096;
 
 /// What is to become of the session cookie with this answer.
 #[derive(Clone, Default)]
-pub(super) struct CookieSlot(Arc<Mutex<Option<Change>>>);
+pub(crate) struct CookieSlot(Arc<Mutex<Option<Change>>>);
 
 enum Change {
     Set(Box<Issued>),
@@ -32,40 +32,49 @@ enum Change {
 
 impl CookieSlot {
     /// The slot of a request.
-    pub(super) fn of(request: &Request) -> Result<&Self, HttpError> {
+    pub(crate) fn of(request: &Request) -> Result<&Self, HttpError> {
         request.data::<Self>().ok_or_else(|| Code::Internal.into())
     }
 
     /// Wants the cookie set to a new token.
-    pub(super) fn set(&self, issued: Issued) {
-        *self.0.lock() = Some(Change::Set(Box::new(issued)));
+    pub(crate) fn set(&self, mut issued: Issued) {
+        let mut change = self.0.lock();
+        // A log-in whose session is used at once: its device is to be known all the same.
+        if let Some(Change::Set(before)) = &mut *change {
+            issued.device = issued.device.or(before.device.take());
+        }
+        *change = Some(Change::Set(Box::new(issued)));
     }
 
     /// Wants the cookie cleared: the session has ended.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         *self.0.lock() = Some(Change::Clear);
+    }
+
+    /// Whether anything is wanted.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.lock().is_some()
     }
 }
 
-/// Does what the slot says.
-pub(super) async fn apply(
+/// Does what the slot says. An error takes the place of the answer.
+pub(crate) async fn apply(
     site: &Site,
     slot: &CookieSlot,
     mut response: Response,
-    wants_page: bool,
-) -> Response {
+) -> Result<Response, HttpError> {
     let change = slot.0.lock().take();
     let (cookie, device) = match change {
-        None => return response,
+        None => return Ok(response),
         Some(Change::Clear) => (removal(site.cookie), None),
         Some(Change::Set(issued)) => match site.sessions.is_alive(&issued).await {
             Ok(true) => {
                 let cookie = session_cookie(site.cookie, &issued);
                 (cookie, issued.device.map(|token| device_cookie(site.cookie, token)))
             }
-            Ok(false) => return response,
+            Ok(false) => return Ok(response),
             // It cannot be told: what the handler did stands, but no cookie leaves for it.
-            Err(error) => return problem::answer(&error.into(), wants_page),
+            Err(error) => return Err(error.into()),
         },
     };
     let fits = cookie.name().len() + cookie.value().len() <= MAX_COOKIE_BYTES;
@@ -76,10 +85,10 @@ pub(super) async fn apply(
             if let Some(value) = device {
                 response.headers_mut().append(header::SET_COOKIE, value);
             }
-            response
+            Ok(response)
         }
         // Browsers would drop it without a word.
-        _ => problem::answer(&Code::Internal.into(), wants_page),
+        _ => Err(Code::Internal.into()),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod password;
 pub mod session;
 pub mod succession;
+pub mod variables;
 
 pub use account::{Account, AccountState, PasswordHash, Role};
 pub use actor::{Actor, By};
@@ -25,3 +26,4 @@ pub use ids::{AccountId, SessionId, TokenId};
 pub use password::Password;
 pub use session::{Chain, Lifetimes, Presented, Replay, Session, Transport};
 pub use succession::Succession;
+pub use variables::{VariableRefused, Variables};

@@ -2,7 +2,7 @@
 
 use super::{Result, Sessions, SignedIn, events::Event, manage::AccountSummary};
 use crate::{
-    model::{Actor, AuditEvent, AuditKind, Session, Timestamp},
+    model::{Actor, AuditEvent, AuditKind, Session, Timestamp, Variables},
     store::AuditFilter,
 };
 
@@ -20,8 +20,9 @@ pub struct AccountExport {
     pub exported_at: Timestamp,
     /// The account and its visits.
     pub summary: AccountSummary,
-    /// Its living sessions, oldest first. Of those that are over only their visits are kept.
-    pub sessions: Vec<Session>,
+    /// Its living sessions, oldest first, with what an app keeps in them. Of those that are over only
+    /// their visits are kept.
+    pub sessions: Vec<(Session, Variables)>,
     /// What happened to the account: the latest first, and no more than can be looked through in a
     /// moment. Where an administrator sat is not the account's.
     pub events: Vec<AuditEvent>,
@@ -39,7 +40,12 @@ impl Sessions {
         let id = summary.account.id;
         let event = self.cause(AuditKind::AccountExported, who.by()).about(id);
         self.store.write_event(event).await?;
-        let sessions = self.own_sessions(who).await?;
+        let mut sessions = Vec::new();
+        for session in self.own_sessions(who).await? {
+            let kept = self.store.variables(id, session.id, event.at).await?;
+            // One that has ended in between has none.
+            sessions.push((session, kept.unwrap_or_default()));
+        }
         let events = self.own_events(who).await?;
         Event::Happened(event).record();
         Ok(AccountExport { exported_at: event.at, summary, sessions, events })

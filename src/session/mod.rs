@@ -12,6 +12,7 @@
 //! | `password` | the rules, the hashing pool, the change |
 //! | `reauthenticate` | show the password again; what needs that |
 //! | `change_email`, `close_account`, `export` | what else people do with their own accounts |
+//! | `variables` | what an app keeps in a session |
 //! | `audit` | what happened, as it was written down |
 //! | `backup` | everything in the store, as a stream |
 //! | `throttle` | how many attempts there may be |
@@ -40,6 +41,7 @@ mod sign_up;
 #[cfg(test)]
 mod testing;
 pub mod throttle;
+mod variables;
 mod visit;
 
 use std::sync::Arc;
@@ -59,8 +61,8 @@ pub use self::{
 };
 use crate::{
     model::{
-        AuditKind, By, Cause, Clock, Email, Lifetimes, Session, Timestamp, email::InvalidEmail,
-        session::Replay,
+        AuditKind, By, Cause, Clock, Email, Lifetimes, Session, Timestamp, VariableRefused,
+        email::InvalidEmail, session::Replay,
     },
     store::{Store, StoreError},
     token::{Defect, SigningFailed, Tokens},
@@ -156,6 +158,9 @@ pub enum Error {
     /// The new password breaks the rules.
     #[error(transparent)]
     PasswordRefused(#[from] password::Refused),
+    /// What an app wants to keep in a session is too much.
+    #[error(transparent)]
+    VariableRefused(#[from] VariableRefused),
     /// The account has no such living session.
     #[error("no such session")]
     NoSuchSession,

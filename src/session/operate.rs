@@ -2,18 +2,16 @@
 //! line opened the store itself or sent the command to the server that has it open.
 //!
 //! A new command is a variant of [`Command`], an arm in [`Sessions::operate`], and a subcommand in
-//! `cli/`.
+//! `cli/`. What lists show of things is in `lines`.
 
-use std::net::IpAddr;
+mod lines;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountDetails, Error, Result, Sessions, events::Event};
+pub use self::lines::{AccountLine, DetailsLine, EventLine, SessionLine};
+use super::{Error, Result, Sessions, events::Event};
 use crate::{
-    model::{
-        Account, AccountId, AccountState, AuditEvent, AuditKind, By, Cause, Email, Password, Role,
-        Session, SessionId, Timestamp, Transport,
-    },
+    model::{Account, AccountState, AuditKind, By, Cause, Email, Password, Role, SessionId},
     store::{AuditFilter, InvalidAuditPlace, PasswordChange},
 };
 
@@ -151,78 +149,6 @@ pub enum Reply {
     },
 }
 
-/// An audit event in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventLine {
-    /// When.
-    pub at: Timestamp,
-    /// What: its stable code.
-    pub event: String,
-    /// Who did it: an account's id, `command_line`, or `unknown`.
-    pub by: String,
-    /// The address it came from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<IpAddr>,
-    /// The account that it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<AccountId>,
-    /// The session that it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sid: Option<SessionId>,
-    /// The id that the session had before, if it went on under a new one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub replaced: Option<SessionId>,
-    /// How many sessions ended with it.
-    pub ended: u64,
-}
-
-/// An account in a list. No hash, no secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountLine {
-    /// Its id.
-    pub id: AccountId,
-    /// Its e-mail.
-    pub email: Email,
-    /// Whether it can log in.
-    pub state: AccountState,
-    /// What it may do.
-    pub role: Role,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
-/// One account in full. No hash, no secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DetailsLine {
-    /// As in a list.
-    #[serde(flatten)]
-    pub account: AccountLine,
-    /// Visits over all its sessions, ended ones included.
-    pub visits: u64,
-    /// How many living sessions it has.
-    pub sessions: u64,
-}
-
-/// A session in a list. No token, no secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionLine {
-    /// Its id, which the API calls its `sid`.
-    #[serde(alias = "sid")]
-    pub id: SessionId,
-    /// Visits counted.
-    pub visits: u64,
-    /// When the login was.
-    pub created_at: Timestamp,
-    /// When it was last used.
-    pub last_seen_at: Timestamp,
-    /// When it ends at the latest.
-    pub expires_at: Timestamp,
-    /// How its tokens travel.
-    pub transport: Transport,
-    /// What the device calls itself.
-    pub user_agent: String,
-}
-
 impl Sessions {
     /// Carries out an operator's command; `by` is written down.
     ///
@@ -352,48 +278,6 @@ impl Sessions {
     }
 }
 
-impl From<Account> for AccountLine {
-    fn from(account: Account) -> Self {
-        let Account { id, email, state, role, created_at, .. } = account;
-        Self { id, email, state, role, created_at }
-    }
-}
-
-impl From<AuditEvent> for EventLine {
-    fn from(event: AuditEvent) -> Self {
-        Self {
-            at: event.at,
-            event: event.what.code().to_owned(),
-            by: event.by.actor.to_string(),
-            from: event.by.from,
-            account: event.account,
-            sid: event.session,
-            replaced: event.replaced,
-            ended: event.ended,
-        }
-    }
-}
-
-impl From<AccountDetails> for DetailsLine {
-    fn from(AccountDetails { summary, sessions }: AccountDetails) -> Self {
-        Self { account: summary.account.into(), visits: summary.visits, sessions }
-    }
-}
-
-impl From<Session> for SessionLine {
-    fn from(session: Session) -> Self {
-        Self {
-            id: session.id,
-            visits: session.visits,
-            created_at: session.created_at,
-            last_seen_at: session.last_seen_at,
-            expires_at: session.expires_at,
-            transport: session.transport,
-            user_agent: session.user_agent,
-        }
-    }
-}
-
 /// A password as text, for the way from the command line to its server and nothing else: the type
 /// itself cannot be serialised, so that none slips into a log or an answer.
 mod typed {
@@ -413,7 +297,10 @@ mod typed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::testing::{Fixture, PASSWORD, address, password, shown};
+    use crate::{
+        model::Timestamp,
+        session::testing::{Fixture, PASSWORD, address, password, shown},
+    };
 
     #[tokio::test]
     async fn disabling_ends_all_sessions_and_enabling_revives_none() {

@@ -10,18 +10,19 @@ use jiff::SignedDuration;
 
 use super::{
     AuditBounds, AuditFilter, AuditPage, AuditPlace, BackupRecord, Created, EmailChange, Export,
-    FoundAccounts, PasswordChange, Result, Store, SweepCursor, Swept, Visit, Visited,
+    FoundAccounts, PasswordChange, Result, Store, SweepCursor, Swept, VariableChange, Visit,
+    Visited,
     export::{Exported, Snapshot},
     steps::{
         accounts, attempts,
         audit::{self, Scribe},
-        import, sessions, upkeep, visits,
+        import, sessions, upkeep, variables, visits,
     },
     view::{Read, Write},
 };
 use crate::model::{
     Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, Cause, Email, PasswordHash,
-    Role, Session, SessionId, Succession, Timestamp, clock::later,
+    Role, Session, SessionId, Succession, Timestamp, Variables, clock::later,
 };
 
 /// Ordered keys, read as they were recorded, and changed by one step at a time.
@@ -258,6 +259,26 @@ impl<B: Backend> Store for B {
 
     fn ends(&self) -> Option<u64> {
         Backend::ends(self)
+    }
+
+    async fn variables(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Variables>> {
+        self.read(|r| variables::find(r, account, id, now)).await
+    }
+
+    async fn change_variable(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        name: String,
+        value: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<VariableChange> {
+        self.commit(move |w| variables::change(w, account, id, name, value, now)).await
     }
 
     async fn attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Result<Vec<Attempts>> {

@@ -47,6 +47,10 @@ fn add_logical(key: &[u8], value: Value, found: &mut Vec<BackupRecord>) -> Resul
         let AccountRecord { account, ended_visits } =
             AccountRecord::decode(AccountId::from_bytes(id), &value)?;
         found.push(BackupRecord::Account { account, ended_visits });
+    } else if key.starts_with(records::VARIABLES) {
+        let (account, session) = records::variables_owner(key)?;
+        let variables = records::decode_variables(&value)?;
+        found.push(BackupRecord::Variables { account, session, variables });
     } else if let Some(trail) = records::events_trail(key) {
         let page = EventPage::from_value(value)?;
         let (first, events) = (page.number() * EVENTS_IN_PAGE, page.events()?);

@@ -40,7 +40,7 @@ pub use memory::MemoryStore;
 use crate::model::{
     Account, AccountId, AccountState, Actor, AttemptKey, Attempts, AuditEvent, AuditKind, By,
     Cause, Email, Lifetimes, PasswordHash, Presented, Replay, Role, Session, SessionId, Succession,
-    Timestamp, Transport,
+    Timestamp, Transport, VariableRefused, Variables,
 };
 
 /// What a store operation gives.
@@ -248,6 +248,30 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
+    // --- what an app keeps in a session ---
+
+    /// The variables of the session; `None` when it is not alive.
+    async fn variables(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Variables>>;
+
+    /// Sets a variable of the session, or removes it where there is no value, only while the session
+    /// is alive. Changes no other: of two that are about different ones, both are kept.
+    ///
+    /// Variables end with their session, whatever ends it, and go along when it goes on under
+    /// another id.
+    async fn change_variable(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        name: String,
+        value: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<VariableChange>;
+
     // --- attempts at passwords ---
 
     /// What was counted under each of the keys and is not over at `now`, in the order of the keys:
@@ -391,6 +415,20 @@ pub enum Created {
     },
     /// The account is gone, disabled, or has another password by now.
     AccountChanged,
+}
+
+/// What became of a change of a session variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VariableChange {
+    /// It was made.
+    Made {
+        /// Whether the variable was there before.
+        was_there: bool,
+    },
+    /// It is too much; nothing was changed.
+    Refused(VariableRefused),
+    /// The store knows no such living session.
+    Absent,
 }
 
 /// What became of a password change.

@@ -1,71 +1,24 @@
-// Takes pictures of a running service's pages, and fails when the browser complains about one:
-// a refused style, script or request, or an error in its console.
+// Takes pictures of all pages into a folder, and fails when the browser complains about one.
 //
-// usage: BASE_URL=http://127.0.0.1:3000 node screenshots.mjs FOLDER
-// Chromium is /usr/bin/chromium unless CHROMIUM says otherwise.
+// usage: sh serve.sh screenshots.mjs FOLDER
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { base, desktop, expect, fillIn, fits, open, person, phone, run } from "./browser.mjs";
 
-const base = process.env.BASE_URL;
 const folder = process.argv[2];
-if (!base || !folder) {
-  console.error("usage: BASE_URL=http://127.0.0.1:3000 node screenshots.mjs FOLDER");
+if (!folder) {
+  console.error("usage: screenshots.mjs FOLDER");
   process.exit(2);
-}
-
-const person = { email: "ann@example.com", password: "correct horse battery staple" };
-const desktop = { width: 1080, height: 760 };
-const phone = { width: 390, height: 844 };
-const complaints = [];
-
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  ],
-});
-
-/** A page in a browser profile of its own, whose complaints are collected. */
-async function open(options = {}) {
-  const context = await browser.newContext({
-    baseURL: base, viewport: desktop, colorScheme: "light", ...options,
-  });
-  const page = await context.newPage();
-  page.on("console", (message) => {
-    // A refusal is also an "error" there; those below are asked for.
-    const expected = /^Failed to load resource: .* status of (401|403|422) /.test(message.text());
-    if (message.type() === "error" && !expected) {
-      complaints.push(`${page.url()}: ${message.text()}`);
-    }
-  });
-  page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
-  page.on("request", (request) => {
-    const outside = !request.url().startsWith(base) && !/^(data|blob):/.test(request.url());
-    if (outside) complaints.push(`${page.url()}: asks for ${request.url()}`);
-  });
-  return page;
 }
 
 async function shot(page, name) {
   await mkdir(folder, { recursive: true });
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-  if (wide) complaints.push(`${name}: wider than the screen`);
+  await fits(page, name);
 }
 
-function expect(holds, what) {
-  if (!holds) throw new Error(`expected ${what}`);
-}
-
-async function fillIn(page, { email, password }) {
-  await page.getByLabel("E-mail address").fill(email);
-  await page.getByLabel("Password").fill(password);
-}
-
-try {
+await run(async () => {
   const page = await open();
   await page.goto("/");
   await shot(page, "home");
@@ -158,12 +111,6 @@ try {
   await page.goto("/admin");
   await page.getByRole("button", { name: "Log out" }).click();
   await page.getByRole("button", { name: "Log in" }).waitFor();
-  expect((await page.context().cookies()).length === 0, "a logout to leave no cookie");
-} finally {
-  await browser.close();
-}
-
-if (complaints.length > 0) {
-  console.error(complaints.join("\n"));
-  process.exit(1);
-}
+  const left = (await page.context().cookies()).map(({ name }) => name);
+  expect(left.join() === "device", `a logout to leave no session's cookie, not ${left}`);
+});

@@ -159,7 +159,14 @@ fn the_lifetimes_that_the_security_page_gives_are_the_defaults() {
 fn links_between_the_documents_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut followed = 0;
-    for name in ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CHANGELOG.md", "data/README.md"] {
+    for name in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "data/README.md",
+        "docs/moving-from-express.md",
+    ] {
         let text = document(name);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {
@@ -184,4 +191,12 @@ fn every_operation_of_the_api_is_in_the_readme() {
         let id = operation["operationId"].as_str().unwrap();
         assert!(readme.contains(&format!("| `{id}` |")), "{id}");
     }
+}
+
+#[test]
+fn the_library_in_the_readme_is_the_example_that_compiles() {
+    let readme = document("README.md");
+    let section = readme.split("\n## As a library\n").nth(1).expect("the section");
+    let code = section.split("```rust\n").nth(1).and_then(|rest| rest.split("```\n").next());
+    assert_eq!(code, Some(document("examples/embed.rs").as_str()));
 }

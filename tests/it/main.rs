@@ -18,6 +18,7 @@
 //! | `races`, `failures`, `crash` | many at once; a store that fails; `kill -9` under load |
 //! | `backup` | everything into a file and back, by the real binary |
 //! | `kernel` | the real binary under strace: what is synced before what is answered; real EIO |
+//! | `embed` | the library: the service in an app of one's own |
 //! | `upkeep` | what is over leaves the store |
 //! | `audit` | who did what, when, and from where, as it is kept |
 //! | `logs`, `metrics` | what operators see, and what nobody must |
@@ -49,6 +50,7 @@ mod crash;
 mod credentials;
 mod csrf;
 mod documents;
+mod embed;
 mod failures;
 mod hashing;
 mod headers;

@@ -1,23 +1,19 @@
-//! `countersign serve`, and the composition root: the one place where a configuration becomes a
-//! running server.
+//! `countersign serve`: a configuration becomes a running server. What it serves, [`service`](crate::service) puts
+//! together.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `open` | from a data directory to the service on it: store, keys, passwords; shared with `operator` |
 //! | `server` | addresses, routes, and the order of stopping |
 //! | `connections` | accepting them, answering on them, ending them |
 //! | `patience` | how long a connection may be silent |
-//! | `sweep` | the removal of dead sessions, beside everything else |
 //! | `signals` | when to stop |
 //!
 //! Tests call [`start`] with a clock of their own and a store that fails on demand.
 
 mod connections;
-mod open;
 mod patience;
 mod server;
 mod signals;
-mod sweep;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -27,11 +23,7 @@ use std::{
 use clap::Args;
 use tracing::{debug, warn};
 
-pub(super) use self::open::{KEYS_DIR, has_store, look, open_sessions, sled_options};
-pub use self::{
-    open::StartError,
-    server::{Server, StopError, start},
-};
+pub use self::server::{Server, StartError, StopError, start};
 use super::{Failure, Global, output};
 use crate::{
     config::{Address, Config, LogFormat, Overrides, PublicUrl, StoreUrl},

@@ -9,17 +9,14 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{
-    connections::{self, Limits},
-    open::{Opened, StartError, open_sessions},
-    sweep,
-};
+use super::connections::{self, Limits};
 use crate::{
     cli::admin_file::AdminFile,
     config::Config,
     http::{self, admin::OperatorToken},
     model::Clock,
-    session::{self, Sessions},
+    service::{OpenError, Service},
+    session,
     store::Store,
     telemetry::{MetricsHandle, metrics},
 };
@@ -33,15 +30,39 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// A server that is ready: its addresses are bound and its store is open.
 pub struct Server {
     config: Config,
-    sessions: Sessions,
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
+    service: Service,
     public: TcpListener,
     public_address: SocketAddr,
     admin: TcpListener,
     admin_address: SocketAddr,
     token: OperatorToken,
     metrics: MetricsHandle,
+}
+
+/// Why a server could not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The service cannot be opened on its data directory.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}; choose another with {flag}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        reason: io::Error,
+        /// How to choose another.
+        flag: &'static str,
+    },
+    /// The command line could not be told where the server is.
+    #[error("cannot write {}: {reason}", .path.display())]
+    AdminFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
 }
 
 /// Why a server did not stop cleanly.
@@ -73,7 +94,7 @@ pub async fn start(
     // were not tried.
     let public = bind(config.listen.0, "--listen")?;
     let admin = bind(config.admin_listen(), "--admin-listen")?;
-    let Opened { sessions, store } = open_sessions(config, Arc::clone(&clock), wrap_store)?;
+    let service = Service::open(config, clock, wrap_store)?;
     let (public, public_address) = listen(public, config.listen.0, "--listen")?;
     let (admin, admin_address) = listen(admin, config.admin_listen(), "--admin-listen")?;
 
@@ -85,9 +106,7 @@ pub async fn start(
         })?;
     Ok(Server {
         config: config.clone(),
-        sessions,
-        store,
-        clock,
+        service,
         public,
         public_address,
         admin,
@@ -120,17 +139,13 @@ impl Server {
             public_url: self.config.public_url.url().clone(),
             trusted_proxies: self.config.server.trusted_proxies.networks(),
         };
-        let public = http::app(self.sessions.clone(), settings);
+        let sessions = self.service.sessions();
+        let public = http::app(sessions.clone(), settings);
         let metrics = self.metrics.clone();
-        let admin = http::admin::app(self.sessions.clone(), self.token, move || metrics.render());
+        let admin = http::admin::app(sessions.clone(), self.token, move || metrics.render());
 
         let (stop, stopped) = watch::channel(false);
-        let sweep = tokio::spawn(sweep::run(
-            self.store,
-            self.clock,
-            self.config.store.sweep_interval.unsigned(),
-            stopped.clone(),
-        ));
+        let sweep = tokio::spawn(self.service.sweep(until(stopped.clone())));
         let upkeep = tokio::spawn(keep_metrics(self.metrics, stopped.clone()));
         let limits = Limits {
             idle: self.config.server.idle_timeout.unsigned(),
@@ -150,7 +165,7 @@ impl Server {
                 warn!(event = "stopping", %error, "a task in the background failed");
             }
         }
-        let closed = self.sessions.close().await.map_err(StopError::Close);
+        let closed = sessions.close().await.map_err(StopError::Close);
         remove_admin_file(self.config.data_dir).await;
         public?;
         admin?;
@@ -161,7 +176,7 @@ impl Server {
 }
 
 /// Waits until the server is to stop.
-pub(super) async fn until(mut stopped: watch::Receiver<bool>) {
+async fn until(mut stopped: watch::Receiver<bool>) {
     // An error means that the sender is gone, and with it the server.
     drop(stopped.wait_for(|stop| *stop).await);
 }

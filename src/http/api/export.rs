@@ -1,12 +1,14 @@
 //! What an export of an account looks like: every value that is kept about it but the password's
 //! hash. A new field of [`Account`](crate::model::Account) or [`Session`] belongs in here.
 
+use std::collections::BTreeMap;
+
 use poem_openapi::{Object, types::Example};
 use serde::Serialize;
 
 use super::text::{DateTime, EmailAddress, Text, Uuid};
 use crate::{
-    model::{AuditEvent, Session, Timestamp, Transport},
+    model::{AuditEvent, Session, Timestamp, Transport, Variables},
     session::AccountExport,
 };
 
@@ -70,6 +72,10 @@ struct ExportedSession {
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     copied_at: Option<Text<DateTime>>,
+    /// What an app that embeds the service keeps in it: names, and values as JSON texts.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<BTreeMap<String, String>>,
     /// The tokens that were shown for visits, as far as they are kept to tell copies.
     chain: ExportedChain,
 }
@@ -141,8 +147,11 @@ impl From<AccountExport> for ExportView {
     }
 }
 
-impl From<Session> for ExportedSession {
-    fn from(session: Session) -> Self {
+impl From<(Session, Variables)> for ExportedSession {
+    fn from((session, variables): (Session, Variables)) -> Self {
+        let text = |value| String::from_utf8_lossy(value).into_owned();
+        let variables: BTreeMap<_, _> =
+            variables.iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
         Self {
             sid: Text::of(session.id.to_string()),
             created_at: time(session.created_at),
@@ -157,6 +166,7 @@ impl From<Session> for ExportedSession {
             },
             user_agent: session.user_agent,
             copied_at: session.copied_at.map(time),
+            variables: Some(variables).filter(|variables| !variables.is_empty()),
             chain: ExportedChain {
                 number: session.chain.number,
                 at: time(session.chain.at),
@@ -207,6 +217,7 @@ impl Example for ExportView {
                 transport: "cookie".into(),
                 user_agent: "curl/8.10.1".into(),
                 copied_at: None,
+                variables: Some([("theme".into(), "\"dark\"".into())].into()),
                 chain: ExportedChain {
                     number: 2,
                     at: at("2026-11-23T09:12:30Z"),

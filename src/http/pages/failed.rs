@@ -40,7 +40,7 @@ const FOR_PROGRAMS: [&str; 5] = ["/api/", "/.well-known", "/openapi.", "/healthz
 
 /// Whether an error is to be a page: a browser says that it takes HTML, a program says nothing or
 /// something else.
-pub(in crate::http) fn wants_page(request: &Request) -> bool {
+pub(crate) fn wants_page(request: &Request) -> bool {
     let path = request.uri().path();
     !FOR_PROGRAMS.iter().any(|prefix| path.starts_with(prefix))
         && takes(request.headers(), &["text/html"]) == Some(true)

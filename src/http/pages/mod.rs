@@ -35,7 +35,8 @@ use poem::{
     http::{StatusCode, header},
 };
 
-pub(super) use self::failed::{error, wants_page};
+pub(super) use self::failed::error;
+pub(crate) use self::failed::wants_page;
 use super::{Code, HttpError, Site};
 use crate::session::{Error, SignedIn};
 

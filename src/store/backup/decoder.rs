@@ -223,6 +223,11 @@ mod tests {
                 ended_visits: u64::MAX,
             }),
             Entry::Record(BackupRecord::Epoch(7)),
+            Entry::Record(BackupRecord::Variables {
+                account,
+                session: SessionId::from_bytes([2; 16]),
+                variables: [("cart".to_owned(), b"[7]".to_vec())].into_iter().collect(),
+            }),
             Entry::Record(BackupRecord::Session {
                 session: Session {
                     account,
@@ -280,7 +285,7 @@ mod tests {
         for piece in [1, 2, 7, 64, bytes.len()] {
             let (items, counts) = read(&bytes, piece).unwrap();
             assert_eq!(items, expected);
-            assert_eq!(counts, Counts { accounts: 1, sessions: 1, keys: 1, entries: 4 });
+            assert_eq!(counts, Counts { accounts: 1, sessions: 1, keys: 1, entries: 5 });
         }
         let shown = format!("{:?}", entries());
         assert!(!shown.contains("geheim"), "{shown}");

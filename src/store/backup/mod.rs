@@ -7,7 +7,7 @@
 //! countersign backup 1\n                     what it is, and the version of the format
 //! frame 'h'                                  when it was made, by which version of the program
 //! frame 'k' *                                signing keys, if they were asked for
-//! frame 'a' | 's' | 'e' | 'u' *              accounts, sessions, the epoch, audit events, in any order
+//! frame 'a' | 's' | 'v' | 'e' | 'u' *        accounts, sessions, their variables, the epoch, audit events, in any order
 //! frame 'z': count, SHA-256                  how many entries, and the sum of all bytes before it
 //!
 //! frame   = kind (1 byte), length (4 bytes), payload
@@ -39,7 +39,9 @@ pub use self::{
     encoder::Encoder,
 };
 use super::Result;
-use crate::model::{Account, AuditEvent, AuditTrail, Session, Timestamp};
+use crate::model::{
+    Account, AccountId, AuditEvent, AuditTrail, Session, SessionId, Timestamp, Variables,
+};
 
 /// The version of the format that this program writes, and the latest that it reads.
 pub const FORMAT: u32 = 1;
@@ -73,6 +75,15 @@ pub enum BackupRecord {
         session: Session,
         /// The epoch it was made in; dead if that is not the store's.
         epoch: u64,
+    },
+    /// The variables of a session.
+    Variables {
+        /// The account of the session.
+        account: AccountId,
+        /// The session.
+        session: SessionId,
+        /// Themselves.
+        variables: Variables,
     },
     /// The store's epoch. Without it: zero.
     Epoch(u64),
@@ -139,7 +150,11 @@ impl Counts {
         match entry {
             Entry::Record(BackupRecord::Account { .. }) => self.accounts += 1,
             Entry::Record(BackupRecord::Session { .. }) => self.sessions += 1,
-            Entry::Record(BackupRecord::Epoch(_) | BackupRecord::Events { .. }) => {}
+            Entry::Record(
+                BackupRecord::Epoch(_)
+                | BackupRecord::Variables { .. }
+                | BackupRecord::Events { .. },
+            ) => {}
             Entry::Key(_) => self.keys += 1,
         }
     }

@@ -19,6 +19,7 @@ pub(super) const HEADER: u8 = b'h';
 pub(super) const KEY: u8 = b'k';
 pub(super) const ACCOUNT: u8 = b'a';
 pub(super) const SESSION: u8 = b's';
+pub(super) const VARIABLES: u8 = b'v';
 pub(super) const EPOCH: u8 = b'e';
 pub(super) const EVENTS: u8 = b'u';
 pub(super) const END: u8 = b'z';
@@ -73,6 +74,14 @@ struct StoredSession<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+struct StoredVariables<'a> {
+    account: [u8; 16],
+    session: [u8; 16],
+    #[serde(borrow)]
+    variables: Vec<(&'a str, &'a [u8])>,
+}
+
+#[derive(Serialize, Deserialize)]
 struct StoredEvents<'a> {
     trail: &'a str,
     first: u64,
@@ -104,6 +113,14 @@ pub(super) fn encode(entry: &Entry) -> (u8, Zeroizing<Vec<u8>>) {
     match entry {
         Entry::Key(key) => (KEY, bytes(&StoredKey { kid: &key.kid, json: &key.json })),
         Entry::Record(BackupRecord::Epoch(epoch)) => (EPOCH, bytes(epoch)),
+        Entry::Record(BackupRecord::Variables { account, session, variables }) => {
+            let stored = StoredVariables {
+                account: *account.as_bytes(),
+                session: *session.as_bytes(),
+                variables: variables.iter().collect(),
+            };
+            (VARIABLES, bytes(&stored))
+        }
         Entry::Record(BackupRecord::Events { trail, first, events }) => {
             let events = events.iter().map(stored_event).collect();
             (EVENTS, bytes(&StoredEvents { trail: trail_name(*trail), first: *first, events }))
@@ -163,6 +180,7 @@ pub(super) fn decode(kind: u8, payload: &[u8]) -> Result<Entry, BackupError> {
             };
             account(&stored, role).map(Entry::Record)
         }
+        VARIABLES => Ok(Entry::Record(variables(&value(payload)?))),
         SESSION => Ok(Entry::Record(session(&value(payload)?))),
         EVENTS => events(&value(payload)?).map(Entry::Record),
         HEADER => Err(BackupError::Damaged("it begins twice")),
@@ -263,6 +281,15 @@ fn session(stored: &StoredSession<'_>) -> BackupRecord {
             copied_at: stored.copied_at.map(from_millis),
         },
         epoch: stored.epoch,
+    }
+}
+
+fn variables(stored: &StoredVariables<'_>) -> BackupRecord {
+    let owned = |(name, value): &(&str, &[u8])| ((*name).to_owned(), value.to_vec());
+    BackupRecord::Variables {
+        account: AccountId::from_bytes(stored.account),
+        session: SessionId::from_bytes(stored.session),
+        variables: stored.variables.iter().map(owned).collect(),
     }
 }
 

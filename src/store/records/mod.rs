@@ -10,6 +10,7 @@
 //! | `s` account id, number | the next pages, 1, 2, …, of an account that has so many |
 //! | `t` two bytes | attempts at passwords: a bucket of the table of [`attempts`] |
 //! | `u` trail, number | audit events, in the order in which they happened: a full page of them |
+//! | `v` account id, session id | the variables that an app keeps in the session |
 //! | `m` name | one value about the store: `epoch`, `ping`; `events` trail: the latest audit events |
 //!
 //! sled splits its nodes by the number of records, whatever their size, and each node costs memory,
@@ -28,6 +29,7 @@
 //! | `audit` | audit events, several in one record |
 //! | `session` | the bytes of one session |
 //! | `page` | several sessions in one record |
+//! | `variables` | the variables of a session |
 //! | `user_agent` | what browsers call themselves, in a few bytes |
 
 mod account;
@@ -36,6 +38,7 @@ mod audit;
 mod page;
 mod session;
 mod user_agent;
+mod variables;
 
 pub(super) use self::{
     account::AccountRecord,
@@ -46,9 +49,10 @@ pub(super) use self::{
     },
     page::{EMPTY as EMPTY_PAGE, Entry, MOST as MOST_IN_PAGE, Page, loses_a_session},
     session::SessionRecord,
+    variables::{decode as decode_variables, encode as encode_variables},
 };
 use super::{Result, StoreError};
-use crate::model::{AccountId, Email};
+use crate::model::{AccountId, Email, SessionId};
 
 /// The bytes that name a record.
 pub(super) type Key = Vec<u8>;
@@ -63,6 +67,8 @@ pub(super) const EMAILS: &[u8] = b"e";
 pub(super) const SESSIONS: &[u8] = b"s";
 /// The prefix of the keys of all attempts at passwords.
 pub(super) const ATTEMPTS: &[u8] = b"t";
+/// The prefix of the keys of all session variables.
+pub(super) const VARIABLES: &[u8] = b"v";
 /// The prefix of the keys of all full pages of audit events.
 pub(super) const EVENTS: &[u8] = b"u";
 /// The prefix of the keys of the latest pages of audit events. They change with each event: far from
@@ -101,6 +107,25 @@ pub(super) fn sessions_owner(key: &[u8]) -> Result<AccountId> {
         matches!(number.len(), 0 | 2).then(|| AccountId::from_bytes(*account))
     });
     owner.ok_or_else(|| damaged("session", "its key is not of the right length"))
+}
+
+/// What the keys of the variables of all sessions of an account begin with.
+pub(super) fn variables_of(account: AccountId) -> Key {
+    [VARIABLES, account.as_bytes()].concat()
+}
+
+/// The key of a session's variables.
+pub(super) fn variables_key(account: AccountId, id: SessionId) -> Key {
+    [VARIABLES, account.as_bytes(), id.as_bytes()].concat()
+}
+
+/// The session whose variables are at this key.
+pub(super) fn variables_owner(key: &[u8]) -> Result<(AccountId, SessionId)> {
+    let owner = key.strip_prefix(VARIABLES).and_then(|ids| {
+        let (account, id) = ids.split_first_chunk()?;
+        Some((AccountId::from_bytes(*account), SessionId::from_bytes(id.try_into().ok()?)))
+    });
+    owner.ok_or_else(|| damaged("variables", "their key is not of the right length"))
 }
 
 pub(super) fn encode_account_id(id: AccountId) -> Value {

@@ -1,6 +1,6 @@
 //! Records of a backup, taken in as they are.
 
-use super::{pages, save_account};
+use super::{pages, save_account, variables};
 use crate::{
     model::{AuditEvent, AuditTrail},
     store::{
@@ -28,6 +28,9 @@ pub(in crate::store) fn import(w: &mut dyn Write, imported: Vec<BackupRecord>) -
                     return Err(records::damaged("session", "it is there already"));
                 }
                 pages::insert(w, &SessionRecord { session, epoch })?;
+            }
+            BackupRecord::Variables { account, session, variables } => {
+                variables::import(w, account, session, &variables)?;
             }
             BackupRecord::Epoch(epoch) => {
                 if w.get(records::EPOCH)?.is_some() {

@@ -13,6 +13,7 @@ pub(super) mod import;
 mod pages;
 pub(super) mod sessions;
 pub(super) mod upkeep;
+pub(super) mod variables;
 pub(super) mod visits;
 
 use self::pages::Found;

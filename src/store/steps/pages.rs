@@ -3,6 +3,7 @@
 //! Looking up and changing one session reads and writes its page alone. What changes how many there
 //! are reads all pages of the account, nearly always one, and writes those that come out different.
 
+use super::variables;
 use crate::{
     model::{AccountId, SessionId},
     store::{
@@ -73,12 +74,13 @@ pub(super) fn insert(w: &mut dyn Write, record: &SessionRecord) -> Result<()> {
     save(w, account, &pages, &entries)
 }
 
-/// Takes sessions out.
+/// Takes sessions out, and their variables with them: no session leaves the store but by here.
 pub(super) fn remove(
     w: &mut dyn Write,
     account: AccountId,
     removed: &[SessionRecord],
 ) -> Result<()> {
+    variables::end(w, account, removed)?;
     let pages = load(w, account)?;
     let entries: Result<Vec<_>> = pages.iter().flat_map(Page::entries).collect();
     let mut entries = entries?;

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::{
     audit::Scribe, end, epoch, is_alive, load_account, load_living_session, pages, save_account,
+    variables,
 };
 use crate::{
     model::{AccountId, PasswordHash, Session, SessionId, Succession, Timestamp},
@@ -85,8 +86,8 @@ pub(in crate::store) fn renew(
     Ok(Some(found.record.session))
 }
 
-/// Puts a session in the place of another, if that one is alive. The visits go along: nothing is
-/// added to those of ended sessions.
+/// Puts a session in the place of another, if that one is alive. The visits go along (nothing is
+/// added to those of ended sessions), and the variables.
 pub(super) fn succeed(
     w: &mut dyn Write,
     account: AccountId,
@@ -100,6 +101,7 @@ pub(super) fn succeed(
     }
     let old = found.record;
     let session = succession.successor(&old.session);
+    variables::go_along(w, account, succession.from, succession.to)?;
     pages::remove(w, account, std::slice::from_ref(&old))?;
     pages::insert(w, &SessionRecord { session: session.clone(), epoch: old.epoch })?;
     Ok(Some(session))

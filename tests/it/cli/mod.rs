@@ -4,6 +4,7 @@
 
 mod directory;
 mod operate;
+mod packaged;
 mod remote;
 mod secrets;
 mod start;

@@ -21,6 +21,8 @@ fn every_command_has_its_help() {
         &["openapi"],
         &["config"],
         &["config", "show"],
+        &["completions"],
+        &["man"],
     ] {
         let args = [command, &["--help"]].concat();
         let help = run(dir.path(), &args, "");

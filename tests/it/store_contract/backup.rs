@@ -22,7 +22,10 @@ fn sorted(mut records: Vec<BackupRecord>) -> Vec<BackupRecord> {
         BackupRecord::Epoch(_) => (0, None, None, None),
         BackupRecord::Account { account, .. } => (1, Some(account.id), None, None),
         BackupRecord::Session { session, .. } => (2, Some(session.account), Some(session.id), None),
-        BackupRecord::Events { trail, first, .. } => (3, None, None, Some((*trail, *first))),
+        BackupRecord::Variables { account, session, .. } => {
+            (3, Some(*account), Some(*session), None)
+        }
+        BackupRecord::Events { trail, first, .. } => (4, None, None, Some((*trail, *first))),
     });
     records
 }
@@ -42,6 +45,8 @@ pub(super) async fn an_export_comes_back_by_an_import_on_any_store(world: &World
     let living = log_in(store, &ann, 3).await;
     assert!(living.copied_at.is_some());
     count(store, &count(store, &living, 4).await, 5).await;
+    let value = Some(b"[7]".to_vec());
+    store.change_variable(ann.id, living.id, "cart".into(), value, at(5)).await.unwrap();
     let expired = log_in(store, &bob, -2_000).await;
     store
         .set_account_state(join(store, "carol").await.id, AccountState::Disabled, cause(at(0)))
@@ -50,8 +55,8 @@ pub(super) async fn an_export_comes_back_by_an_import_on_any_store(world: &World
     store.ping().await.unwrap();
 
     let records = export(store).await;
-    // And what happened, which fits into one run.
-    assert_eq!(records.len(), 1 + 3 + 3 + 1, "{records:#?}");
+    // The last is what happened, which fits into one run.
+    assert_eq!(records.len(), 1 + 3 + 3 + 1 + 1, "{records:#?}");
     for other in [World::memory(), World::sled()] {
         let other = &*other.store;
         // In any order, and in several steps.
@@ -73,6 +78,8 @@ pub(super) async fn an_export_comes_back_by_an_import_on_any_store(world: &World
         let found = other.session(ann.id, living.id, at(6)).await.unwrap();
         assert_eq!(found, store.session(ann.id, living.id, at(6)).await.unwrap());
         assert_eq!(found.unwrap().visits, 2);
+        let found = other.variables(ann.id, living.id, at(6)).await.unwrap().unwrap();
+        assert_eq!(found.get("cart"), Some(&b"[7]"[..]));
         for dead in [&early, &ended, &expired] {
             assert!(!alive(other, dead, 6).await, "what was dead is dead");
         }
@@ -93,7 +100,12 @@ pub(super) async fn an_export_shows_the_moment_at_which_it_began(world: &World) 
     let mut records = underway.next().await.unwrap().expect("a page");
     // Every kind of change, to what was read already and to what was not.
     for (n, (account, session)) in people.iter().enumerate().step_by(3) {
-        match n % 4 {
+        match n % 5 {
+            4 => {
+                let value = Some(b"1".to_vec());
+                let (account, id) = (account.id, session.id);
+                store.change_variable(account, id, "late".into(), value, at(1)).await.unwrap();
+            }
             0 => drop(count(store, session, 1).await),
             1 => assert!(store.revoke_session(account.id, session.id, cause(at(1))).await.unwrap()),
             2 => assert!(store.remove_account(account.id, cause(at(0))).await.unwrap().is_some()),
@@ -113,7 +125,9 @@ pub(super) async fn an_export_shows_the_moment_at_which_it_began(world: &World) 
 pub(super) async fn an_import_replaces_nothing(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
-    log_in(store, &ann, 0).await;
+    let session = log_in(store, &ann, 0).await;
+    let value = Some(b"1".to_vec());
+    store.change_variable(ann.id, session.id, "cart".into(), value, at(0)).await.unwrap();
     store.revoke_all_sessions(cause(at(0))).await.unwrap();
     let before = export(store).await;
     let bob =

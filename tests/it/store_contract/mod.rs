@@ -11,6 +11,7 @@ pub(crate) mod backup;
 mod ends;
 mod sessions;
 mod upkeep;
+mod variables;
 mod visits;
 
 /// Runs every test of the contract on every backend.
@@ -94,6 +95,15 @@ contract! { memory sled; {
         parallel_attempts_count_once_each
         keys_have_bounded_room_and_those_with_many_attempts_stay
         attempts_that_are_over_are_swept_and_in_no_backup
+    }
+    variables {
+        a_variable_is_set_found_changed_and_removed
+        of_parallel_changes_to_different_variables_all_are_kept
+        variables_are_bounded
+        what_is_not_alive_has_no_variables_and_gets_none
+        variables_end_with_their_session_however_it_ends
+        variables_go_along_when_a_session_goes_on
+        of_a_change_and_an_end_at_once_nothing_is_left
     }
     audit {
         every_change_of_a_session_has_its_event

@@ -3,12 +3,12 @@
 use countersign::{
     model::{
         Account, AccountId, AccountState, Actor, AttemptKey, Attempts, AuditEvent, AuditKind, By,
-        Cause, Email, PasswordHash, Role, Session, SessionId, Succession, Timestamp,
+        Cause, Email, PasswordHash, Role, Session, SessionId, Succession, Timestamp, Variables,
         session::ReplayPolicy,
     },
     store::{
-        AuditFilter, Created, EmailChange, FoundAccounts, PasswordChange, Store, StoreError, Visit,
-        Visited,
+        AuditFilter, Created, EmailChange, FoundAccounts, PasswordChange, Store, StoreError,
+        VariableChange, Visit, Visited,
     },
 };
 use jiff::SignedDuration;
@@ -47,6 +47,8 @@ pub(crate) enum Operation {
     },
     FindSession(AccountId, SessionId, Timestamp),
     ListSessions(AccountId, Timestamp),
+    FindVariables(AccountId, SessionId, Timestamp),
+    ChangeVariable(AccountId, SessionId, &'static str, Option<Vec<u8>>, Timestamp),
     Visit(Visit),
     Renew(AccountId, SessionId, Timestamp, SignedDuration),
     Revoke(AccountId, SessionId, Timestamp),
@@ -92,6 +94,8 @@ pub(crate) enum Answer {
     PasswordChange(PasswordChange),
     EmailChange(EmailChange),
     Attempts(Vec<Attempts>),
+    Variables(Option<Variables>),
+    VariableChange(VariableChange),
     Events(Vec<AuditEvent>),
 }
 
@@ -161,6 +165,14 @@ impl Operation {
             }
             Self::ListSessions(account, now) => {
                 Answer::Sessions(store.sessions(*account, *now).await?)
+            }
+            Self::FindVariables(account, id, now) => {
+                Answer::Variables(store.variables(*account, *id, *now).await?)
+            }
+            Self::ChangeVariable(account, id, name, value, now) => {
+                let (name, value) = ((*name).to_owned(), value.clone());
+                let change = store.change_variable(*account, *id, name, value, *now);
+                Answer::VariableChange(change.await?)
             }
             Self::Visit(visit) => Answer::Visited(store.visit(*visit).await?),
             Self::Renew(account, id, now, idle) => {

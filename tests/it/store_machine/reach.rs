@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use countersign::store::{Created, EmailChange, PasswordChange, Visited};
+use countersign::{
+    model::VariableRefused,
+    store::{Created, EmailChange, PasswordChange, VariableChange, Visited},
+};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
@@ -46,6 +49,10 @@ const TELLING: &[&str] = &[
     "Ask(CreateSession: refused",
     "Ask(FindSession: some",
     "Ask(FindSession: none",
+    "Ask(ChangeVariable: new",
+    "Ask(ChangeVariable: changed",
+    "Ask(ChangeVariable: too much",
+    "Ask(ChangeVariable: absent",
     "Ask(Visit: counted",
     "Ask(Visit: absent",
     "Ask(Visit: copied",
@@ -73,7 +80,7 @@ fn the_machine_gets_every_kind_of_answer() {
     let config = ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() };
     let mut runner = TestRunner::new(config);
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for _ in 0..120 {
+    for _ in 0..240 {
         let series = State::sequential_strategy(80).new_tree(&mut runner).unwrap();
         let (mut state, transitions, _) = series.current();
         for transition in transitions {
@@ -102,7 +109,8 @@ fn outcome(expected: &Expected) -> &'static str {
         Expected::Swept(_, false) => "removed some, at the end",
         Expected::Answer(answer) => match answer {
             Answer::Done => "done",
-            Answer::Refused => "refused",
+            Answer::VariableChange(VariableChange::Refused(VariableRefused::TooMuch)) => "too much",
+            Answer::Refused | Answer::VariableChange(VariableChange::Refused(_)) => "refused",
             Answer::WhetherDone(true) => "yes",
             Answer::WhetherDone(false) => "no",
             Answer::Ended(0) | Answer::EndedIfThere(Some(0)) => "ended none",
@@ -116,7 +124,9 @@ fn outcome(expected: &Expected) -> &'static str {
             Answer::Session(found) => some(found.is_some()),
             Answer::Sessions(found) => some(!found.is_empty()),
             Answer::Visited(Visited::Counted(_)) => "counted",
-            Answer::Visited(Visited::Absent) => "absent",
+            Answer::Visited(Visited::Absent) | Answer::VariableChange(VariableChange::Absent) => {
+                "absent"
+            }
             Answer::Visited(Visited::Copied) => "copied",
             Answer::Created(Created::AccountChanged) => "not let in",
             Answer::Created(Created::Added { session, ended }) => {
@@ -126,6 +136,9 @@ fn outcome(expected: &Expected) -> &'static str {
                     (false, _) => "added, others ended",
                 }
             }
+            Answer::Variables(found) => some(found.is_some()),
+            Answer::VariableChange(VariableChange::Made { was_there: true }) => "changed",
+            Answer::VariableChange(VariableChange::Made { was_there: false }) => "new",
             Answer::Events(found) => some(!found.is_empty()),
             Answer::Attempts(found) => some(found.iter().any(|attempts| attempts.count > 1)),
             Answer::PasswordChange(PasswordChange::AccountChanged)

@@ -61,6 +61,7 @@ pub(super) fn next(state: &State) -> impl Strategy<Value = Transition> + use<> {
         30 => visit(state).prop_map(Transition::Ask),
         6 => renew_or_end(state).prop_map(Transition::Ask),
         2 => look(state).prop_map(Transition::Ask),
+        8 => variable(state).prop_map(Transition::Ask),
         6 => attempt(now).prop_map(Transition::Ask),
         1 => Just(Transition::Ask(Operation::RevokeAll)),
         5 => sweep(now),
@@ -80,6 +81,7 @@ pub(super) fn everything(now: Timestamp) -> Vec<Operation> {
         looks.push(Operation::TotalVisits(id));
         looks.push(Operation::ListSessions(id, now));
         looks.extend(sessions().map(|session| Operation::FindSession(id, session, now)));
+        looks.extend(sessions().map(|session| Operation::FindVariables(id, session, now)));
     }
     looks
 }
@@ -114,6 +116,22 @@ fn attempt(now: Timestamp) -> impl Strategy<Value = Operation> {
         1 => select(attempt_keys().to_vec()).prop_map(Operation::ForgetAttempts),
         2 => (keys(), about(now)).prop_map(|(keys, now)| Operation::FindAttempts(keys, now)),
     ]
+}
+
+/// Four of the longest are too much together.
+fn variable(state: &State) -> impl Strategy<Value = Operation> + use<> {
+    let names = prop_oneof![8 => select(vec!["a", "b", "c", "d"]), 1 => Just("")];
+    let bytes = prop_oneof![8 => Just(4_096), 1 => Just(1), 1 => Just(4_097)];
+    let value = prop_oneof![8 => bytes.prop_map(Some), 1 => Just(None)];
+    let any = any_session(state);
+    let session = match state.model.fullest(state.now) {
+        Some(fullest) => prop_oneof![4 => Just(fullest), 1 => any].boxed(),
+        None => any,
+    };
+    (session, names, value, about(state.now)).prop_map(|((account, id), name, bytes, now)| {
+        let value = bytes.map(|bytes| vec![b'x'; bytes]);
+        Operation::ChangeVariable(account, id, name, value, now)
+    })
 }
 
 fn password() -> impl Strategy<Value = PasswordHash> {
@@ -325,7 +343,7 @@ fn look(state: &State) -> impl Strategy<Value = Operation> + use<> {
     prop_oneof![
         4 => (option::of(select(emails())), 0..3_usize)
             .prop_map(|(after, limit)| Operation::PageAccounts { after, limit }),
-        4 => (select(vec!["", "ann", "anna", "b@", ".com"]), option::of(select(emails())), 1..3_usize)
+        8 => (select(vec!["", "ann", "anna", "b@", ".com"]), option::of(select(emails())), 1..3_usize)
             .prop_map(|(part, after, limit)| Operation::SearchAccounts { part, after, limit }),
         4 => (any_session(state), about(state.now))
             .prop_map(|((account, id), now)| Operation::FindSession(account, id, now)),

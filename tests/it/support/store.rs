@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use countersign::{
     model::{
         Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, Cause, Email,
-        PasswordHash, Role, Session, SessionId, Succession, Timestamp,
+        PasswordHash, Role, Session, SessionId, Succession, Timestamp, Variables,
     },
     store::{
         AuditFilter, AuditPage, AuditPlace, BackupRecord, Created, EmailChange, Export,
-        FoundAccounts, PasswordChange, Result, Store, StoreError, SweepCursor, Swept, Visit,
-        Visited,
+        FoundAccounts, PasswordChange, Result, Store, StoreError, SweepCursor, Swept,
+        VariableChange, Visit, Visited,
     },
 };
 use jiff::SignedDuration;
@@ -37,6 +37,7 @@ pub(crate) enum Op {
     Revoke,
     LookUp,
     CountAttempt,
+    ChangeVariable,
 }
 
 /// Where a step is held.
@@ -370,6 +371,29 @@ impl Store for HeldStore {
     async fn revoke_all_sessions(&self, cause: Cause) -> Result<()> {
         self.control.write()?;
         self.inner.revoke_all_sessions(cause).await
+    }
+
+    async fn variables(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Variables>> {
+        self.control.read()?;
+        self.inner.variables(account, id, now).await
+    }
+
+    async fn change_variable(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        name: String,
+        value: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<VariableChange> {
+        self.control.held(Op::ChangeVariable, When::Before).await;
+        self.control.write()?;
+        self.inner.change_variable(account, id, name, value, now).await
     }
 
     async fn attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Result<Vec<Attempts>> {

@@ -5,6 +5,7 @@
 //! had from one place, no test could find wrong.
 
 mod succession;
+mod variables;
 mod visit;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use countersign::{
         Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, AuditKind, Email,
         PasswordHash, Role, Session, SessionId, Succession, Timestamp,
     },
-    store::{Created, EmailChange, FoundAccounts, PasswordChange},
+    store::{Created, EmailChange, FoundAccounts, PasswordChange, VariableChange},
 };
 
 use super::operation::{Answer, Operation, PasswordUpdate};
@@ -53,6 +54,8 @@ struct Kept {
     session: Session,
     /// Ended together with everybody's, and not swept yet.
     dead: bool,
+    /// What an app keeps in it.
+    variables: BTreeMap<String, Vec<u8>>,
 }
 
 impl Kept {
@@ -162,6 +165,16 @@ impl Model {
                 Answer::Session(found)
             }
             Operation::ListSessions(account, now) => Answer::Sessions(self.living(*account, *now)),
+            Operation::FindVariables(account, id, now) => {
+                let kept = self.sessions.get(&(*account, *id)).filter(|kept| kept.lives(*now));
+                Answer::Variables(kept.map(|kept| kept.variables.clone().into_iter().collect()))
+            }
+            Operation::ChangeVariable(account, id, name, value, now) => {
+                let kept = self.sessions.get_mut(&(*account, *id)).filter(|kept| kept.lives(*now));
+                Answer::VariableChange(kept.map_or(VariableChange::Absent, |kept| {
+                    variables::change(&mut kept.variables, name, value.as_ref())
+                }))
+            }
             Operation::Visit(visit) => Answer::Visited(self.visit(visit)),
             Operation::Renew(account, id, now, idle) => {
                 let kept = self.sessions.get_mut(&(*account, *id)).filter(|kept| kept.lives(*now));
@@ -181,12 +194,7 @@ impl Model {
                 Answer::WhetherDone(revoked)
             }
             Operation::RevokeOthers(account, keep, now) => {
-                let mut ended = self.living(*account, *now);
-                ended.retain(|session| Some(session.id) != *keep);
-                for session in &ended {
-                    self.sessions.remove(&(*account, session.id));
-                }
-                Answer::Ended(ended.len() as u64)
+                Answer::Ended(self.revoke_others(*account, *keep, *now))
             }
             Operation::RevokeAll => {
                 self.sessions.values_mut().for_each(|kept| kept.dead = true);
@@ -200,14 +208,16 @@ impl Model {
                 self.attempts.remove(key);
                 Answer::Done
             }
-            Operation::FindAttempts(keys, now) => {
-                let none = Attempts { count: 0, until: *now };
-                let kept = |key| self.attempts.get(key).filter(|found| *now < found.until);
-                Answer::Attempts(keys.iter().map(|key| *kept(key).unwrap_or(&none)).collect())
-            }
+            Operation::FindAttempts(keys, now) => Answer::Attempts(self.find_attempts(keys, *now)),
             Operation::ListEvents { account, .. } => Answer::Events(self.list(*account)),
             Operation::Ping => Answer::Done,
         }
+    }
+
+    fn find_attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Vec<Attempts> {
+        let none = Attempts { count: 0, until: now };
+        let kept = |key| self.attempts.get(key).filter(|found| now < found.until);
+        keys.iter().map(|key| *kept(key).unwrap_or(&none)).collect()
     }
 
     fn count_attempt(&mut self, keys: &[AttemptKey], first: Attempts, now: Timestamp) {
@@ -262,6 +272,12 @@ impl Model {
     /// A session that is kept, although it may be over.
     pub(crate) fn kept(&self, key: Key) -> Option<&Session> {
         self.sessions.get(&key).map(|kept| &kept.session)
+    }
+
+    /// The living session that an app keeps most in.
+    pub(crate) fn fullest(&self, now: Timestamp) -> Option<Key> {
+        let living = self.sessions.iter().filter(|(_, kept)| kept.lives(now));
+        living.max_by_key(|(_, kept)| kept.variables.len()).map(|(key, _)| *key)
     }
 
     /// Whether a session is there and not over.
@@ -385,7 +401,8 @@ impl Model {
         {
             session.copied_at = Some(copied_at);
         }
-        let kept = Kept { session: session.clone(), dead: false };
+        let variables = BTreeMap::new();
+        let kept = Kept { session: session.clone(), dead: false, variables };
         self.sessions.insert((id, session.id), kept);
         Answer::Created(Created::Added { session, ended })
     }
@@ -401,6 +418,15 @@ impl Model {
         if let Some(owner) = self.accounts.get_mut(&id) {
             owner.account.copied_at = Some(now);
         }
+    }
+
+    fn revoke_others(&mut self, id: AccountId, keep: Option<SessionId>, now: Timestamp) -> u64 {
+        let mut ended = self.living(id, now);
+        ended.retain(|session| Some(session.id) != keep);
+        for session in &ended {
+            self.sessions.remove(&(id, session.id));
+        }
+        ended.len() as u64
     }
 
     fn revoke(&mut self, key: Key, now: Timestamp) -> bool {

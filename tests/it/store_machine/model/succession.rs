@@ -19,7 +19,7 @@ pub(super) fn succeed(
     if model.kept((account, to)).is_some() {
         return None;
     }
-    let Kept { mut session, .. } = model.sessions.remove(&(account, from))?;
+    let Kept { mut session, variables, .. } = model.sessions.remove(&(account, from))?;
     session.id = to;
     let visits = session.visits;
     session.chain = Chain { number: visits, at: now, left: visits, left_at: now };
@@ -34,6 +34,7 @@ pub(super) fn succeed(
         session.idle_expires_at = now;
     }
     use_session(&mut session, now, idle);
-    model.sessions.insert((account, to), Kept { session: session.clone(), dead: false });
+    let kept = Kept { session: session.clone(), dead: false, variables };
+    model.sessions.insert((account, to), kept);
     Some(Some(session))
 }

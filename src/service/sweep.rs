@@ -3,13 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use metrics::counter;
-use tokio::{
-    sync::watch,
-    time::{Instant, MissedTickBehavior, interval, sleep},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
 
-use super::server::until;
 use crate::{
     model::Clock,
     store::{Result, Store},
@@ -28,13 +24,13 @@ const SHORT_REST: u32 = 3;
 /// And at least so long: a small store has no need to hurry.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Goes round for ever, starting a round every `every` or when the last one is over, until the
-/// server stops.
+/// Goes round for ever, starting a round every `every` or when the last one is over, until
+/// `stopped`.
 pub(super) async fn run(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     every: Duration,
-    stopped: watch::Receiver<bool>,
+    stopped: impl Future<Output = ()>,
 ) {
     let mut due = interval(every);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -50,7 +46,7 @@ pub(super) async fn run(
         }
     };
     tokio::select! {
-        () = until(stopped) => {}
+        () = stopped => {}
         () = rounds => {}
     }
 }
@@ -76,6 +72,7 @@ async fn round(store: &dyn Store, clock: &dyn Clock) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
+    use tokio::sync::oneshot;
 
     use super::*;
     use crate::{
@@ -153,13 +150,14 @@ mod tests {
         let clock = ManualClock::new(from_millis(1_700_000_000_000));
         let (store, _) = store_with(1, &clock).await;
         store.close().await.unwrap();
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { stopped.await.unwrap() };
         let rounds = tokio::spawn(run(store, Arc::new(clock), Duration::from_millis(1), stopped));
         for _ in 0..3 {
             sleep(Duration::from_millis(1)).await;
             assert!(!rounds.is_finished());
         }
-        stop.send_replace(true);
+        stop.send(()).unwrap();
         rounds.await.unwrap();
     }
 }
