@@ -1,7 +1,7 @@
 //! Accounts and sessions that could be real: what their fields hold follows from their numbers.
 
 use countersign::model::{
-    Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Timestamp,
+    Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId, Timestamp,
     Transport,
     clock::{from_millis, later},
     session::Chain,
@@ -52,6 +52,7 @@ impl People {
             email: Email::parse(&format!("{name}.{number:06}@{host}")).unwrap(),
             password: PasswordHash::new(format!("$argon2id$v=19$m=19456,t=2,p=1${salt}${hash}")),
             state: AccountState::Active,
+            role: Role::Member,
             created_at: from_millis(created_at),
             copied_at: None,
         }

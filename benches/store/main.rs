@@ -20,7 +20,7 @@ use clap::Parser;
 use countersign::{
     model::{
         Account, AccountId, AccountState, AuditKind, By, Cause, Clock, Email, Lifetimes,
-        PasswordHash, Presented, Replay, Session, SessionId, Timestamp, Transport,
+        PasswordHash, Presented, Replay, Role, Session, SessionId, Timestamp, Transport,
         clock::{SystemClock, later},
         session::{Chain, ReplayPolicy},
     },
@@ -301,6 +301,7 @@ async fn log_in_one(store: &dyn Store, number: &str, end: Timestamp) -> Session 
         email: Email::parse(&format!("{number}@example.com")).expect("it is an address"),
         password: PasswordHash::new("a hash".to_owned()),
         state: AccountState::Active,
+        role: Role::Member,
         created_at: now,
         copied_at: None,
     };

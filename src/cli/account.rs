@@ -1,35 +1,66 @@
-//! `countersign account`: who can log in.
+//! `countersign account`: who can log in, and who may do what.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     Failure, input,
     operator::{self, Operator, unexpected},
     output,
+    remote::Through,
 };
 use crate::{
     config::Config,
-    model::{AccountState, Email, email::InvalidEmail},
-    session::operate::{ACCOUNTS_PER_PAGE, AccountLine, Command, Reply},
+    model::{self, Email, email::InvalidEmail},
+    session::operate::{AccountLine, Command, Reply},
 };
 
-/// Make, list, lock and remove accounts
+/// Make, find, lock and remove accounts, and say who is an administrator
 ///
-/// Works beside a running server, and without one.
-#[derive(Debug, Subcommand)]
+/// Works beside a running server, and without one; with --server from anywhere, as an administrator.
+#[derive(Debug, Args)]
 #[command(after_help = "Examples:
   countersign account add ann@example.com
   countersign account add ann@example.com < password.txt
   countersign account list --json
-  countersign account disable ann@example.com    logs ann out everywhere, too")]
-pub(super) enum Account {
+  countersign account disable ann@example.com    logs ann out everywhere, too
+  countersign account role ann@example.com admin
+  countersign account find ann --server https://login.example.com --as root@example.com")]
+pub(super) struct Account {
+    #[command(flatten)]
+    through: Through,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
     /// Make an account, also where registration is closed
     ///
     /// The password is asked for, or is the first line of standard input.
     Add(Whose),
-    /// List all accounts
+    /// List all accounts, or those with a text in their e-mail address
     List {
+        /// Those with this in their e-mail address
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        search: String,
         /// Show a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find accounts by a part of their e-mail address
+    Find {
+        /// What is in the address; upper and lower case are one
+        #[arg(value_name = "TEXT")]
+        text: String,
+        /// Show a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one account: its state and role, its visits and sessions
+    Show {
+        #[command(flatten)]
+        whose: Whose,
+        /// Show a JSON object
         #[arg(long)]
         json: bool,
     },
@@ -41,6 +72,17 @@ pub(super) enum Account {
     Disable(Whose),
     /// Unlock an account; no session comes back
     Enable(Whose),
+    /// Make somebody an administrator, or a member again
+    ///
+    /// A new administrator is logged out everywhere: no session from before has what the role may
+    /// do. What is taken away is gone at the next request.
+    Role {
+        #[command(flatten)]
+        whose: Whose,
+        /// What the account may do from now on
+        #[arg(value_name = "ROLE")]
+        role: Role,
+    },
     /// Remove an account and end all its sessions
     Remove {
         #[command(flatten)]
@@ -59,6 +101,14 @@ pub(super) struct Whose {
     pub(super) email: Email,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Role {
+    /// What concerns itself
+    Member,
+    /// See all accounts and sessions, end and lock them
+    Admin,
+}
+
 /// An e-mail address of the command line.
 pub(super) fn email(text: &str) -> Result<Email, InvalidEmail> {
     Email::parse(text)
@@ -67,43 +117,65 @@ pub(super) fn email(text: &str) -> Result<Email, InvalidEmail> {
 impl Account {
     /// Does it.
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        match self {
-            Self::Add(Whose { email }) => {
+        let through = &self.through;
+        match self.what {
+            What::Add(Whose { email }) => {
+                through.must_be_here("accounts are made")?;
                 let password = input::new_password()?;
-                match operator::run(config, Command::AddAccount { email, password }).await? {
+                let command = Command::AddAccount { email, password };
+                match operator::run(config, through, command).await? {
                     Reply::Added { account } => {
                         output::say(&format!("added {} ({})", account.email, account.id))
                     }
                     _ => Err(unexpected()),
                 }
             }
-            Self::List { json } => list(config, json).await,
-            Self::Password(Whose { email }) => {
+            What::List { search: text, json } | What::Find { text, json } => {
+                list(config, through, text, json).await
+            }
+            What::Show { whose, json } => show(config, through, whose.email, json).await,
+            What::Password(Whose { email }) => {
+                through.must_be_here("passwords are set")?;
                 let password = input::new_password()?;
                 let said = format!("changed the password of {email}");
-                ended(config, Command::SetPassword { email, password }, &said).await
+                ended(config, through, Command::SetPassword { email, password }, &said).await
             }
-            Self::Disable(Whose { email }) => {
+            What::Disable(Whose { email }) => {
                 let said = format!("disabled {email}");
-                ended(config, Command::DisableAccount { email }, &said).await
+                ended(config, through, Command::DisableAccount { email }, &said).await
             }
-            Self::Enable(Whose { email }) => {
+            What::Enable(Whose { email }) => {
                 let said = format!("enabled {email}");
-                ended(config, Command::EnableAccount { email }, &said).await
+                ended(config, through, Command::EnableAccount { email }, &said).await
             }
-            Self::Remove { whose, yes } => {
+            What::Role { whose, role } => {
+                through.must_be_here("roles are given")?;
+                let email = whose.email;
+                let (role, said) = match role {
+                    Role::Member => (model::Role::Member, format!("{email} is a member")),
+                    Role::Admin => (model::Role::Admin, format!("{email} is an administrator")),
+                };
+                ended(config, through, Command::SetRole { email, role }, &said).await
+            }
+            What::Remove { whose, yes } => {
+                through.must_be_here("accounts are removed")?;
                 let email = whose.email;
                 input::confirm(&format!("Remove {email} and end all its sessions?"), yes)?;
                 let said = format!("removed {email}");
-                ended(config, Command::RemoveAccount { email }, &said).await
+                ended(config, through, Command::RemoveAccount { email }, &said).await
             }
         }
     }
 }
 
 /// Carries out a command that ends sessions and says what came of it.
-pub(super) async fn ended(config: &Config, command: Command, said: &str) -> Result<(), Failure> {
-    match operator::run(config, command).await? {
+pub(super) async fn ended(
+    config: &Config,
+    through: &Through,
+    command: Command,
+    said: &str,
+) -> Result<(), Failure> {
+    match operator::run(config, through, command).await? {
         Reply::Ended { ended: 0 } => output::say(said),
         Reply::Ended { ended: 1 } => output::say(&format!("{said}; 1 session ended")),
         Reply::Ended { ended } => output::say(&format!("{said}; {ended} sessions ended")),
@@ -112,36 +184,55 @@ pub(super) async fn ended(config: &Config, command: Command, said: &str) -> Resu
     }
 }
 
-async fn list(config: &Config, json: bool) -> Result<(), Failure> {
-    let mut operator = Operator::of(config)?;
-    let accounts = all(&mut operator).await;
-    operator.close().await?;
-    output::list(&accounts?, json, ["E-MAIL", "STATE", "CREATED", "ID"], |account| {
-        let state = match account.state {
-            AccountState::Active => "active",
-            AccountState::Disabled => "disabled",
-        };
+async fn list(config: &Config, through: &Through, text: String, json: bool) -> Result<(), Failure> {
+    let mut operator = Operator::of(config, through).await?;
+    let accounts = all(&mut operator, text).await;
+    let closed = operator.close().await;
+    let accounts = accounts?;
+    closed?;
+    let head = ["E-MAIL", "STATE", "ROLE", "CREATED", "ID"];
+    output::list(&accounts, json, head, |account| {
         [
             account.email.to_string(),
-            state.to_owned(),
+            account.state.as_str().to_owned(),
+            account.role.as_str().to_owned(),
             output::time(account.created_at),
             account.id.to_string(),
         ]
     })
 }
 
-async fn all(operator: &mut Operator<'_>) -> Result<Vec<AccountLine>, Failure> {
+async fn all(operator: &mut Operator<'_>, search: String) -> Result<Vec<AccountLine>, Failure> {
     let mut all: Vec<AccountLine> = Vec::new();
+    let mut after = None;
     loop {
-        let after = all.last().map(|account| account.email.clone());
-        let Reply::Accounts { accounts } = operator.run(Command::ListAccounts { after }).await?
-        else {
+        let command = Command::ListAccounts { search: search.clone(), after };
+        let Reply::Accounts { accounts, next } = operator.run(command).await? else {
             return Err(unexpected());
         };
-        let is_last = accounts.len() < ACCOUNTS_PER_PAGE;
         all.extend(accounts);
-        if is_last {
+        if next.is_none() {
             return Ok(all);
         }
+        after = next;
     }
+}
+
+async fn show(config: &Config, through: &Through, email: Email, json: bool) -> Result<(), Failure> {
+    let Reply::Account { account: details } =
+        operator::run(config, through, Command::ShowAccount { email }).await?
+    else {
+        return Err(unexpected());
+    };
+    let account = &details.account;
+    let parts = [
+        ("e-mail", account.email.to_string()),
+        ("id", account.id.to_string()),
+        ("state", account.state.as_str().to_owned()),
+        ("role", account.role.as_str().to_owned()),
+        ("created", output::time(account.created_at)),
+        ("visits", details.visits.to_string()),
+        ("sessions", details.sessions.to_string()),
+    ];
+    output::one(&details, json, &parts)
 }

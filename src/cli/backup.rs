@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use tempfile::NamedTempFile;
 
-use super::{Failure, operator::Operator, output, progress::Progress};
+use super::{Failure, operator::Operator, output, progress::Progress, remote::Through};
 use crate::{
     config::Config,
     service::{KEYS_DIR, has_store},
@@ -23,6 +23,7 @@ use crate::{
 /// serving, and without one. The file holds password hashes: keep it as private as the data
 /// directory.
 #[derive(Debug, Args)]
+#[command(mut_arg("server", |arg| arg.hide(true)), mut_arg("administrator", |arg| arg.hide(true)))]
 #[command(after_help = "Examples:
   countersign backup /backup/countersign-2026-09-21
   countersign backup --with-keys - | age -r KEY > backup.age
@@ -38,11 +39,14 @@ pub(super) struct Backup {
     /// Put the signing keys in, too: whoever reads the file can then sign tokens
     #[arg(long)]
     with_keys: bool,
+    #[command(flatten)]
+    through: Through,
 }
 
 impl Backup {
     /// Does it.
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        self.through.must_be_here("backups are made")?;
         let mut target = Target::open(&self.file, self.force)?;
         if !has_store(config) {
             return Err(Failure::Input(format!(
@@ -52,7 +56,7 @@ impl Backup {
         }
         let keys_dir = config.data_dir.join(KEYS_DIR);
         let keys = if self.with_keys { copy_keys(&keys_dir)? } else { Vec::new() };
-        let mut operator = Operator::of(config)?;
+        let mut operator = Operator::here(config)?;
         let copied = tokio::select! {
             copied = copy(&mut operator, keys, &mut target) => copied,
             // What was begun is removed on the way out.

@@ -23,6 +23,14 @@ pub(super) fn new_password() -> Result<Password, Failure> {
     Ok(Password::new(typed.as_str().to_owned()))
 }
 
+/// A password that is there: asked for once on a terminal, otherwise one line of standard input.
+pub(super) fn password(question: &str) -> Result<Password, Failure> {
+    if !io::stdin().is_terminal() {
+        return first_line(io::stdin().lock());
+    }
+    Ok(Password::new(prompt(question)?.as_str().to_owned()))
+}
+
 fn prompt(text: &str) -> Result<Zeroizing<String>, Failure> {
     let typed = rpassword::prompt_password(text).map(Zeroizing::new)?;
     if typed.is_empty() {

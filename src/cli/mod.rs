@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `serve/` | the composition root: [`serve::start`] builds a server from a configuration |
 //! | `account`, `session` | what an operator does to accounts and their sessions |
+//! | `audit` | what happened |
 //! | `backup`, `restore` | accounts and sessions into a file, and back |
 //! | `keys`, `openapi`, `config` | what can be shown without a server |
 //! | `completions` | the command line itself, for shells and for `man` |
-//! | `operator` | carries a command out: by the running server, or in the store itself |
+//! | `operator` | carries a command out: by the running server, in the store itself, or by `remote` |
+//! | `remote` | by another machine's server, through its API, as an administrator |
 //! | `admin_file` | how the command line finds the running server |
 //! | `input`, `output`, `progress` | passwords, confirmations, tables, a bar |
 //! | `failure` | what goes wrong, in one line |
@@ -17,6 +19,7 @@
 
 mod account;
 mod admin_file;
+mod audit;
 mod backup;
 mod completions;
 mod config;
@@ -27,6 +30,7 @@ mod openapi;
 mod operator;
 mod output;
 mod progress;
+mod remote;
 mod restore;
 pub mod serve;
 mod session;
@@ -75,10 +79,9 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
-    #[command(subcommand)]
     Account(account::Account),
-    #[command(subcommand)]
     Session(session::Session),
+    Audit(audit::Audit),
     #[command(subcommand)]
     Keys(keys::Keys),
     Backup(backup::Backup),
@@ -118,6 +121,7 @@ impl Cli {
             Some(Command::Serve(command)) => command.run(&global).await,
             Some(Command::Account(command)) => command.run(&global.load()?).await,
             Some(Command::Session(command)) => command.run(&global.load()?).await,
+            Some(Command::Audit(command)) => command.run(&global.load()?).await,
             Some(Command::Keys(command)) => command.run(&global.load()?),
             Some(Command::Backup(command)) => command.run(&global.load()?).await,
             Some(Command::Restore(command)) => command.run(&global.load()?).await,

@@ -1,12 +1,18 @@
-//! Carries out an operator's commands, by one of two ways that callers need not tell apart: the
-//! running server is asked through its admin interface; when none runs, the store is opened here.
+//! Carries out an operator's commands, by one of three ways that callers need not tell apart: the
+//! running server is asked through its admin interface; when none runs, the store is opened here;
+//! and another machine's server is asked through its API, as an administrator.
 
 use std::{sync::Arc, time::Duration};
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use serde::Deserialize;
 
-use super::{Failure, admin_file::AdminFile, serve::StartError};
+use super::{
+    Failure,
+    admin_file::AdminFile,
+    remote::{Remote, Through},
+    serve::StartError,
+};
 use crate::{
     config::Config,
     http::admin::OperatorToken,
@@ -33,6 +39,8 @@ enum Way {
     Server(Box<Server>),
     /// The store, opened here.
     Store(Box<Sessions>),
+    /// A server anywhere.
+    Remote(Box<Remote>),
 }
 
 struct Server {
@@ -73,7 +81,16 @@ impl BackupSource {
 
 impl<'a> Operator<'a> {
     /// Finds out whom to ask.
-    pub(super) fn of(config: &'a Config) -> Result<Self, Failure> {
+    pub(super) async fn of(config: &'a Config, through: &Through) -> Result<Self, Failure> {
+        if let Some((server, administrator)) = through.remote()? {
+            let remote = Remote::log_in(server, administrator).await?;
+            return Ok(Self { config, way: Way::Remote(Box::new(remote)) });
+        }
+        Self::here(config)
+    }
+
+    /// Finds out whom to ask on this machine.
+    pub(super) fn here(config: &'a Config) -> Result<Self, Failure> {
         let file = AdminFile::read(&config.data_dir).map_err(|error| {
             let path = AdminFile::path(&config.data_dir);
             Failure::Unreachable(format!("cannot read {}: {error}", path.display()))
@@ -95,6 +112,7 @@ impl<'a> Operator<'a> {
         }
         match &self.way {
             Way::Store(sessions) => Ok(sessions.operate(command, &By::COMMAND_LINE).await?),
+            Way::Remote(remote) => remote.run(command).await,
             Way::Server(_) => Err(unexpected()),
         }
     }
@@ -113,25 +131,33 @@ impl<'a> Operator<'a> {
             Way::Store(sessions) => {
                 Ok(BackupSource::Store(Box::new(sessions.backup(&By::COMMAND_LINE).await?)))
             }
-            Way::Server(_) => Err(unexpected()),
+            Way::Server(_) | Way::Remote(_) => Err(unexpected()),
         }
     }
 
-    /// Lets go of the store, if it was opened here.
+    /// Lets go of the store, if it was opened here, or logs out.
     pub(super) async fn close(self) -> Result<(), Failure> {
         match self.way {
             Way::Server(_) => Ok(()),
             Way::Store(sessions) => Ok(sessions.close().await?),
+            Way::Remote(remote) => remote.log_out().await,
         }
     }
 }
 
 /// Carries out one command and lets go.
-pub(super) async fn run(config: &Config, command: Command) -> Result<Reply, Failure> {
-    let mut operator = Operator::of(config)?;
+pub(super) async fn run(
+    config: &Config,
+    through: &Through,
+    command: Command,
+) -> Result<Reply, Failure> {
+    let mut operator = Operator::of(config, through).await?;
     let reply = operator.run(command).await;
-    operator.close().await?;
-    reply
+    let closed = operator.close().await;
+    // What went wrong first is what the person needs to know.
+    let reply = reply?;
+    closed?;
+    Ok(reply)
 }
 
 /// The server and the command line are of different versions: a reply that fits no command.
@@ -168,8 +194,10 @@ impl Server {
         let client = Client::builder()
             // Between any two signs of life: a backup may take long.
             .read_timeout(PATIENCE)
-            // It is this machine: a proxy of the environment is not to see the token.
+            // It is this machine: a proxy of the environment is not to see the token, and there
+            // need be no certificates.
             .no_proxy()
+            .tls_certs_only([])
             .redirect(redirect::Policy::none())
             .build()
             .map_err(|error| Failure::System("set up an HTTP client", error.to_string()))?;

@@ -33,6 +33,21 @@ pub(super) fn list<T: Serialize, const N: usize>(
     Ok(())
 }
 
+/// Shows one thing: as JSON, or with a line for each of its parts.
+pub(super) fn one<T: Serialize, const N: usize>(
+    thing: &T,
+    json: bool,
+    parts: &[(&str, String); N],
+) -> Result<(), Failure> {
+    if json {
+        let text = serde_json::to_string_pretty(thing);
+        return say(&text.map_err(|error| Failure::System("write JSON", error.to_string()))?);
+    }
+    let width = parts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let line = |(name, value): &(&str, String)| format!("{name:width$}  {}", printable(value));
+    say(&parts.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
 /// A time to the second, in UTC.
 pub(super) fn time(at: Timestamp) -> String {
     format!("{at:.0}")

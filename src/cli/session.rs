@@ -1,6 +1,6 @@
 //! `countersign session`: who is logged in.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::{
     Failure,
@@ -8,6 +8,7 @@ use super::{
     input,
     operator::{self, unexpected},
     output,
+    remote::Through,
 };
 use crate::{
     config::Config,
@@ -17,13 +18,21 @@ use crate::{
 
 /// List and end sessions
 ///
-/// Works beside a running server, and without one.
-#[derive(Debug, Subcommand)]
+/// Works beside a running server, and without one; with --server from anywhere, as an administrator.
+#[derive(Debug, Args)]
 #[command(after_help = "Examples:
   countersign session list ann@example.com
   countersign session revoke ann@example.com     every session of ann
   countersign session revoke --all-accounts      every session of everybody")]
-pub(super) enum Session {
+pub(super) struct Session {
+    #[command(flatten)]
+    through: Through,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
     /// List an account's living sessions, oldest first
     List {
         #[command(flatten)]
@@ -52,28 +61,29 @@ pub(super) enum Session {
 impl Session {
     /// Does it.
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        match self {
-            Self::List { whose, json } => list(config, whose.email, json).await,
-            Self::Revoke { email: Some(email), session: Some(session), .. } => {
+        let through = &self.through;
+        match self.what {
+            What::List { whose, json } => list(config, through, whose.email, json).await,
+            What::Revoke { email: Some(email), session: Some(session), .. } => {
                 let said = format!("revoked {session}");
-                ended(config, Command::RevokeSession { email, session }, &said).await
+                ended(config, through, Command::RevokeSession { email, session }, &said).await
             }
-            Self::Revoke { email: Some(email), yes, .. } => {
+            What::Revoke { email: Some(email), yes, .. } => {
                 input::confirm(&format!("End all sessions of {email}?"), yes)?;
                 let said = format!("revoked the sessions of {email}");
-                ended(config, Command::RevokeSessions { email }, &said).await
+                ended(config, through, Command::RevokeSessions { email }, &said).await
             }
-            Self::Revoke { yes, .. } => {
+            What::Revoke { yes, .. } => {
                 input::confirm("End every session of every account?", yes)?;
-                ended(config, Command::RevokeAll, "revoked all accounts' sessions").await
+                ended(config, through, Command::RevokeAll, "revoked all accounts' sessions").await
             }
         }
     }
 }
 
-async fn list(config: &Config, email: Email, json: bool) -> Result<(), Failure> {
+async fn list(config: &Config, through: &Through, email: Email, json: bool) -> Result<(), Failure> {
     let Reply::Sessions { sessions } =
-        operator::run(config, Command::ListSessions { email }).await?
+        operator::run(config, through, Command::ListSessions { email }).await?
     else {
         return Err(unexpected());
     };

@@ -18,7 +18,7 @@ use url::Url;
 use super::{Code, HttpError, Site, session_cookie::CookieSlot};
 use crate::{
     model::Transport,
-    session::{Credential, SignedIn},
+    session::{Administrator, Credential, SignedIn},
 };
 
 /// The name and flags of the session cookie, which follow from the public URL (RFC 6265bis
@@ -160,6 +160,17 @@ impl Authenticated {
     }
 }
 
+/// An operation's argument: the administrator behind the request.
+pub(super) struct Administering(pub(super) Administrator);
+
+impl Administering {
+    async fn of(request: &Request) -> Result<Self, HttpError> {
+        let Authenticated(who) = Authenticated::of(request).await?;
+        let site = site(request)?;
+        Ok(Self(site.sessions.administrator(who).await?))
+    }
+}
+
 /// Hands out a new cookie when more than half of the shown one's time is gone. That it cannot be
 /// recorded is no reason to refuse a request whose token is good: it is tried again at the next.
 pub(crate) async fn renew(request: &Request, who: &SignedIn) -> Result<(), HttpError> {
@@ -208,6 +219,7 @@ macro_rules! extractor {
 
 extractor!(Shown, SCHEMES.to_vec(), true, |request| Self::of(request)?);
 extractor!(Authenticated, SCHEMES.to_vec(), true, |request| Self::of(request).await?);
+extractor!(Administering, SCHEMES.to_vec(), true, |request| Self::of(request).await?);
 extractor!(Optional, Vec::new(), false, |request| Self(site(request)?.credential(request)?));
 
 /// The names of the ways to authenticate in the OpenAPI document: any one of them will do. The

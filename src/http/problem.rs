@@ -74,12 +74,16 @@ codes! {
     WrongPassword = FORBIDDEN, "The current password is wrong.";
     /// What was asked for needs the password to be shown lately.
     ReauthRequired = FORBIDDEN, "Show your password again before you do this.";
+    /// Only administrators may do this.
+    NotAnAdministrator = FORBIDDEN, "Only an administrator may do this.";
+    /// An administrator cannot disable their own account.
+    OwnAccount = FORBIDDEN, "You cannot disable your own account.";
     /// There is nothing at this address.
     NotFound = NOT_FOUND, "There is nothing here.";
     /// The account has no such living session.
-    NoSuchSession = NOT_FOUND, "You have no such session.";
-    /// No account has the e-mail (operators only).
-    NoSuchAccount = NOT_FOUND, "No account has this e-mail address.";
+    NoSuchSession = NOT_FOUND, "There is no such session.";
+    /// There is no such account (operators and administrators only).
+    NoSuchAccount = NOT_FOUND, "There is no such account.";
     /// The address does not take this method.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "This address does not take this method.";
     /// Another account has the e-mail.
@@ -267,6 +271,8 @@ impl From<Error> for HttpError {
             }
             Error::NoSuchSession => Code::NoSuchSession.into(),
             Error::NoSuchAccount => Code::NoSuchAccount.into(),
+            Error::NotAnAdministrator => Code::NotAnAdministrator.into(),
+            Error::OwnAccount => Code::OwnAccount.into(),
             Error::TooManyAttempts { wait } => Self::too_many_attempts(*wait),
             Error::Busy => Self::caused_by(Code::Busy, &error),
             Error::Store(StoreError::Unavailable(_)) => {

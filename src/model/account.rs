@@ -17,6 +17,8 @@ pub struct Account {
     pub password: PasswordHash,
     /// Whether it can log in.
     pub state: AccountState,
+    /// What it may do beside its own.
+    pub role: Role,
     /// When it was made.
     pub created_at: Timestamp,
     /// When a session of it was ended because its cookie was used by two holders, until the person
@@ -32,6 +34,40 @@ pub enum AccountState {
     Active,
     /// It cannot, and all its sessions have ended.
     Disabled,
+}
+
+/// What an account may do. Looked up when it asks for something, never written into a token: what is
+/// taken away is gone at the next request (ASVS 8.3.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// What concerns itself.
+    #[default]
+    Member,
+    /// See all accounts and sessions, and end or lock them.
+    Admin,
+}
+
+impl Role {
+    /// The word for it, as it is typed and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl AccountState {
+    /// The word for it, as it is typed and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
 }
 
 /// A PHC string, `$argon2id$v=19$...`. Compared only to see whether it was changed meanwhile:

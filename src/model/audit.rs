@@ -85,6 +85,10 @@ kinds! {
     AccountRemoved = 19, Changes, "account_removed", "account removed";
     /// Everything in the store was asked for.
     BackupBegun = 20, Others, "backup_begun", "a backup was begun";
+    /// An account was made an administrator's. None of its sessions goes on.
+    RoleGiven = 21, Changes, "role_given", "administrator made";
+    /// An account is a member's again.
+    RoleTaken = 22, Changes, "role_taken", "administrator made a member";
 }
 
 impl AuditKind {

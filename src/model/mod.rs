@@ -16,7 +16,7 @@ pub mod session;
 pub mod succession;
 pub mod variables;
 
-pub use account::{Account, AccountState, PasswordHash};
+pub use account::{Account, AccountState, PasswordHash, Role};
 pub use actor::{Actor, By};
 pub use attempt::{AttemptKey, Attempts, CountedUnder};
 pub use audit::{AuditEvent, AuditKind, AuditTrail, Cause};

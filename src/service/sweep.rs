@@ -77,8 +77,8 @@ mod tests {
     use super::*;
     use crate::{
         model::{
-            Account, AccountId, AccountState, AuditKind, By, Cause, Email, PasswordHash, Session,
-            SessionId, Transport,
+            Account, AccountId, AccountState, AuditKind, By, Cause, Email, PasswordHash, Role,
+            Session, SessionId, Transport,
             clock::{ManualClock, from_millis, later},
             session::Chain,
         },
@@ -101,6 +101,7 @@ mod tests {
                     email: Email::parse("ann@example.com").unwrap(),
                     password: password.clone(),
                     state: AccountState::Active,
+                    role: Role::Member,
                     created_at: now,
                     copied_at: None,
                 },

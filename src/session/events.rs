@@ -35,6 +35,9 @@ pub(crate) enum Event {
     ReauthenticationRequired {
         account: AccountId,
     },
+    AdministrationRefused {
+        account: AccountId,
+    },
 }
 
 impl Event {
@@ -66,6 +69,10 @@ impl Event {
             Self::ReauthenticationRequired { account } => {
                 count_reauthentication("required");
                 info!(event = "reauthentication_required", %account, "password not shown lately");
+            }
+            Self::AdministrationRefused { account } => {
+                counter!("countersign_administration_refused_total").increment(1);
+                warn!(event = "administration_refused", %account, "not an administrator");
             }
         }
     }

@@ -17,10 +17,12 @@
 //! | `backup` | everything in the store, as a stream |
 //! | `throttle` | how many attempts there may be |
 //! | `operate` | what the operator's command line asks for |
+//! | `administer` | what administrators do with the accounts of others |
 //!
 //! [`Sessions`] joins them. It knows nothing of HTTP: callers are `http/` and `cli/`. A new
 //! operation is a file here with an `impl Sessions`, its events in `events`, its tests beneath it.
 
+mod administer;
 mod audit;
 mod authenticate;
 mod backup;
@@ -48,6 +50,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 pub use self::{
+    administer::{AccountDetails, Administrator},
     authenticate::{Credential, SignedIn},
     backup::Backup,
     export::AccountExport,
@@ -161,9 +164,15 @@ pub enum Error {
     /// The account has no such living session.
     #[error("no such session")]
     NoSuchSession,
-    /// No account has the e-mail. Operators only.
-    #[error("no account has this e-mail address")]
+    /// There is no such account. Operators and administrators only.
+    #[error("there is no such account")]
     NoSuchAccount,
+    /// What was asked for is an administrator's to do.
+    #[error("not an administrator")]
+    NotAnAdministrator,
+    /// Administrators do not lock their own accounts.
+    #[error("one's own account cannot be disabled")]
+    OwnAccount,
     /// There were too many attempts lately, known account or not. Nothing was checked.
     #[error("too many attempts")]
     TooManyAttempts {

@@ -2,21 +2,24 @@
 //! line opened the store itself or sent the command to the server that has it open.
 //!
 //! A new command is a variant of [`Command`], an arm in [`Sessions::operate`], and a subcommand in
-//! `cli/`.
+//! `cli/`. What lists show of things is in `lines`.
+
+mod lines;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::lines::{AccountLine, DetailsLine, EventLine, SessionLine};
 use super::{Error, Result, Sessions, events::Event};
 use crate::{
-    model::{
-        Account, AccountId, AccountState, AuditKind, By, Cause, Email, Password, Session,
-        SessionId, Timestamp, Transport,
-    },
-    store::PasswordChange,
+    model::{Account, AccountState, AuditKind, By, Cause, Email, Password, Role, SessionId},
+    store::{AuditFilter, InvalidAuditPlace, PasswordChange},
 };
 
 /// How many accounts a list shows at most in one go.
 pub const ACCOUNTS_PER_PAGE: usize = 1_000;
+
+/// How many audit events a list shows at most in one go.
+pub const EVENTS_PER_PAGE: usize = 1_000;
 
 /// Something an operator asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,10 +33,26 @@ pub enum Command {
         #[serde(with = "typed")]
         password: Password,
     },
-    /// List accounts by e-mail, [`ACCOUNTS_PER_PAGE`] at a time.
+    /// List accounts by e-mail, [`ACCOUNTS_PER_PAGE`] at a time at the most.
     ListAccounts {
+        /// Those with this in their e-mail.
+        #[serde(default)]
+        search: String,
         /// From the first after this one.
         after: Option<Email>,
+    },
+    /// Show one account.
+    ShowAccount {
+        /// Which.
+        email: Email,
+    },
+    /// Give an account a role, or take it away. Given another than that of a member, all its
+    /// sessions end.
+    SetRole {
+        /// Which.
+        email: Email,
+        /// From now on.
+        role: Role,
     },
     /// Set a password; all sessions of the account end.
     SetPassword {
@@ -77,6 +96,15 @@ pub enum Command {
     },
     /// End all sessions of all accounts.
     RevokeAll,
+    /// List audit events, the newest first, [`EVENTS_PER_PAGE`] at a time at the most.
+    ListEvents {
+        /// Those about this account, or done by it.
+        account: Option<Email>,
+        /// From those before this place on.
+        before: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
 }
 
 /// What came of a command.
@@ -90,8 +118,15 @@ pub enum Reply {
     },
     /// The accounts.
     Accounts {
-        /// By e-mail; as many as [`ACCOUNTS_PER_PAGE`] when there may be more.
+        /// By e-mail; perhaps none, though more will come.
         accounts: Vec<AccountLine>,
+        /// After which to go on; `None` at the end.
+        next: Option<Email>,
+    },
+    /// The account.
+    Account {
+        /// All about it.
+        account: DetailsLine,
     },
     /// The sessions.
     Sessions {
@@ -105,38 +140,13 @@ pub enum Reply {
     },
     /// It was done, and every session ended.
     AllEnded,
-}
-
-/// An account in a list. No hash, no secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountLine {
-    /// Its id.
-    pub id: AccountId,
-    /// Its e-mail.
-    pub email: Email,
-    /// Whether it can log in.
-    pub state: AccountState,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
-/// A session in a list. No token, no secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionLine {
-    /// Its id.
-    pub id: SessionId,
-    /// Visits counted.
-    pub visits: u64,
-    /// When the login was.
-    pub created_at: Timestamp,
-    /// When it was last used.
-    pub last_seen_at: Timestamp,
-    /// When it ends at the latest.
-    pub expires_at: Timestamp,
-    /// How its tokens travel.
-    pub transport: Transport,
-    /// What the device calls itself.
-    pub user_agent: String,
+    /// The events.
+    Events {
+        /// The newest first; perhaps none, though there are more.
+        events: Vec<EventLine>,
+        /// Before which place to go on; `None` when there are no more.
+        next: Option<String>,
+    },
 }
 
 impl Sessions {
@@ -151,9 +161,25 @@ impl Sessions {
                 let account = self.add_account(email, password, by).await?;
                 Ok(Reply::Added { account: account.into() })
             }
-            Command::ListAccounts { after } => {
-                let accounts = self.store.accounts(after.as_ref(), ACCOUNTS_PER_PAGE).await?;
-                Ok(Reply::Accounts { accounts: accounts.into_iter().map(Into::into).collect() })
+            Command::ListAccounts { search, after } => {
+                let after = after.as_ref().map(Email::as_str);
+                let found = self.search(&search, after, ACCOUNTS_PER_PAGE).await?;
+                let accounts = found.accounts.into_iter().map(Into::into).collect();
+                Ok(Reply::Accounts { accounts, next: found.next })
+            }
+            Command::ShowAccount { email } => {
+                let account = self.account_of(&email).await?;
+                Ok(Reply::Account { account: self.details(account).await?.into() })
+            }
+            Command::SetRole { email, role } => {
+                let account = self.account_of(&email).await?;
+                let what = match role {
+                    Role::Admin => AuditKind::RoleGiven,
+                    Role::Member => AuditKind::RoleTaken,
+                };
+                let cause = self.cause(what, *by);
+                let ended = self.store.set_role(account.id, role, cause).await?;
+                Self::changed(&account, cause, ended)
             }
             Command::SetPassword { email, password } => {
                 let account = self.account_of(&email).await?;
@@ -209,7 +235,30 @@ impl Sessions {
                 Event::Happened(cause.about_nobody()).record();
                 Ok(Reply::AllEnded)
             }
+            Command::ListEvents { account, before, limit } => {
+                self.list_for_operator(account, before, limit).await
+            }
         }
+    }
+
+    async fn list_for_operator(
+        &self,
+        account: Option<Email>,
+        before: Option<String>,
+        limit: usize,
+    ) -> Result<Reply> {
+        let account = match account {
+            Some(email) => Some(self.account_of(&email).await?.id),
+            None => None,
+        };
+        // What is no place was never handed out: there is nothing before it.
+        let before = match before.map(|place| place.parse()).transpose() {
+            Ok(before) => before,
+            Err(InvalidAuditPlace) => return Ok(Reply::Events { events: Vec::new(), next: None }),
+        };
+        let page = self.audit_events(&AuditFilter { account }, before, limit).await?;
+        let events = page.events.into_iter().map(Into::into).collect();
+        Ok(Reply::Events { events, next: page.next.map(|next| next.to_string()) })
     }
 
     async fn account_of(&self, email: &Email) -> Result<Account> {
@@ -226,27 +275,6 @@ impl Sessions {
         let ended = ended.ok_or(Error::NoSuchAccount)?;
         Event::Happened(cause.about(account.id).ending(ended)).record();
         Ok(Reply::Ended { ended })
-    }
-}
-
-impl From<Account> for AccountLine {
-    fn from(account: Account) -> Self {
-        let Account { id, email, state, created_at, .. } = account;
-        Self { id, email, state, created_at }
-    }
-}
-
-impl From<Session> for SessionLine {
-    fn from(session: Session) -> Self {
-        Self {
-            id: session.id,
-            visits: session.visits,
-            created_at: session.created_at,
-            last_seen_at: session.last_seen_at,
-            expires_at: session.expires_at,
-            transport: session.transport,
-            user_agent: session.user_agent,
-        }
     }
 }
 
@@ -269,7 +297,10 @@ mod typed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::testing::{Fixture, PASSWORD, address, password, shown};
+    use crate::{
+        model::Timestamp,
+        session::testing::{Fixture, PASSWORD, address, password, shown},
+    };
 
     #[tokio::test]
     async fn disabling_ends_all_sessions_and_enabling_revives_none() {
@@ -314,6 +345,8 @@ mod tests {
         let session = SessionId::new(Timestamp::UNIX_EPOCH);
         for command in [
             Command::DisableAccount { email: email.clone() },
+            Command::ShowAccount { email: email.clone() },
+            Command::SetRole { email: email.clone(), role: Role::Admin },
             Command::RemoveAccount { email: email.clone() },
             Command::ListSessions { email: email.clone() },
             Command::RevokeSession { email: email.clone(), session },

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{Error, Registration, Result, Sessions, events::Event, throttle::Attempt};
 use crate::model::{
-    Account, AccountId, AccountState, Actor, AuditKind, By, Cause, Email, Password,
+    Account, AccountId, AccountState, Actor, AuditKind, By, Cause, Email, Password, Role,
 };
 
 impl Sessions {
@@ -62,6 +62,7 @@ impl Sessions {
             email,
             password: hash,
             state: AccountState::Active,
+            role: Role::Member,
             created_at: now,
             copied_at: None,
         };

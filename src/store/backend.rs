@@ -10,7 +10,8 @@ use jiff::SignedDuration;
 
 use super::{
     AuditBounds, AuditFilter, AuditPage, AuditPlace, BackupRecord, Created, EmailChange, Export,
-    PasswordChange, Result, Store, SweepCursor, Swept, VariableChange, Visit, Visited,
+    FoundAccounts, PasswordChange, Result, Store, SweepCursor, Swept, VariableChange, Visit,
+    Visited,
     export::{Exported, Snapshot},
     steps::{
         accounts, attempts,
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::model::{
     Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, Cause, Email, PasswordHash,
-    Session, SessionId, Succession, Timestamp, Variables, clock::later,
+    Role, Session, SessionId, Succession, Timestamp, Variables, clock::later,
 };
 
 /// Ordered keys, read as they were recorded, and changed by one step at a time.
@@ -89,6 +90,20 @@ impl<B: Backend> Store for B {
 
     async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>> {
         self.read(|r| accounts::page(r, after, limit)).await
+    }
+
+    async fn find_accounts(
+        &self,
+        part: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<FoundAccounts> {
+        self.read(|r| accounts::search(r, part, after, limit)).await
+    }
+
+    async fn set_role(&self, id: AccountId, role: Role, cause: Cause) -> Result<Option<u64>> {
+        let scribe = self.scribe(cause);
+        self.commit(move |w| accounts::set_role(w, id, role, scribe)).await
     }
 
     async fn set_account_state(

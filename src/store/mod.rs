@@ -31,7 +31,7 @@ use std::net::IpAddr;
 
 pub use self::sled::{Durability, Replacement, ReplacementError, SledOptions, SledStore};
 use async_trait::async_trait;
-pub use audit::{AuditBounds, AuditFilter, AuditPage, AuditPlace};
+pub use audit::{AuditBounds, AuditFilter, AuditPage, AuditPlace, InvalidAuditPlace};
 pub use backup::{BackupRecord, Export};
 pub use error::{OpenError, StoreError};
 use jiff::SignedDuration;
@@ -39,7 +39,7 @@ pub use memory::MemoryStore;
 
 use crate::model::{
     Account, AccountId, AccountState, Actor, AttemptKey, Attempts, AuditEvent, AuditKind, By,
-    Cause, Email, Lifetimes, PasswordHash, Presented, Replay, Session, SessionId, Succession,
+    Cause, Email, Lifetimes, PasswordHash, Presented, Replay, Role, Session, SessionId, Succession,
     Timestamp, Transport, VariableRefused, Variables,
 };
 
@@ -70,6 +70,18 @@ pub trait Store: Send + Sync + 'static {
     /// At most `limit` accounts in the order of their e-mails, from the first after `after`.
     async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>>;
 
+    /// At most `limit` accounts whose e-mails have `part` in them, in the order of their e-mails,
+    /// from the first after `after`, be that somebody's or not.
+    ///
+    /// Looks at no more than [`MOST_EMAILS_SEARCHED`] e-mails and then says where to go on, so that
+    /// it holds nobody up however many there are. `limit` is at least 1.
+    async fn find_accounts(
+        &self,
+        part: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<FoundAccounts>;
+
     /// Sets the state. Disabling ends all sessions of the account in the same step; enabling
     /// revives none. Returns how many sessions ended (expired ones that were not swept yet are
     /// among them), `None` when there is no such account.
@@ -79,6 +91,12 @@ pub trait Store: Send + Sync + 'static {
         state: AccountState,
         cause: Cause,
     ) -> Result<Option<u64>>;
+
+    /// Sets the role. An account that is given another than [`Role::Member`] loses all its sessions
+    /// in the same step: none from before has what the new role may do, whoever holds its cookie.
+    /// Nothing ends when the role was that already, or is taken away. Returns how many sessions
+    /// ended, `None` when there is no such account.
+    async fn set_role(&self, id: AccountId, role: Role, cause: Cause) -> Result<Option<u64>>;
 
     /// Removes the account and ends all its sessions. Returns how many sessions ended, `None`
     /// when there is no such account.
@@ -326,6 +344,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records what was accepted, refuses what comes after, and lets go of files and locks.
     async fn close(&self) -> Result<()>;
+}
+
+/// How many e-mails one search looks at, at the most.
+pub const MOST_EMAILS_SEARCHED: usize = 1_000;
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundAccounts {
+    /// In the order of their e-mails; perhaps none, though more will come.
+    pub accounts: Vec<Account>,
+    /// After which e-mail to go on; `None` when it has come to the end.
+    pub next: Option<Email>,
 }
 
 /// One visit to be counted.

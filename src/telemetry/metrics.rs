@@ -38,6 +38,11 @@ const ALL: &[(Kind, &str, &str)] = &[
     (Counter, "countersign_renewals_total", "Sessions renewed by a check that counted no visit"),
     (Counter, "countersign_refusals_total", "Requests refused as not signed in, by reason"),
     (Counter, "countersign_sessions_ended_total", "Sessions ended before their time, by reason"),
+    (
+        Counter,
+        "countersign_administration_refused_total",
+        "Requests for administrators that came from somebody else who is signed in",
+    ),
     (Counter, "countersign_copies_total", "Tokens found in the hands of two holders"),
     (
         Counter,
@@ -121,6 +126,7 @@ fn describe() {
         "countersign_sign_ups_total",
         "countersign_visits_total",
         "countersign_renewals_total",
+        "countersign_administration_refused_total",
         "countersign_copies_total",
         "countersign_cross_site_refused_total",
         "countersign_sessions_swept_total",

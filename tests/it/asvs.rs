@@ -1,7 +1,7 @@
 //! Requirements of OWASP ASVS that belong to no other subject. The table of all of them is in
 //! SECURITY.md.
 
-use countersign::config::Config;
+use countersign::{config::Config, model::Role};
 use reqwest::Method;
 use scraper::{Html, Selector};
 use serde_json::json;
@@ -58,9 +58,12 @@ async fn no_answer_has_a_hash_a_key_or_the_token_of_a_cookie() {
                 // One of them closes the account.
                 let again = stranger.api(Method::POST, "/accounts").json(&account).send().await;
                 assert!([201, 409].contains(&again.status));
+                app.set_role("ann@example.com", Role::Admin).await;
                 who.try_log_in("ann@example.com", password, json!({})).await.expect(201);
                 cookie = who.cookie();
             }
+            let id = app.account("ann@example.com").await.id.to_string();
+            let route = route.of(&id, routes::NO_SESSION);
             let mut answer = route.ask(who).send().await;
             answer.headers.remove("set-cookie");
             let set = who.cookie();

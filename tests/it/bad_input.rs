@@ -1,5 +1,6 @@
 //! Whatever is sent: a 4xx with a stable code, nothing repeated, nothing stored.
 
+use countersign::model::Role;
 use reqwest::Method;
 use serde_json::json;
 
@@ -54,6 +55,8 @@ async fn bodies_that_are_not_json_are_400_and_those_that_do_not_fit_422() {
     let app = TestApp::start().await;
     let ann = app.program();
     ann.join("ann@example.com").await;
+    app.set_role("ann@example.com", Role::Admin).await;
+    ann.log_in("ann@example.com").await;
     let before = app.snapshot().await;
     let deep = format!("{}{MARKER}", "[".repeat(50_000));
     let deep_value = format!("{{\"email\":{}1{}}}", "[".repeat(100), "]".repeat(100));
@@ -193,6 +196,8 @@ async fn a_body_of_another_kind_is_415() {
     let app = TestApp::start().await;
     let ann = app.program();
     ann.join("ann@example.com").await;
+    app.set_role("ann@example.com", Role::Admin).await;
+    ann.log_in("ann@example.com").await;
     let before = app.snapshot().await;
     for route in routes::all() {
         let (body, fitting) = match &route.body {
@@ -268,6 +273,8 @@ async fn too_much_is_413_whether_it_says_so_or_not() {
     let app = TestApp::start().await;
     let ann = app.program();
     ann.join("ann@example.com").await;
+    app.set_role("ann@example.com", Role::Admin).await;
+    ann.log_in("ann@example.com").await;
     let before = app.snapshot().await;
     let mut answers = 0;
     let megabyte = format!("{{\"email\":\"{}\"}}", MARKER.repeat((1 << 20) / MARKER.len()));

@@ -3,7 +3,7 @@
 
 mod story;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::Command};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -61,12 +61,25 @@ async fn each_event_is_one_line_that_says_when_who_and_where() {
     told.push(("email_changed", ann.change_email("anna@example.com").await.expect(200)));
     let export = ann.api(Method::GET, "/account/export").send().await;
     told.push(("account_exported", export.expect(200)));
+    let account = ann.api(Method::GET, "/account").send().await.expect(200).json()["id"].clone();
+    let refused = ann.api(Method::GET, "/admin/accounts").send().await;
+    told.push(("administration_refused", refused.expect(403)));
     let foreign = ann.api(Method::DELETE, "/session").header("origin", "https://evil.example");
     told.push(("cross_site_refused", foreign.send().await.expect(403)));
     told.push(("log_out", ann.log_out().await.expect(204)));
     let forged = server.program();
     forged.take("a.b.c");
     told.push(("token_refused", forged.check().await.expect(401)));
+    let root = server.program();
+    root.sign_up("root@example.com").await.expect(201);
+    let role = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["account", "role", "root@example.com", "admin"])
+        .current_dir(server.directory())
+        .output();
+    assert!(role.unwrap().status.success());
+    root.log_in("root@example.com").await;
+    let end = format!("/admin/accounts/{}/sessions", account.as_str().unwrap());
+    told.push(("sessions_ended", root.api(Method::DELETE, &end).send().await.expect(200)));
     // No news: a stranger looks at the page.
     let stranger = server.anonymous().check().await.expect(401);
     assert!(server.terminate().success());
@@ -92,6 +105,10 @@ async fn each_event_is_one_line_that_says_when_who_and_where() {
     assert_eq!(of("log_in")["session"], first);
     assert_eq!(of("log_out")["session"], ann.sid());
     assert!(of("log_in")["account"].is_string());
+    assert_eq!(of("administration_refused")["account"], account);
+    let ended = of("sessions_ended");
+    assert_eq!(ended["account"], account);
+    assert_eq!(ended["by"], of("role_given")["account"], "and who did it");
     assert!(of("token_refused")["reason"].is_string());
     let reasons: BTreeSet<_> = lines
         .iter()

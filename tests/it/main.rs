@@ -6,7 +6,7 @@
 //! | module | what it shows |
 //! |---|---|
 //! | `tutorial` | the main story, from sign-up to logout, through restarts and `kill -9` |
-//! | `pages`, `api`, `own_sessions`, `account` | every page and every operation |
+//! | `pages`, `api`, `own_sessions`, `account`, `administration` | every page and every operation |
 //! | `cookies`, `headers`, `csrf` | the rules that hold for every route |
 //! | `bad_input`, `bad_requests` | whatever is sent: a 4xx that repeats nothing and changes nothing |
 //! | `fuzzed` | what fuzzing found or starts from, through the same checks |
@@ -37,6 +37,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod account;
+mod administration;
 mod api;
 mod asvs;
 mod attacks;

@@ -38,6 +38,15 @@ fn every_operation_of_the_design_is_there_under_its_name() {
         .map(|route| (route.id, format!("{} {}", route.method, route.path)))
         .collect();
     let one = format!("DELETE /api/v1/sessions/{}", routes::NO_SESSION);
+    let account = format!("/api/v1/admin/accounts/{}", routes::NO_ACCOUNT);
+    let administration = [
+        ("showAccount", format!("GET {account}")),
+        ("setAccountState", format!("PUT {account}/state")),
+        ("listAccountSessions", format!("GET {account}/sessions")),
+        ("endAccountSessions", format!("DELETE {account}/sessions")),
+        ("endAccountSession", format!("DELETE {account}/sessions/{}", routes::NO_SESSION)),
+    ]
+    .map(|(id, route)| (id.to_owned(), route));
     let expected: BTreeMap<String, String> = [
         ("createAccount", "POST /api/v1/accounts"),
         ("logIn", "POST /api/v1/session"),
@@ -53,9 +62,14 @@ fn every_operation_of_the_design_is_there_under_its_name() {
         ("changeEmail", "PUT /api/v1/account/email"),
         ("exportAccount", "GET /api/v1/account/export"),
         ("closeAccount", "DELETE /api/v1/account"),
+        ("findAccounts", "GET /api/v1/admin/accounts"),
+        ("listEvents", "GET /api/v1/admin/events"),
+        ("endEverySession", "DELETE /api/v1/admin/sessions"),
     ]
     .map(|(id, route)| (id.to_owned(), route.to_owned()))
-    .into();
+    .into_iter()
+    .chain(administration)
+    .collect();
     assert_eq!(found, expected);
 }
 
@@ -103,7 +117,7 @@ fn every_operation_is_explained_and_says_what_it_needs() {
             looked_at += 1;
         }
     }
-    assert_eq!(looked_at, 14);
+    assert_eq!(looked_at, 22);
     let names = [("cookie", "__Host-session"), ("cookie_without_https", "session")];
     for (scheme, name) in names {
         assert_eq!(schemes[scheme]["in"], "cookie");

@@ -9,7 +9,7 @@ use std::{
 use countersign::{
     model::{
         Account, AccountId, AccountState, AuditKind, By, Cause, Email, Lifetimes, PasswordHash,
-        Presented, Replay, Session, SessionId, Succession, Timestamp, Transport,
+        Presented, Replay, Role, Session, SessionId, Succession, Timestamp, Transport,
         clock::{from_millis, later},
         session::{Chain, ReplayPolicy},
     },
@@ -59,6 +59,7 @@ pub(crate) fn account(name: &str) -> Account {
         email: email(name),
         password: hash("first"),
         state: AccountState::Active,
+        role: Role::Member,
         created_at: at(0),
         copied_at: None,
     }

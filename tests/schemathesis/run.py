@@ -1,5 +1,6 @@
 """Compares the running server with its OpenAPI document: what it answers to requests that fit the document, and to
-those that do not. `just schemathesis`, with schemathesis's own flags after it."""
+those that do not: everything as a member, and what is for administrators as one. `just schemathesis`, with
+schemathesis's own flags after it."""
 
 import os
 import pathlib
@@ -9,6 +10,8 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+
+BINARY = ROOT / "target/debug/countersign"
 
 # Not the password of the document's examples: whoever sends those must not be able to change it.
 PERSON = {"EMAIL": "schemathesis@example.com", "PASSWORD": "quartz lantern 7 vow drift"}
@@ -23,7 +26,7 @@ ENVIRONMENT |= {"COUNTERSIGN_PASSWORD__MEMORY_KIB": "8", "COUNTERSIGN_PASSWORD__
 def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         server = subprocess.Popen(
-            [ROOT / "target/debug/countersign", "serve", "--listen", "127.0.0.1:0"],
+            [BINARY, "serve", "--listen", "127.0.0.1:0"],
             cwd=directory,
             env=ENVIRONMENT,
             stdout=subprocess.PIPE,
@@ -40,8 +43,12 @@ def main() -> int:
 
 def check(url: str, directory: str) -> int:
     environment = os.environ | PERSON | {"BASE_URL": url, "SCHEMATHESIS_HOOKS": str(HERE / "hooks.py")}
-    command = ["schemathesis", "--config-file", HERE / "schemathesis.toml", "run", f"{url}/openapi.json"]
-    return subprocess.run([*command, *sys.argv[1:]], cwd=directory, env=environment, check=False).returncode
+    command = ["schemathesis", "--config-file", HERE / "schemathesis.toml", "run", f"{url}/openapi.json", *sys.argv[1:]]
+    as_member = subprocess.run(command, cwd=directory, env=environment, check=False).returncode
+    environment |= {"EMAIL": "administrator@example.com", "ADMINISTRATOR": str(BINARY)}
+    command += ["--include-tag", "administration"]
+    as_administrator = subprocess.run(command, cwd=directory, env=environment, check=False).returncode
+    return as_member or as_administrator
 
 
 if __name__ == "__main__":

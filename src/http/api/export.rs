@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     text::{DateTime, EmailAddress, Text, Uuid},
-    view::{AccountStateView, TokenTransport},
+    view::{AccountStateView, RoleView, TokenTransport},
 };
 use crate::{
     model::{AuditEvent, Session, Timestamp, Variables},
@@ -38,6 +38,8 @@ struct ExportedAccount {
     email: Text<EmailAddress>,
     /// Whether it can log in.
     state: AccountStateView,
+    /// What it may do.
+    role: RoleView,
     /// When it was made.
     created_at: Text<DateTime>,
     /// Visits over all its sessions, ended ones included.
@@ -137,6 +139,7 @@ impl From<AccountExport> for ExportView {
                 id: Text::of(account.id.to_string()),
                 email: Text::of(account.email.as_str()),
                 state: account.state.into(),
+                role: account.role.into(),
                 created_at: time(account.created_at),
                 visits: summary.visits,
                 copied_at: account.copied_at.map(time),
@@ -198,6 +201,7 @@ impl Example for ExportView {
                 id: Text::of("019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4"),
                 email: Text::of("ann@example.com"),
                 state: AccountStateView::Active,
+                role: RoleView::Member,
                 created_at: at("2026-11-20T08:30:00Z"),
                 visits: 42,
                 copied_at: None,

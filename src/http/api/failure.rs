@@ -50,6 +50,9 @@ pub(super) const BODY: [Code; 3] =
 pub(super) const SIGNED_IN: [Code; 3] =
     [Code::NotSignedIn, Code::AmbiguousCredentials, Code::DuplicateCookie];
 
+/// What every operation of administrators can answer beside.
+pub(super) const ADMIN: [Code; 1] = [Code::NotAnAdministrator];
+
 /// What every operation that checks or makes a password can answer beside.
 pub(super) const HASHING: [Code; 2] = [Code::Busy, Code::TooManyAttempts];
 

@@ -1,17 +1,20 @@
 //! The JSON API under `/api/v1`, and the OpenAPI document that describes it.
 //!
 //! One file per thing that is managed: `accounts`, `session` (the one of the request), `sessions`
-//! (all of the account), `account`; what an export looks like is in `export`. A new operation is a
+//! (all of the account), `account`; what an export looks like is in `export`; what administrators do
+//! with those of others, under `/api/v1/admin`, is in `admin/`. A new operation is a
 //! method there, with the [`failure`] list of what can go wrong; then run `just openapi` and commit
 //! the changed document. What poem-openapi cannot say of an operation is mended in [`document`].
 
 mod account;
 mod accounts;
+mod admin;
 mod answer;
 mod body;
 mod document;
 mod export;
 mod failure;
+mod query;
 mod session;
 mod sessions;
 mod text;
@@ -37,11 +40,29 @@ enum ApiTags {
     Accounts,
     /// Sessions: log in, be counted, show the password again, log out.
     Sessions,
+    /// Accounts and sessions of everybody, for administrators: find them, end them, lock them.
+    Administration,
 }
 
-type Apis = (accounts::Api, session::Api, sessions::Api, account::Api);
+type Apis = (
+    accounts::Api,
+    session::Api,
+    sessions::Api,
+    account::Api,
+    admin::accounts::Api,
+    admin::sessions::Api,
+    admin::events::Api,
+);
 
-const APIS: Apis = (accounts::Api, session::Api, sessions::Api, account::Api);
+const APIS: Apis = (
+    accounts::Api,
+    session::Api,
+    sessions::Api,
+    account::Api,
+    admin::accounts::Api,
+    admin::sessions::Api,
+    admin::events::Api,
+);
 
 /// The API. Needs no store to be built: the command line prints its document.
 fn service() -> OpenApiService<Apis, ()> {

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use poem::web::Data;
-use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, types::Example};
-use serde::Serialize;
+use poem_openapi::{ApiResponse, OpenApi, param::Path};
 
 use super::{
     ApiTags,
     answer::Answer,
     failure::{ANY, Failed, RECENT, SIGNED_IN, WRITE, failures},
     text::{Text, Uuid},
-    view::SessionView,
+    view::{Ended, SessionView},
 };
 use crate::{
     http::{Code, Site, credential::Authenticated, session_cookie::CookieSlot},
@@ -20,20 +19,6 @@ use crate::{
 };
 
 pub(in crate::http) struct Api;
-
-/// How many sessions were ended.
-#[derive(Object, Serialize)]
-#[oai(example)]
-struct Ended {
-    /// The number of sessions that ended.
-    ended: u64,
-}
-
-impl Example for Ended {
-    fn example() -> Self {
-        Self { ended: 2 }
-    }
-}
 
 #[derive(ApiResponse)]
 enum EndedOne {

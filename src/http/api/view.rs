@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{DateTime, EmailAddress, Text, Uuid};
 use crate::{
-    model::{AccountState, Email, Session, SessionId, Transport},
+    model::{AccountState, Email, Role, Session, SessionId, Transport},
     session::AccountSummary,
 };
 
@@ -76,7 +76,7 @@ pub(super) enum TokenTransport {
 }
 
 /// Whether an account can log in.
-#[derive(Clone, Copy, Debug, Enum, Serialize)]
+#[derive(Clone, Copy, Debug, Enum, Deserialize, Serialize)]
 #[oai(rename = "AccountState", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(super) enum AccountStateView {
@@ -84,6 +84,17 @@ pub(super) enum AccountStateView {
     Active,
     /// It cannot, and has no sessions.
     Disabled,
+}
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, Enum, Serialize)]
+#[oai(rename = "Role", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RoleView {
+    /// What concerns itself.
+    Member,
+    /// What is for administrators, too.
+    Admin,
 }
 
 impl From<TokenTransport> for Transport {
@@ -111,6 +122,32 @@ impl From<AccountState> for AccountStateView {
             AccountState::Disabled => Self::Disabled,
         }
     }
+}
+
+impl From<AccountStateView> for AccountState {
+    fn from(state: AccountStateView) -> Self {
+        match state {
+            AccountStateView::Active => Self::Active,
+            AccountStateView::Disabled => Self::Disabled,
+        }
+    }
+}
+
+impl From<Role> for RoleView {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Member => Self::Member,
+            Role::Admin => Self::Admin,
+        }
+    }
+}
+
+/// How many sessions were ended.
+#[derive(Clone, Debug, Object, Serialize)]
+#[oai(example)]
+pub(super) struct Ended {
+    /// The number of sessions that ended.
+    pub(super) ended: u64,
 }
 
 impl SessionView {
@@ -162,6 +199,12 @@ impl Example for SessionWithToken {
             session: SessionView::example(),
             token: Some("eyJhbGciOiJFZERTQSJ9.eyJ2aXNpdHMiOjN9.c2lnbmF0dXJl".into()),
         }
+    }
+}
+
+impl Example for Ended {
+    fn example() -> Self {
+        Self { ended: 2 }
     }
 }
 

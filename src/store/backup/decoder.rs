@@ -195,7 +195,7 @@ mod tests {
         *,
     };
     use crate::model::{
-        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Transport,
+        Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId, Transport,
         clock::from_millis, session::Chain,
     };
 
@@ -216,6 +216,7 @@ mod tests {
                     email: Email::parse("ann@example.com").unwrap(),
                     password: PasswordHash::new("$argon2id$geheim".to_owned()),
                     state: AccountState::Disabled,
+                    role: Role::Admin,
                     created_at: from_millis(1),
                     copied_at: Some(from_millis(2)),
                 },

@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 use super::{BackupError, BackupKey, BackupRecord, Entry, Header};
 use crate::model::{
     Account, AccountId, AccountState, Actor, AuditEvent, AuditKind, AuditTrail, By, Email,
-    PasswordHash, Session, SessionId, Timestamp, Transport, clock::from_millis, session::Chain,
+    PasswordHash, Role, Session, SessionId, Timestamp, Transport, clock::from_millis,
+    session::Chain,
 };
 
 pub(super) const HEADER: u8 = b'h';
@@ -23,8 +24,11 @@ pub(super) const EPOCH: u8 = b'e';
 pub(super) const EVENTS: u8 = b'u';
 pub(super) const END: u8 = b'z';
 
-/// The first byte of every payload.
+/// The first byte of every payload but an account's.
 const VERSION: u8 = 1;
+
+/// The first byte of an account's: version 2 has the role behind what version 1 had.
+const ACCOUNT_VERSION: u8 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct StoredHeader<'a> {
@@ -131,7 +135,7 @@ pub(super) fn encode(entry: &Entry) -> (u8, Zeroizing<Vec<u8>>) {
                 copied_at: account.copied_at.map(Timestamp::as_millisecond),
                 ended_visits: *ended_visits,
             };
-            (ACCOUNT, bytes(&stored))
+            (ACCOUNT, versioned(ACCOUNT_VERSION, &(stored, account.role)))
         }
         Entry::Record(BackupRecord::Session { session, epoch }) => {
             let stored = StoredSession {
@@ -166,7 +170,16 @@ pub(super) fn decode(kind: u8, payload: &[u8]) -> Result<Entry, BackupError> {
             Ok(Entry::Key(BackupKey { kid: kid.to_owned(), json }))
         }
         EPOCH => Ok(Entry::Record(BackupRecord::Epoch(value(payload)?))),
-        ACCOUNT => account(&value(payload)?).map(Entry::Record),
+        ACCOUNT => {
+            let (stored, role) = match payload.split_first() {
+                // Before there were roles.
+                Some((&VERSION, rest)) => (whole(rest)?, Role::Member),
+                Some((&ACCOUNT_VERSION, rest)) => whole(rest)?,
+                Some(_) => return Err(BackupError::Unknown),
+                None => return Err(EMPTY),
+            };
+            account(&stored, role).map(Entry::Record)
+        }
         VARIABLES => Ok(Entry::Record(variables(&value(payload)?))),
         SESSION => Ok(Entry::Record(session(&value(payload)?))),
         EVENTS => events(&value(payload)?).map(Entry::Record),
@@ -229,7 +242,7 @@ fn events(stored: &StoredEvents<'_>) -> Result<BackupRecord, BackupError> {
     }
 }
 
-fn account(stored: &StoredAccount<'_>) -> Result<BackupRecord, BackupError> {
+fn account(stored: &StoredAccount<'_>, role: Role) -> Result<BackupRecord, BackupError> {
     let email =
         Email::parse(stored.email).map_err(|_| BackupError::Damaged("an e-mail address"))?;
     Ok(BackupRecord::Account {
@@ -238,6 +251,7 @@ fn account(stored: &StoredAccount<'_>) -> Result<BackupRecord, BackupError> {
             email,
             password: PasswordHash::new(stored.password.to_owned()),
             state: stored.state,
+            role,
             created_at: from_millis(stored.created_at),
             copied_at: stored.copied_at.map(from_millis),
         },
@@ -291,18 +305,29 @@ pub(super) fn decode_header(payload: &[u8]) -> Result<Header, BackupError> {
     Ok(Header { created_at: from_millis(stored.created_at), program: stored.program.to_owned() })
 }
 
+const EMPTY: BackupError = BackupError::Damaged("an entry is empty");
+
 fn bytes<T: Serialize>(stored: &T) -> Zeroizing<Vec<u8>> {
-    let bytes = postcard::to_extend(stored, vec![VERSION]);
+    versioned(VERSION, stored)
+}
+
+fn versioned<T: Serialize>(version: u8, stored: &T) -> Zeroizing<Vec<u8>> {
+    let bytes = postcard::to_extend(stored, vec![version]);
     Zeroizing::new(bytes.expect("plain values in memory can be written"))
 }
 
 fn value<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, BackupError> {
     match payload.split_first() {
-        Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
-            Ok((stored, [])) => Ok(stored),
-            _ => Err(BackupError::Damaged("an entry cannot be read")),
-        },
+        Some((&VERSION, rest)) => whole(rest),
         Some(_) => Err(BackupError::Unknown),
-        None => Err(BackupError::Damaged("an entry is empty")),
+        None => Err(EMPTY),
+    }
+}
+
+/// The value that the bytes are, to the last of them.
+fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BackupError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((stored, [])) => Ok(stored),
+        _ => Err(BackupError::Damaged("an entry cannot be read")),
     }
 }

@@ -4,11 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Result, Value, damaged};
 use crate::model::{
-    Account, AccountId, AccountState, Email, PasswordHash, Timestamp, clock::from_millis,
+    Account, AccountId, AccountState, Email, PasswordHash, Role, Timestamp, clock::from_millis,
 };
 
 /// The first byte of the value.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// Before there were roles: everybody was a member.
+const WITHOUT_ROLE: u8 = 1;
 
 /// An account as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,7 @@ struct StoredAccount {
     created_at: i64,
     copied_at: Option<i64>,
     ended_visits: u64,
+    // What is added goes behind the rest: the older versions are its beginning.
 }
 
 impl AccountRecord {
@@ -40,16 +44,15 @@ impl AccountRecord {
             copied_at: account.copied_at.map(Timestamp::as_millisecond),
             ended_visits: self.ended_visits,
         };
-        postcard::to_extend(&stored, vec![VERSION]).map_err(|error| damaged("account", error))
+        let role = account.role;
+        postcard::to_extend(&(stored, role), vec![VERSION])
+            .map_err(|error| damaged("account", error))
     }
 
     pub(in crate::store) fn decode(id: AccountId, value: &[u8]) -> Result<Self> {
-        let stored: StoredAccount = match value.split_first() {
-            Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
-                Ok((stored, [])) => stored,
-                Ok(_) => return Err(damaged("account", "bytes are left over")),
-                Err(error) => return Err(damaged("account", error)),
-            },
+        let (stored, role): (StoredAccount, Role) = match value.split_first() {
+            Some((&VERSION, rest)) => whole(rest)?,
+            Some((&WITHOUT_ROLE, rest)) => (whole(rest)?, Role::Member),
             Some((version, _)) => {
                 return Err(damaged("account", format!("it has version {version}")));
             }
@@ -61,6 +64,7 @@ impl AccountRecord {
                 email: stored.email,
                 password: stored.password,
                 state: stored.state,
+                role,
                 created_at: from_millis(stored.created_at),
                 copied_at: stored.copied_at.map(from_millis),
             },
@@ -69,26 +73,66 @@ impl AccountRecord {
     }
 }
 
+/// The value that the bytes are, to the last of them.
+fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) => Err(damaged("account", "bytes are left over")),
+        Err(error) => Err(damaged("account", error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::StoreError;
 
-    #[test]
-    fn an_account_comes_back_as_it_was_and_what_is_none_is_damaged() {
-        let now = from_millis(1_790_000_000_000);
-        let id = AccountId::new(now);
-        let record = AccountRecord {
+    const NOW: i64 = 1_790_000_000_000;
+
+    fn record(role: Role) -> AccountRecord {
+        AccountRecord {
             account: Account {
-                id,
+                id: AccountId::from_bytes([1; 16]),
                 email: Email::parse("ann@example.com").unwrap(),
                 password: PasswordHash::new("$argon2id$v=19$...".into()),
                 state: AccountState::Disabled,
-                created_at: now,
+                role,
+                created_at: from_millis(NOW),
                 copied_at: Some(from_millis(1)),
             },
             ended_visits: u64::MAX,
-        };
+        }
+    }
+
+    #[test]
+    fn an_account_of_before_there_were_roles_is_a_members() {
+        // Written by version 1.
+        let mut bytes = vec![1, 15];
+        bytes.extend(b"ann@example.com");
+        bytes.push(18);
+        bytes.extend(b"$argon2id$v=19$...");
+        bytes.push(1);
+        // Zigzag, seven bits at a time, the lowest first.
+        let mut number = u64::try_from(NOW * 2).unwrap();
+        while number > 127 {
+            bytes.push(u8::try_from(number & 127).unwrap() | 128);
+            number >>= 7;
+        }
+        bytes.push(u8::try_from(number).unwrap());
+        bytes.extend([1, 2]);
+        bytes.extend([255, 255, 255, 255, 255, 255, 255, 255, 255, 1]);
+        let member = record(Role::Member);
+        assert_eq!(AccountRecord::decode(member.account.id, &bytes).unwrap(), member);
+        bytes.push(0);
+        assert!(AccountRecord::decode(member.account.id, &bytes).is_err(), "nothing is left over");
+        bytes[0] = VERSION;
+        assert_eq!(AccountRecord::decode(member.account.id, &bytes).unwrap(), member);
+    }
+
+    #[test]
+    fn an_account_comes_back_as_it_was_and_what_is_none_is_damaged() {
+        let record = record(Role::Admin);
+        let id = record.account.id;
         let good = record.encode().unwrap();
         assert_eq!(AccountRecord::decode(id, &good).unwrap(), record);
         let mut newer = good.clone();

@@ -87,6 +87,13 @@ pub(super) fn email_key(email: &Email) -> Key {
     [EMAILS, email.as_str().as_bytes()].concat()
 }
 
+/// The e-mail whose key this is.
+pub(super) fn decode_email_key(key: &[u8]) -> Result<Email> {
+    let text = key.strip_prefix(EMAILS).and_then(|email| std::str::from_utf8(email).ok());
+    let email = text.and_then(|text| Email::parse(text).ok());
+    email.ok_or_else(|| damaged("e-mail", "its key is no address"))
+}
+
 /// The key of a page of an account's sessions.
 pub(super) fn sessions_key(account: AccountId, page: u16) -> Key {
     let first = [SESSIONS, account.as_bytes()].concat();

@@ -3,10 +3,10 @@
 use super::{audit::Scribe, end, epoch, load_account, pages, save_account, sessions};
 use crate::{
     model::{
-        Account, AccountId, AccountState, Email, PasswordHash, Session, SessionId, Succession,
+        Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId, Succession,
     },
     store::{
-        EmailChange, PasswordChange, Result,
+        EmailChange, FoundAccounts, MOST_EMAILS_SEARCHED, PasswordChange, Result,
         records::{self, AccountRecord, SessionRecord},
         view::{Read, Write},
     },
@@ -44,20 +44,51 @@ pub(in crate::store) fn page(
     after: Option<&Email>,
     limit: usize,
 ) -> Result<Vec<Account>> {
-    // No e-mail has a zero byte, so the key with one added is the first key after it.
-    let start = after.map_or_else(Vec::new, |email| {
-        let mut key = records::email_key(email);
-        key.push(0);
-        key
-    });
     let mut accounts = Vec::new();
-    for entry in r.scan(records::EMAILS, &start).take(limit) {
-        let id = records::decode_account_id(&entry?.1)?;
-        let record = load_account(r, id)?
-            .ok_or_else(|| records::damaged("e-mail", "the account it names is not there"))?;
-        accounts.push(record.account);
+    for entry in r.scan(records::EMAILS, &start_after(after.map(Email::as_str))).take(limit) {
+        accounts.push(named(r, &entry?.1)?);
     }
     Ok(accounts)
+}
+
+pub(in crate::store) fn search(
+    r: &dyn Read,
+    part: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<FoundAccounts> {
+    let mut found = FoundAccounts { accounts: Vec::new(), next: None };
+    let mut last = None;
+    for (looked_at, entry) in r.scan(records::EMAILS, &start_after(after)).enumerate() {
+        if looked_at == MOST_EMAILS_SEARCHED || found.accounts.len() == limit {
+            found.next = last.as_deref().map(records::decode_email_key).transpose()?;
+            break;
+        }
+        let (key, id) = entry?;
+        // Keys are compared as bytes: parts of UTF-8 that are text themselves match as text does.
+        if contains(&key[records::EMAILS.len()..], part.as_bytes()) {
+            found.accounts.push(named(r, &id)?);
+        }
+        last = Some(key);
+    }
+    Ok(found)
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || text.windows(part.len()).any(|window| window == part)
+}
+
+/// The first key after that of an e-mail: none has a zero byte, so it is that with one added.
+fn start_after(email: Option<&str>) -> records::Key {
+    email.map_or_else(Vec::new, |email| [records::EMAILS, email.as_bytes(), &[0]].concat())
+}
+
+/// The account whose id this is.
+fn named(r: &dyn Read, id: &[u8]) -> Result<Account> {
+    let record = load_account(r, records::decode_account_id(id)?)?;
+    let record =
+        record.ok_or_else(|| records::damaged("e-mail", "the account it names is not there"))?;
+    Ok(record.account)
 }
 
 pub(in crate::store) fn set_state(
@@ -77,6 +108,25 @@ pub(in crate::store) fn set_state(
     if was != state || ended > 0 {
         scribe.write(w, &scribe.about(id).ending(ended))?;
     }
+    save_account(w, &record)?;
+    Ok(Some(ended))
+}
+
+pub(in crate::store) fn set_role(
+    w: &mut dyn Write,
+    id: AccountId,
+    role: Role,
+    scribe: Scribe,
+) -> Result<Option<u64>> {
+    let Some(mut record) = load_account(w, id)? else {
+        return Ok(None);
+    };
+    if record.account.role == role {
+        return Ok(Some(0));
+    }
+    record.account.role = role;
+    let ended = if role == Role::Member { 0 } else { end_all(w, &mut record, None)? };
+    scribe.write(w, &scribe.about(id).ending(ended))?;
     save_account(w, &record)?;
     Ok(Some(ended))
 }

@@ -210,7 +210,7 @@ async fn an_export_has_all_that_is_kept_and_no_secret() {
     let export = answer.json();
     assert_members(&export, &["account", "events", "exported_at", "sessions"]);
     let account = app.account("ann@example.com").await;
-    assert_members(&export["account"], &["created_at", "email", "id", "state", "visits"]);
+    assert_members(&export["account"], &["created_at", "email", "id", "role", "state", "visits"]);
     assert_eq!(export["account"]["id"], account.id.to_string());
     assert_eq!(export["account"]["visits"], 1);
     let sessions = export["sessions"].as_array().unwrap();

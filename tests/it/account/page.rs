@@ -42,14 +42,14 @@ async fn the_page_ends_sessions_for_who_types_the_password() {
     before.check().await.expect(401);
     assert!(ann.get("/account?done=sessions").await.visible().contains("The sessions have ended."));
     let again = submit(&ann, "sessions", &one).await.expect_page(404);
-    assert!(again.visible().contains("You have no such session."));
+    assert!(again.visible().contains("There is no such session."));
     ann.check().await.expect(200);
     let all = [("session", "others"), ("current", PASSWORD)];
     submit(&ann, "sessions", &all).await.expect_redirect("/account?done=sessions");
     others[2].check().await.expect(401);
     assert_eq!(ann.open_admin().await, 2, "the browser has the newest cookie all along");
     let nothing = submit(&ann, "sessions", &[("current", PASSWORD)]).await.expect_page(404);
-    assert!(nothing.visible().contains("You have no such session."));
+    assert!(nothing.visible().contains("There is no such session."));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,7 +38,7 @@ fn accounts_come_and_go(dir: &Path) {
     assert_eq!(lines[0].find("STATE"), lines[1].find("active"), "aligned");
 
     let nobody = account(&["disable", "nobody@example.com"], "");
-    assert_eq!(failed(&nobody), "no account has this e-mail address");
+    assert_eq!(failed(&nobody), "there is no such account");
     assert_eq!(done(&account(&["disable", "bob@example.com"], "")), "disabled bob@example.com\n");
     let list = account(&["list", "--json"], "");
     let list: Value = serde_json::from_str(done(&list)).unwrap();
@@ -46,7 +46,7 @@ fn accounts_come_and_go(dir: &Path) {
     assert_eq!(list[0]["state"], "active");
     assert_eq!(list[1]["state"], "disabled");
     let keys: Vec<_> = list[0].as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["created_at", "email", "id", "state"], "and no hash");
+    assert_eq!(keys, ["created_at", "email", "id", "role", "state"], "and no hash");
 
     done(&account(&["enable", "bob@example.com"], ""));
     done(&account(&["password", "bob@example.com"], "yet another password\n"));

@@ -190,6 +190,24 @@ impl Story {
         }
     }
 
+    /// The same from elsewhere, as an administrator.
+    fn remote_commands(&mut self, email: &str) {
+        let password = "copper window 3 bay gust";
+        self.secrets.keep(password);
+        let server = self.server.address().to_string();
+        self.command(&["account", "add", "root@example.com"], password);
+        self.command(&["account", "role", "root@example.com", "admin"], "");
+        for args in [
+            &["account", "find", email][..],
+            &["account", "show", email],
+            &["session", "list", email],
+            &["session", "revoke", email],
+        ] {
+            let through = ["--server", &server, "--as", "root@example.com"];
+            self.command(&[args, &through].concat(), password);
+        }
+    }
+
     /// The keys, the operator's token, and the hashes as a backup has them.
     fn look_into_the_data(&mut self) {
         let data = self.server.data_dir();
@@ -231,6 +249,7 @@ async fn no_secret_of_a_whole_story_is_in_any_output() {
     story.everywhere(email).await;
     story.mistakes(email).await;
     story.commands(email);
+    story.remote_commands(email);
     story.look_into_the_data();
     story.server.kill_hard();
     story.server.restart();

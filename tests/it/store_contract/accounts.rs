@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use countersign::{
-    model::{Account, AccountId, AccountState, Succession},
-    store::{Created, EmailChange, PasswordChange, Visited},
+    model::{Account, AccountId, AccountState, Email, Role, Succession},
+    store::{
+        BackupRecord, Created, EmailChange, FoundAccounts, MOST_EMAILS_SEARCHED, PasswordChange,
+        Visited,
+    },
 };
 use tokio::task::JoinSet;
 
@@ -89,6 +92,91 @@ pub(super) async fn accounts_are_paged_in_the_order_of_their_emails(world: &Worl
     assert_eq!(page[0].email, email("carl"));
 }
 
+pub(super) async fn accounts_are_found_by_a_part_of_their_email(world: &World) {
+    let store = &*world.store;
+    for name in ["dora", "ann", "jürgen", "joanna", "anna"] {
+        join(store, name).await;
+    }
+    let names = |found: &FoundAccounts| -> Vec<String> {
+        let emails = found.accounts.iter().map(|account| account.email.as_str());
+        emails.map(|email| email.trim_end_matches("@example.com").to_owned()).collect()
+    };
+    let search =
+        async |part: &str, after, limit| store.find_accounts(part, after, limit).await.unwrap();
+    for (part, expected) in [
+        ("ann", &["ann", "anna", "joanna"][..]),
+        ("anna", &["anna", "joanna"]),
+        ("n@e", &["ann", "jürgen"]),
+        ("ü", &["jürgen"]),
+        ("", &["ann", "anna", "dora", "joanna", "jürgen"]),
+        ("ann@example.com.", &[]),
+        ("nobody", &[]),
+    ] {
+        let found = search(part, None, 10).await;
+        assert_eq!(names(&found), expected, "{part}");
+        assert_eq!(found.next, None, "{part}");
+    }
+    let first = search("ann", None, 2).await;
+    assert_eq!(names(&first), ["ann", "anna"]);
+    assert_eq!(first.next, Some(email("anna")), "there are others to look at");
+    let next = search("ann", first.next.as_ref().map(Email::as_str), 2).await;
+    assert_eq!((names(&next), next.next), (vec!["joanna".to_owned()], None));
+    assert_eq!(names(&search("ann", Some("b"), 9).await), ["joanna"], "after nobody's address");
+    assert_eq!(search("", Some("z"), 9).await, FoundAccounts { accounts: vec![], next: None });
+}
+
+pub(super) async fn a_search_looks_at_so_many_and_says_where_to_go_on(world: &World) {
+    let store = &*world.store;
+    let numbered = |n: usize| Account {
+        id: AccountId::from_bytes(u128::try_from(n).unwrap().to_be_bytes()),
+        ..account(&format!("n{n:05}"))
+    };
+    let crowd = 0..2 * MOST_EMAILS_SEARCHED;
+    let crowd = crowd.map(|n| BackupRecord::Account { account: numbered(n), ended_visits: 0 });
+    store.import(crowd.collect()).await.unwrap();
+    join(store, "zoe").await;
+    let (mut after, mut found, mut calls) = (None::<String>, Vec::new(), 0);
+    loop {
+        let page = store.find_accounts("zoe", after.as_deref(), 5).await.unwrap();
+        found.extend(page.accounts);
+        calls += 1;
+        let Some(next) = page.next else { break };
+        assert_eq!(next, numbered(calls * MOST_EMAILS_SEARCHED - 1).email);
+        after = Some(next.into());
+    }
+    assert_eq!((found.len(), calls), (1, 3));
+    assert_eq!(found[0].email, email("zoe"));
+}
+
+pub(super) async fn a_role_is_given_to_new_sessions_and_taken_from_all(world: &World) {
+    let store = &*world.store;
+    let (ann, bob) = (join(store, "ann").await, join(store, "bob").await);
+    let before = [log_in(store, &ann, 0).await, log_in(store, &ann, 0).await];
+    let foreign = log_in(store, &bob, 0).await;
+    count(store, &before[0], 1).await;
+    let role = async |id| store.account(id).await.unwrap().unwrap().role;
+    assert_eq!(role(ann.id).await, Role::Member);
+    assert_eq!(store.set_role(ann.id, Role::Member, cause(at(1))).await.unwrap(), Some(0));
+    assert!(alive(store, &before[0], 1).await, "nothing was given");
+
+    assert_eq!(store.set_role(ann.id, Role::Admin, cause(at(1))).await.unwrap(), Some(2));
+    assert_eq!((role(ann.id).await, role(bob.id).await), (Role::Admin, Role::Member));
+    for session in &before {
+        assert!(!alive(store, session, 1).await, "no session from before has the role");
+    }
+    assert!(alive(store, &foreign, 1).await);
+    assert_eq!(store.total_visits(ann.id).await.unwrap(), 1);
+    let found = store.account_by_email(&ann.email).await.unwrap();
+    assert_eq!(found, Some(Account { role: Role::Admin, ..ann.clone() }), "nothing else changed");
+
+    let after = log_in(store, &ann, 2).await;
+    assert_eq!(store.set_role(ann.id, Role::Admin, cause(at(1))).await.unwrap(), Some(0));
+    assert!(alive(store, &after, 2).await, "it had the role already");
+    assert_eq!(store.set_role(ann.id, Role::Member, cause(at(1))).await.unwrap(), Some(0));
+    assert_eq!(role(ann.id).await, Role::Member);
+    assert!(alive(store, &after, 2).await, "a member goes on");
+}
+
 pub(super) async fn disabling_ends_sessions_and_enabling_revives_none(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
@@ -120,6 +208,7 @@ pub(super) async fn what_does_not_exist_is_not_changed(world: &World) {
     let ghost = session(nobody.id, 0);
     let disabled = store.set_account_state(nobody.id, AccountState::Disabled, cause(at(0))).await;
     assert_eq!(disabled.unwrap(), None);
+    assert_eq!(store.set_role(nobody.id, Role::Admin, cause(at(0))).await.unwrap(), None);
     assert_eq!(store.remove_account(nobody.id, cause(at(0))).await.unwrap(), None);
     let change = store.change_password(nobody.id, None, hash("new"), None, cause(at(0))).await;
     assert_eq!(change.unwrap(), PasswordChange::AccountChanged);

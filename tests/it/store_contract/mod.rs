@@ -41,7 +41,10 @@ contract! { memory sled; {
         of_fifty_accounts_with_one_email_one_is_made
         an_account_id_that_is_taken_replaces_nobody
         accounts_are_paged_in_the_order_of_their_emails
+        accounts_are_found_by_a_part_of_their_email
+        a_search_looks_at_so_many_and_says_where_to_go_on
         disabling_ends_sessions_and_enabling_revives_none
+        a_role_is_given_to_new_sessions_and_taken_from_all
         what_does_not_exist_is_not_changed
         a_removed_account_leaves_nothing_and_frees_its_email
         an_account_is_closed_by_a_living_session_of_its_own

@@ -3,12 +3,12 @@
 use countersign::{
     model::{
         Account, AccountId, AccountState, Actor, AttemptKey, Attempts, AuditEvent, AuditKind, By,
-        Cause, Email, PasswordHash, Session, SessionId, Succession, Timestamp, Variables,
+        Cause, Email, PasswordHash, Role, Session, SessionId, Succession, Timestamp, Variables,
         session::ReplayPolicy,
     },
     store::{
-        AuditFilter, Created, EmailChange, PasswordChange, Store, StoreError, VariableChange,
-        Visit, Visited,
+        AuditFilter, Created, EmailChange, FoundAccounts, PasswordChange, Store, StoreError,
+        VariableChange, Visit, Visited,
     },
 };
 use jiff::SignedDuration;
@@ -26,7 +26,13 @@ pub(crate) enum Operation {
         after: Option<Email>,
         limit: usize,
     },
+    SearchAccounts {
+        part: &'static str,
+        after: Option<Email>,
+        limit: usize,
+    },
     SetState(AccountId, AccountState),
+    SetRole(AccountId, Role),
     RemoveAccount(AccountId),
     CloseAccount(AccountId, SessionId, Timestamp),
     ChangePassword(AccountId, PasswordUpdate, Option<Succession>),
@@ -80,6 +86,7 @@ pub(crate) enum Answer {
     Visits(u64),
     Account(Option<Account>),
     Accounts(Vec<Account>),
+    Found(FoundAccounts),
     Session(Option<Session>),
     Sessions(Vec<Session>),
     Visited(Visited),
@@ -116,6 +123,13 @@ impl Operation {
             Self::FindByEmail(email) => Answer::Account(store.account_by_email(email).await?),
             Self::PageAccounts { after, limit } => {
                 Answer::Accounts(store.accounts(after.as_ref(), *limit).await?)
+            }
+            Self::SearchAccounts { part, after, limit } => {
+                let after = after.as_ref().map(Email::as_str);
+                Answer::Found(store.find_accounts(part, after, *limit).await?)
+            }
+            Self::SetRole(id, role) => {
+                Answer::EndedIfThere(store.set_role(*id, *role, cause).await?)
             }
             Self::SetState(id, state) => {
                 Answer::EndedIfThere(store.set_account_state(*id, *state, cause).await?)
@@ -203,6 +217,8 @@ impl Operation {
             Self::CreateAccount(account) => (AuditKind::SignedUp, account.created_at),
             Self::SetState(_, AccountState::Active) => (AuditKind::AccountEnabled, at(0)),
             Self::SetState(_, AccountState::Disabled) => (AuditKind::AccountDisabled, at(0)),
+            Self::SetRole(_, Role::Admin) => (AuditKind::RoleGiven, at(0)),
+            Self::SetRole(_, Role::Member) => (AuditKind::RoleTaken, at(0)),
             Self::RemoveAccount(_) => (AuditKind::AccountRemoved, at(0)),
             Self::CloseAccount(_, _, now) => (AuditKind::AccountClosed, *now),
             Self::ChangePassword(_, _, goes_on) => {
@@ -225,7 +241,7 @@ impl Operation {
         Cause { what, by, at }
     }
 
-    /// What is written down of it when it was answered so. Of a state that was set, only if it was
+    /// What is written down of it when it was answered so. Of a state or role that was set, only if it was
     /// another one before or sessions ended, which the answer does not tell.
     pub(crate) fn event(&self, answer: &Answer) -> Option<AuditEvent> {
         let cause = self.cause();
@@ -234,7 +250,10 @@ impl Operation {
                 Some(cause.about(account.id))
             }
             (
-                Self::SetState(id, _) | Self::RemoveAccount(id) | Self::CloseAccount(id, ..),
+                Self::SetState(id, _)
+                | Self::SetRole(id, _)
+                | Self::RemoveAccount(id)
+                | Self::CloseAccount(id, ..),
                 Answer::EndedIfThere(Some(ended)),
             ) => Some(AuditEvent { ended: *ended, ..cause.about(*id) }),
             (

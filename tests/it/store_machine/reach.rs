@@ -20,6 +20,11 @@ const TELLING: &[&str] = &[
     "Ask(CreateAccount: yes",
     "Ask(CreateAccount: no",
     "Ask(PageAccounts: some",
+    "Ask(SearchAccounts: some",
+    "Ask(SearchAccounts: none",
+    "Ask(SearchAccounts: some, more to come",
+    "Ask(SetRole: ended some",
+    "Ask(SetRole: ended none",
     "Ask(SetState: ended some",
     "Ask(SetState: ended none",
     "Ask(RemoveAccount: ended some",
@@ -75,7 +80,7 @@ fn the_machine_gets_every_kind_of_answer() {
     let config = ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() };
     let mut runner = TestRunner::new(config);
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for _ in 0..160 {
+    for _ in 0..600 {
         let series = State::sequential_strategy(80).new_tree(&mut runner).unwrap();
         let (mut state, transitions, _) = series.current();
         for transition in transitions {
@@ -113,6 +118,8 @@ fn outcome(expected: &Expected) -> &'static str {
             Answer::Visits(0) | Answer::EndedIfThere(None) => "none",
             Answer::Visits(_) => "some",
             Answer::Account(found) => some(found.is_some()),
+            Answer::Found(found) if found.next.is_some() => "some, more to come",
+            Answer::Found(found) => some(!found.accounts.is_empty()),
             Answer::Accounts(found) => some(!found.is_empty()),
             Answer::Session(found) => some(found.is_some()),
             Answer::Sessions(found) => some(!found.is_empty()),

@@ -4,7 +4,7 @@
 use countersign::{
     model::{
         AccountId, AccountState, AttemptKey, Email, Lifetimes, PasswordHash, Presented, Replay,
-        Session, SessionId, Succession, Timestamp, Transport,
+        Role, Session, SessionId, Succession, Timestamp, Transport,
         clock::later,
         session::{Chain, ReplayPolicy},
     },
@@ -154,6 +154,8 @@ fn change_account(state: &State) -> impl Strategy<Value = Operation> + use<> {
     prop_oneof![
         3 => (owner.clone(), Just(AccountState::Disabled)).prop_map(|(id, s)| Operation::SetState(id, s)),
         8 => (id.clone(), Just(AccountState::Active)).prop_map(|(id, s)| Operation::SetState(id, s)),
+        2 => (owner.clone(), Just(Role::Admin)).prop_map(|(id, r)| Operation::SetRole(id, r)),
+        2 => (id.clone(), Just(Role::Member)).prop_map(|(id, r)| Operation::SetRole(id, r)),
         2 => owner.prop_map(Operation::RemoveAccount),
         2 => (any_session(state), about(state.now)).prop_map(|((id, by), now)| {
             Operation::CloseAccount(id, by, now)
@@ -342,6 +344,8 @@ fn look(state: &State) -> impl Strategy<Value = Operation> + use<> {
     prop_oneof![
         4 => (option::of(select(emails())), 0..3_usize)
             .prop_map(|(after, limit)| Operation::PageAccounts { after, limit }),
+        8 => (select(vec!["", "ann", "anna", "b@", ".com"]), option::of(select(emails())), 1..3_usize)
+            .prop_map(|(part, after, limit)| Operation::SearchAccounts { part, after, limit }),
         4 => (any_session(state), about(state.now))
             .prop_map(|((account, id), now)| Operation::FindSession(account, id, now)),
         2 => (option::of(select(accounts().to_vec())), 0..9_usize, Just(state.now))

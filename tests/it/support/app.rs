@@ -10,7 +10,7 @@ use countersign::{
     cli::serve::{self, StartError},
     config::{Address, Config, Period},
     model::{
-        Account, Clock, Session,
+        Account, Clock, Role, Session,
         clock::{ManualClock, from_millis},
     },
     service,
@@ -23,6 +23,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use url::Url;
 
 use super::{Control, PATIENCE, User, capture, in_time, user::Kind};
+use crate::store_world::cause;
 
 /// 2026-11-23T09:00:00Z
 const START: i64 = 1_795_424_400_000;
@@ -74,6 +75,7 @@ impl TestApp {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .tls_certs_only([])
             .build()
             .expect("a client");
         let mut app = Self {
@@ -203,6 +205,17 @@ impl TestApp {
             snapshot.push((account, visits, sessions));
         }
         snapshot
+    }
+
+    /// Gives or takes a role, as the command line does. Somebody who is made an administrator has to
+    /// log in anew.
+    pub(crate) async fn set_role(&self, email: &str, role: Role) {
+        let id = self.account(email).await.id;
+        self.store()
+            .set_role(id, role, cause(self.clock.now()))
+            .await
+            .unwrap()
+            .expect("an account");
     }
 
     /// The account with this e-mail.

@@ -81,6 +81,7 @@ impl Process {
             http: reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 .no_proxy()
+                .tls_certs_only([])
                 .build()
                 .expect("a client"),
         }

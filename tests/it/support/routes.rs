@@ -28,6 +28,9 @@ pub(crate) enum Body {
 /// No session has this id.
 pub(crate) const NO_SESSION: &str = "019ab2f0-5c1e-7d3a-9b7e-2f6c1a4d8e90";
 
+/// No account has this id.
+pub(crate) const NO_ACCOUNT: &str = "019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4";
+
 impl Route {
     /// A well-formed request for it.
     pub(crate) fn ask(&self, user: &User) -> Draft {
@@ -37,6 +40,17 @@ impl Route {
             Body::Json(body) => draft.json(body),
             Body::Form(fields) => draft.form(fields),
         }
+    }
+
+    /// The same for an account and a session that are there.
+    pub(crate) fn of(&self, account: &str, session: &str) -> Self {
+        let path = self.path.replace(NO_ACCOUNT, account).replace(NO_SESSION, session);
+        Self { path, ..self.clone() }
+    }
+
+    /// Whether it is for administrators.
+    pub(crate) fn is_administration(&self) -> bool {
+        self.path.starts_with("/api/v1/admin/")
     }
 
     /// Whether it may change something, by its method.
@@ -65,7 +79,7 @@ pub(crate) fn operations() -> Vec<Route> {
             });
             routes.push(Route {
                 method: method.to_uppercase().parse().expect("a method"),
-                path: path.replace("{sid}", NO_SESSION),
+                path: path.replace("{sid}", NO_SESSION).replace("{id}", NO_ACCOUNT),
                 id: operation["operationId"].as_str().expect("an id").into(),
                 protected: !operation["security"].as_array().expect("who may ask").is_empty(),
                 body: body.map_or(Body::None, Body::Json),

@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use countersign::{
     model::{
         Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, Cause, Email,
-        PasswordHash, Session, SessionId, Succession, Timestamp, Variables,
+        PasswordHash, Role, Session, SessionId, Succession, Timestamp, Variables,
     },
     store::{
         AuditFilter, AuditPage, AuditPlace, BackupRecord, Created, EmailChange, Export,
-        PasswordChange, Result, Store, StoreError, SweepCursor, Swept, VariableChange, Visit,
-        Visited,
+        FoundAccounts, PasswordChange, Result, Store, StoreError, SweepCursor, Swept,
+        VariableChange, Visit, Visited,
     },
 };
 use jiff::SignedDuration;
@@ -185,6 +185,16 @@ impl Store for HeldStore {
         self.inner.accounts(after, limit).await
     }
 
+    async fn find_accounts(
+        &self,
+        part: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<FoundAccounts> {
+        self.control.read()?;
+        self.inner.find_accounts(part, after, limit).await
+    }
+
     async fn set_account_state(
         &self,
         id: AccountId,
@@ -193,6 +203,11 @@ impl Store for HeldStore {
     ) -> Result<Option<u64>> {
         self.control.write()?;
         self.inner.set_account_state(id, state, cause).await
+    }
+
+    async fn set_role(&self, id: AccountId, role: Role, cause: Cause) -> Result<Option<u64>> {
+        self.control.write()?;
+        self.inner.set_role(id, role, cause).await
     }
 
     async fn remove_account(&self, id: AccountId, cause: Cause) -> Result<Option<u64>> {

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use countersign::{
     model::{
         Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, AuditKind, Email,
-        PasswordHash, Session, SessionId, Succession, Timestamp,
+        PasswordHash, Role, Session, SessionId, Succession, Timestamp,
     },
-    store::{Created, EmailChange, PasswordChange},
+    store::{Created, EmailChange, FoundAccounts, PasswordChange},
 };
 
 use super::operation::{Answer, Operation, PasswordUpdate};
@@ -73,12 +73,17 @@ impl Model {
     /// Does it, writes it down, and answers.
     pub(crate) fn answer(&mut self, operation: &Operation) -> Answer {
         let before = match operation {
-            Operation::SetState(id, _) => self.accounts.get(id).map(|owner| owner.account.state),
+            Operation::SetState(id, _) | Operation::SetRole(id, _) => {
+                self.accounts.get(id).map(|owner| (owner.account.state, owner.account.role))
+            }
             _ => None,
         };
         let answer = self.work(operation);
         let is_news = |event: &AuditEvent| match operation {
-            Operation::SetState(_, state) => before != Some(*state) || event.ended > 0,
+            Operation::SetState(_, state) => {
+                before.is_none_or(|(was, _)| was != *state) || event.ended > 0
+            }
+            Operation::SetRole(_, role) => before.is_none_or(|(_, was)| was != *role),
             _ => true,
         };
         if let Some(event) = operation.event(&answer).filter(is_news)
@@ -117,8 +122,14 @@ impl Model {
                 Answer::Account(self.people().into_iter().find(|person| person.email == *email))
             }
             Operation::PageAccounts { after, limit } => {
-                Answer::Accounts(self.page(after.as_ref(), *limit))
+                let mut people = self.people_after(after.as_ref());
+                people.truncate(*limit);
+                Answer::Accounts(people)
             }
+            Operation::SearchAccounts { part, after, limit } => {
+                Answer::Found(self.search(part, after.as_ref(), *limit))
+            }
+            Operation::SetRole(id, role) => Answer::EndedIfThere(self.set_role(*id, *role)),
             Operation::SetState(id, state) => Answer::EndedIfThere(self.set_state(*id, *state)),
             Operation::RemoveAccount(id) => {
                 let ended = self.accounts.remove(id).map(|_| self.end_all(*id, None));
@@ -141,10 +152,7 @@ impl Model {
                 }
             }
             Operation::Rehash(id, checked, new) => {
-                let owner = self.accounts.get_mut(id);
-                let owner = owner.filter(|owner| owner.account.password == *checked);
-                let replaced = owner.map(|owner| owner.account.password = new.clone());
-                Answer::WhetherDone(replaced.is_some())
+                Answer::WhetherDone(self.rehash(*id, checked, new))
             }
             Operation::TotalVisits(id) => {
                 Answer::Visits(self.accounts.get(id).map_or(0, |owner| owner.visits))
@@ -180,12 +188,7 @@ impl Model {
                 Answer::WhetherDone(revoked)
             }
             Operation::RevokeOthers(account, keep, now) => {
-                let mut ended = self.living(*account, *now);
-                ended.retain(|session| Some(session.id) != *keep);
-                for session in &ended {
-                    self.sessions.remove(&(*account, session.id));
-                }
-                Answer::Ended(ended.len() as u64)
+                Answer::Ended(self.revoke_others(*account, *keep, *now))
             }
             Operation::RevokeAll => {
                 self.sessions.values_mut().for_each(|kept| kept.dead = true);
@@ -199,22 +202,16 @@ impl Model {
                 self.attempts.remove(key);
                 Answer::Done
             }
-            Operation::FindAttempts(keys, now) => {
-                let none = Attempts { count: 0, until: *now };
-                let kept = |key| self.attempts.get(key).filter(|found| *now < found.until);
-                Answer::Attempts(keys.iter().map(|key| *kept(key).unwrap_or(&none)).collect())
-            }
+            Operation::FindAttempts(keys, now) => Answer::Attempts(self.find_attempts(keys, *now)),
             Operation::ListEvents { account, .. } => Answer::Events(self.list(*account)),
             Operation::Ping => Answer::Done,
         }
     }
 
-    fn page(&self, after: Option<&Email>, limit: usize) -> Vec<Account> {
-        let mut people = self.people();
-        people.retain(|person| after.is_none_or(|after| person.email > *after));
-        people.sort_by(|one, other| one.email.cmp(&other.email));
-        people.truncate(limit);
-        people
+    fn find_attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Vec<Attempts> {
+        let none = Attempts { count: 0, until: now };
+        let kept = |key| self.attempts.get(key).filter(|found| now < found.until);
+        keys.iter().map(|key| *kept(key).unwrap_or(&none)).collect()
     }
 
     fn count_attempt(&mut self, keys: &[AttemptKey], first: Attempts, now: Timestamp) {
@@ -294,6 +291,38 @@ impl Model {
         }
         self.accounts.insert(account.id, Owner { account: account.clone(), visits: 0 });
         true
+    }
+
+    fn rehash(&mut self, id: AccountId, checked: &PasswordHash, new: &PasswordHash) -> bool {
+        let owner = self.accounts.get_mut(&id);
+        let owner = owner.filter(|owner| owner.account.password == *checked);
+        owner.map(|owner| owner.account.password = new.clone()).is_some()
+    }
+
+    /// By their e-mails.
+    fn people_after(&self, after: Option<&Email>) -> Vec<Account> {
+        let mut people = self.people();
+        people.retain(|person| after.is_none_or(|after| person.email > *after));
+        people.sort_by(|one, other| one.email.cmp(&other.email));
+        people
+    }
+
+    /// So few are here that all are looked at, and it stops where it has enough.
+    fn search(&self, part: &str, after: Option<&Email>, limit: usize) -> FoundAccounts {
+        let mut accounts = self.people_after(after);
+        let last = accounts.last().map(|person| person.email.clone());
+        accounts.retain(|person| person.email.as_str().contains(part));
+        accounts.truncate(limit);
+        let stop = accounts.get(limit - 1).map(|person| person.email.clone());
+        let next = stop.filter(|stop| Some(stop) != last.as_ref());
+        FoundAccounts { accounts, next }
+    }
+
+    fn set_role(&mut self, id: AccountId, role: Role) -> Option<u64> {
+        let account = &mut self.accounts.get_mut(&id)?.account;
+        let before = std::mem::replace(&mut account.role, role);
+        let gains = before == Role::Member && role == Role::Admin;
+        Some(if gains { self.end_all(id, None) } else { 0 })
     }
 
     fn set_state(&mut self, id: AccountId, state: AccountState) -> Option<u64> {
@@ -383,6 +412,15 @@ impl Model {
         if let Some(owner) = self.accounts.get_mut(&id) {
             owner.account.copied_at = Some(now);
         }
+    }
+
+    fn revoke_others(&mut self, id: AccountId, keep: Option<SessionId>, now: Timestamp) -> u64 {
+        let mut ended = self.living(id, now);
+        ended.retain(|session| Some(session.id) != keep);
+        for session in &ended {
+            self.sessions.remove(&(id, session.id));
+        }
+        ended.len() as u64
     }
 
     fn revoke(&mut self, key: Key, now: Timestamp) -> bool {
