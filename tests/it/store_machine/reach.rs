@@ -80,7 +80,7 @@ fn the_machine_gets_every_kind_of_answer() {
     let config = ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() };
     let mut runner = TestRunner::new(config);
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for _ in 0..600 {
+    for _ in 0..240 {
         let series = State::sequential_strategy(80).new_tree(&mut runner).unwrap();
         let (mut state, transitions, _) = series.current();
         for transition in transitions {

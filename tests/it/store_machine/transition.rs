@@ -154,8 +154,8 @@ fn change_account(state: &State) -> impl Strategy<Value = Operation> + use<> {
     prop_oneof![
         3 => (owner.clone(), Just(AccountState::Disabled)).prop_map(|(id, s)| Operation::SetState(id, s)),
         8 => (id.clone(), Just(AccountState::Active)).prop_map(|(id, s)| Operation::SetState(id, s)),
-        2 => (owner.clone(), Just(Role::Admin)).prop_map(|(id, r)| Operation::SetRole(id, r)),
-        2 => (id.clone(), Just(Role::Member)).prop_map(|(id, r)| Operation::SetRole(id, r)),
+        1 => (owner.clone(), Just(Role::Admin)).prop_map(|(id, r)| Operation::SetRole(id, r)),
+        1 => (id.clone(), Just(Role::Member)).prop_map(|(id, r)| Operation::SetRole(id, r)),
         2 => owner.prop_map(Operation::RemoveAccount),
         2 => (any_session(state), about(state.now)).prop_map(|((id, by), now)| {
             Operation::CloseAccount(id, by, now)
