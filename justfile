@@ -40,6 +40,7 @@ power-loss rounds="60":
 check:
     cargo fmt --check
     cargo fmt --check --manifest-path fuzz/Cargo.toml
+    rustfmt --check --edition 2024 --config-path . tests/clients/rust/build.rs tests/clients/rust/src/*.rs examples/clients/*.rs
     cargo clippy --locked --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
@@ -48,10 +49,23 @@ openapi:
     cargo run --locked -- openapi --format json > openapi/countersign.json
     cargo run --locked -- openapi --format yaml > openapi/countersign.yaml
 
+# whether programs that know the OpenAPI document of the last release work with this one (needs npm)
+compatible:
+    python3 tests/openapi/compatible.py
+
 # the running server against its OpenAPI document: statuses, schemas, headers (needs schemathesis)
 schemathesis *flags:
     cargo build --locked
     python3 tests/schemathesis/run.py {{ flags }}
+
+# what two linters say of the OpenAPI document: nothing, not even a warning (needs npm)
+lint-openapi:
+    python3 tests/openapi/lint.py
+
+# clients that generators make of the OpenAPI document, each against a running server: typescript, python, rust, go, or all (needs npm and Java)
+clients *names:
+    cargo build --locked
+    python3 tests/clients/run.py {{ names }}
 
 # what people do in a real browser, and whether everybody can: axe-core, Lighthouse (needs Chromium and npm)
 browser:

@@ -2,11 +2,10 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use poem::{IntoResponse, Response, endpoint::make_sync, handler, http::HeaderValue, web::Html};
-use poem_openapi::{OpenApi, OpenApiService, Webhook};
 use sha2::{Digest, Sha256};
 
 use super::{
-    api::{openapi_json, openapi_yaml},
+    api::{self, openapi_json, openapi_yaml},
     methods::{Methods, get},
 };
 
@@ -25,10 +24,8 @@ pub(super) fn yaml() -> Response {
 /// `/docs`. Its page has its scripts and styles inside, so its policy allows exactly those, by
 /// their hashes, and calls to this service; nothing else is relaxed. Of what poem-openapi would
 /// serve, this page alone, and to GET alone: nobody logs in here by OAuth.
-pub(super) fn swagger_ui<T: OpenApi + 'static, W: Webhook + 'static>(
-    service: &OpenApiService<T, W>,
-) -> Methods {
-    let html = service.swagger_ui_html();
+pub(super) fn swagger_ui() -> Methods {
+    let html = api::swagger_ui();
     let policy =
         HeaderValue::try_from(policy(&html)).expect("base64 and ASCII words make a header value");
     get(make_sync(move |_| {

@@ -23,7 +23,7 @@ use crate::{
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $code:ident = $status:ident, $detail:literal;)+) => {
         /// The stable name of an error. Programs decide by it; the sentence beside it is for
-        /// people and may change.
+        /// people and may change. A new operation may bring new ones.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
         #[oai(rename_all = "snake_case")]
         pub enum Code {

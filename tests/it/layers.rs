@@ -26,12 +26,13 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 ];
 
 /// Where an outside crate may be used.
-const ONE_PLACE: [(&str, &[&str]); 8] = [
+const ONE_PLACE: [(&str, &[&str]); 9] = [
     ("sled", &["store/sled"]),
     ("jsonwebtoken", &["token"]),
     ("aws_lc_rs", &["token"]),
     ("poem", &["http", "library", "cli/serve"]),
     ("poem_openapi", &["http"]),
+    ("serde_yaml", &["http/api"]),
     ("argon2", &["session/password"]),
     ("clap", &["cli", "main"]),
     ("figment", &["config"]),

@@ -82,7 +82,12 @@ enum Closed {
 enum Exported {
     /// The export, to be saved as a file.
     #[oai(status = 200)]
-    Done(Answer<ExportView>, #[oai(header = "Content-Disposition")] String),
+    Done(
+        Answer<ExportView>,
+        /// That it is a file, and its name.
+        #[oai(header = "Content-Disposition")]
+        String,
+    ),
 }
 
 failures!(AccountFailures: ANY, SIGNED_IN);
@@ -98,6 +103,8 @@ failures!(ChangePasswordFailures: ANY, SIGNED_IN, WRITE, BODY, HASHING, NEW_PASS
 #[OpenApi(tag = "ApiTags::Accounts")]
 impl Api {
     /// The account of this request.
+    ///
+    /// With its visits over all sessions. Counts nothing.
     #[oai(path = "/account", method = "get", operation_id = "getAccount")]
     async fn get(
         &self,

@@ -26,7 +26,7 @@ pub(in crate::http) struct Api;
 #[derive(Object, Deserialize)]
 #[oai(example)]
 #[serde(deny_unknown_fields)]
-struct NewAccount {
+struct SignUp {
     /// The e-mail address. Upper and lower case are one.
     #[oai(validator(max_length = 254))]
     email: Text<EmailAddress>,
@@ -35,7 +35,7 @@ struct NewAccount {
     password: Text<Secret>,
 }
 
-impl Example for NewAccount {
+impl Example for SignUp {
     fn example() -> Self {
         Self { email: Text::of("ann@example.com"), password: Text::of("correct horse battery") }
     }
@@ -64,9 +64,9 @@ impl Api {
         &self,
         site: Data<&Arc<Site>>,
         request: &Request,
-        body: Body<NewAccount>,
+        body: Body<SignUp>,
     ) -> Result<CreatedAccount, Failed<CreateAccountFailures>> {
-        let NewAccount { email, password } = body.0;
+        let SignUp { email, password } = body.0;
         let email = Email::parse(email.as_str()).map_err(Error::from)?;
         let password = Password::new(password.into_string());
         let account = site.sessions.sign_up(email, password, site.client(request)).await?;

@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use poem_openapi::{Object, types::Example};
 use serde::Serialize;
 
-use super::text::{DateTime, EmailAddress, Text, Uuid};
+use super::{
+    text::{DateTime, EmailAddress, Text, Uuid},
+    view::{AccountStateView, TokenTransport},
+};
 use crate::{
-    model::{AccountState, AuditEvent, Session, Timestamp, Transport, Variables},
+    model::{AuditEvent, Session, Timestamp, Variables},
     session::AccountExport,
 };
 
@@ -33,8 +36,8 @@ struct ExportedAccount {
     id: Text<Uuid>,
     /// The e-mail address, normalised.
     email: Text<EmailAddress>,
-    /// Whether it can log in: `active` or `disabled`.
-    state: String,
+    /// Whether it can log in.
+    state: AccountStateView,
     /// When it was made.
     created_at: Text<DateTime>,
     /// Visits over all its sessions, ended ones included.
@@ -62,8 +65,8 @@ struct ExportedSession {
     visits: u64,
     /// Whether to stay logged in was asked for.
     remember: bool,
-    /// How its tokens travel: `cookie` or `bearer`.
-    transport: String,
+    /// How its tokens travel.
+    transport: TokenTransport,
     /// What the device called itself at log-in.
     user_agent: String,
     /// When an earlier session was ended because its cookie had two holders, as told in this one.
@@ -133,10 +136,7 @@ impl From<AccountExport> for ExportView {
             account: ExportedAccount {
                 id: Text::of(account.id.to_string()),
                 email: Text::of(account.email.as_str()),
-                state: match account.state {
-                    AccountState::Active => "active".into(),
-                    AccountState::Disabled => "disabled".into(),
-                },
+                state: account.state.into(),
                 created_at: time(account.created_at),
                 visits: summary.visits,
                 copied_at: account.copied_at.map(time),
@@ -160,10 +160,7 @@ impl From<(Session, Variables)> for ExportedSession {
             idle_expires_at: time(session.idle_expires_at),
             visits: session.visits,
             remember: session.remember,
-            transport: match session.transport {
-                Transport::Cookie => "cookie".into(),
-                Transport::Bearer => "bearer".into(),
-            },
+            transport: session.transport.into(),
             user_agent: session.user_agent,
             copied_at: session.copied_at.map(time),
             variables: Some(variables).filter(|variables| !variables.is_empty()),
@@ -200,7 +197,7 @@ impl Example for ExportView {
             account: ExportedAccount {
                 id: Text::of("019ab2ef-11aa-7c55-8a01-93d0b7a1c2f4"),
                 email: Text::of("ann@example.com"),
-                state: "active".into(),
+                state: AccountStateView::Active,
                 created_at: at("2026-11-20T08:30:00Z"),
                 visits: 42,
                 copied_at: None,
@@ -213,7 +210,7 @@ impl Example for ExportView {
                 idle_expires_at: at("2026-11-23T09:42:30Z"),
                 visits: 3,
                 remember: false,
-                transport: "cookie".into(),
+                transport: TokenTransport::Cookie,
                 user_agent: "curl/8.10.1".into(),
                 copied_at: None,
                 variables: Some([("theme".into(), "\"dark\"".into())].into()),

@@ -1,15 +1,16 @@
 //! What can go wrong with an operation, as a type: the OpenAPI document lists exactly these codes,
 //! and in debug builds an operation that answers another one panics.
 
-use std::{collections::BTreeMap, fmt::Write as _, marker::PhantomData};
+use std::{collections::BTreeMap, marker::PhantomData};
 
 use poem::error::ResponseError as _;
 use poem_openapi::{
     ApiResponse,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    registry::{MetaHeader, MetaResponse, MetaResponses, Registry},
     types::Type,
 };
 
+use super::document;
 use crate::{
     http::{Code, HttpError, problem::Problem},
     session::Error,
@@ -93,24 +94,22 @@ impl<F: Failures> From<Failed<F>> for poem::Error {
 
 impl<F: Failures> ApiResponse for Failed<F> {
     fn meta() -> MetaResponses {
-        let mut by_status: BTreeMap<u16, String> = BTreeMap::new();
+        let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
         for code in F::CODES.iter().copied().flatten() {
-            let text = by_status.entry(HttpError::from(*code).status().as_u16()).or_default();
-            let separator = if text.is_empty() { "" } else { "\n" };
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{separator}- `{code}`: {}", code.detail());
+            by_status.entry(HttpError::from(*code).status().as_u16()).or_default().push(*code);
         }
-        let response = |(status, description): (u16, String)| MetaResponse {
-            // The document is built a few times in the life of a process, and its text is asked
-            // for as `&'static str`.
-            description: Box::leak(description.into_boxed_str()),
-            status: Some(status),
-            status_range: None,
-            content: vec![MetaMediaType {
-                content_type: "application/problem+json",
-                schema: Problem::schema_ref(),
-            }],
-            headers: vec![],
+        let response = |(status, codes): (u16, Vec<Code>)| {
+            let words = |code: &Code| format!("- `{code}`: {}", code.detail());
+            let description: Vec<String> = codes.iter().map(words).collect();
+            MetaResponse {
+                // The document is built a few times in the life of a process, and its text is asked
+                // for as `&'static str`.
+                description: Box::leak(description.join("\n").into_boxed_str()),
+                status: Some(status),
+                status_range: None,
+                content: vec![document::problem(&codes)],
+                headers: headers(status),
+            }
         };
         MetaResponses { responses: by_status.into_iter().map(response).collect() }
     }
@@ -118,4 +117,17 @@ impl<F: Failures> ApiResponse for Failed<F> {
     fn register(registry: &mut Registry) {
         Problem::register(registry);
     }
+}
+
+/// What an error says in headers; see [`HttpError`].
+fn headers(status: u16) -> Vec<MetaHeader> {
+    let (name, description, schema) = match status {
+        401 => {
+            ("WWW-Authenticate", "The scheme that a program logs in with.", String::schema_ref())
+        }
+        429 | 503 => ("Retry-After", "In how many seconds to come back.", u32::schema_ref()),
+        _ => return vec![],
+    };
+    let description = Some(description.to_owned());
+    vec![MetaHeader { name: name.into(), description, required: true, deprecated: false, schema }]
 }

@@ -3,12 +3,13 @@
 //! One file per thing that is managed: `accounts`, `session` (the one of the request), `sessions`
 //! (all of the account), `account`; what an export looks like is in `export`. A new operation is a
 //! method there, with the [`failure`] list of what can go wrong; then run `just openapi` and commit
-//! the changed document.
+//! the changed document. What poem-openapi cannot say of an operation is mended in [`document`].
 
 mod account;
 mod accounts;
 mod answer;
 mod body;
+mod document;
 mod export;
 mod failure;
 mod session;
@@ -18,7 +19,10 @@ mod view;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use poem_openapi::{LicenseObject, OpenApi as _, OpenApiService, Tags};
+use poem_openapi::{
+    ContactObject, LicenseObject, OpenApi as _, OpenApiService, ServerObject, Tags,
+};
+use serde_yaml::Value;
 
 use super::{methods::Methods, routes::Routes};
 
@@ -40,7 +44,7 @@ type Apis = (accounts::Api, session::Api, sessions::Api, account::Api);
 const APIS: Apis = (accounts::Api, session::Api, sessions::Api, account::Api);
 
 /// The API. Needs no store to be built: the command line prints its document.
-pub(super) fn service() -> OpenApiService<Apis, ()> {
+fn service() -> OpenApiService<Apis, ()> {
     OpenApiService::new(APIS, "Countersign", env!("CARGO_PKG_VERSION"))
         .description(
             "Log people in, count their visits, and take any of it back at once.\n\n\
@@ -49,7 +53,10 @@ pub(super) fn service() -> OpenApiService<Apis, ()> {
          Send one of the two. Errors are `application/problem+json` (RFC 9457) with a stable \
          `code`. Times are RFC 3339, in UTC.",
         )
-        .license(LicenseObject::new("MIT OR Apache-2.0"))
+        .license(LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/"))
+        // The document is the same wherever it is served.
+        .contact(ContactObject::new().name("Whoever runs this service"))
+        .server(ServerObject::new("/").description("The service that has this document."))
         .url_prefix(PREFIX)
 }
 
@@ -69,16 +76,31 @@ pub(super) fn mount(routes: Routes) -> Routes {
     })
 }
 
+/// The OpenAPI document.
+fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document::complete(&service().spec()));
+    &DOCUMENT
+}
+
 /// The OpenAPI document as JSON: what is served, printed and committed.
 #[must_use]
 pub fn openapi_json() -> &'static str {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(|| service().spec() + "\n");
-    &DOCUMENT
+    static JSON: LazyLock<String> = LazyLock::new(|| {
+        serde_json::to_string_pretty(document()).expect("it was read from JSON") + "\n"
+    });
+    &JSON
 }
 
 /// The OpenAPI document as YAML.
 #[must_use]
 pub fn openapi_yaml() -> &'static str {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(|| service().spec_yaml());
-    &DOCUMENT
+    static YAML: LazyLock<String> =
+        LazyLock::new(|| serde_yaml::to_string(document()).expect("it was read from JSON"));
+    &YAML
+}
+
+/// The page of the Swagger UI, with the document in it.
+pub(super) fn swagger_ui() -> String {
+    let service = service();
+    service.swagger_ui_html().replace(&service.spec(), openapi_json())
 }

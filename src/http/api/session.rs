@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poem::{Request, web::Data};
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi, types::Example};
+use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use serde::Deserialize;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     body::Body,
     failure::{ANY, BODY, Failed, HASHING, SIGNED_IN, WRITE, failures},
     text::{EmailAddress, Secret, Text},
-    view::{SessionView, SessionWithToken},
+    view::{SessionView, SessionWithToken, TokenTransport},
 };
 use crate::{
     http::{
@@ -39,18 +39,6 @@ impl Example for CurrentPassword {
     fn example() -> Self {
         Self { password: Text::of("correct horse battery") }
     }
-}
-
-/// How the session's token is to travel.
-#[derive(Clone, Copy, Default, Enum, Deserialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-enum TokenTransport {
-    /// In the session cookie.
-    #[default]
-    Cookie,
-    /// In the answer's body, to be sent as `Authorization: Bearer`.
-    Bearer,
 }
 
 /// A log-in.
@@ -125,10 +113,7 @@ impl Api {
     ) -> Result<LoggedIn, Failed<LogInFailures>> {
         let how = LogIn {
             remember: body.0.remember,
-            transport: match body.0.transport {
-                TokenTransport::Cookie => Transport::Cookie,
-                TokenTransport::Bearer => Transport::Bearer,
-            },
+            transport: body.0.transport.into(),
             user_agent: user_agent(request),
             from: site.client(request),
             device: site.cookie.find_device(request.headers()),

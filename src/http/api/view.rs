@@ -1,11 +1,11 @@
 //! What the API shows of an account and of a session.
 
-use poem_openapi::{Object, types::Example};
-use serde::Serialize;
+use poem_openapi::{Enum, Object, types::Example};
+use serde::{Deserialize, Serialize};
 
 use super::text::{DateTime, EmailAddress, Text, Uuid};
 use crate::{
-    model::{Email, Session, SessionId},
+    model::{AccountState, Email, Session, SessionId, Transport},
     session::AccountSummary,
 };
 
@@ -63,6 +63,56 @@ pub(super) struct AccountView {
     pub(super) visits: u64,
 }
 
+/// How the session's token is to travel.
+#[derive(Clone, Copy, Debug, Default, Enum, Deserialize, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TokenTransport {
+    /// In the session cookie.
+    #[default]
+    Cookie,
+    /// In the answer's body, to be sent as `Authorization: Bearer`.
+    Bearer,
+}
+
+/// Whether an account can log in.
+#[derive(Clone, Copy, Debug, Enum, Serialize)]
+#[oai(rename = "AccountState", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AccountStateView {
+    /// It can.
+    Active,
+    /// It cannot, and has no sessions.
+    Disabled,
+}
+
+impl From<TokenTransport> for Transport {
+    fn from(transport: TokenTransport) -> Self {
+        match transport {
+            TokenTransport::Cookie => Self::Cookie,
+            TokenTransport::Bearer => Self::Bearer,
+        }
+    }
+}
+
+impl From<Transport> for TokenTransport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Cookie => Self::Cookie,
+            Transport::Bearer => Self::Bearer,
+        }
+    }
+}
+
+impl From<AccountState> for AccountStateView {
+    fn from(state: AccountState) -> Self {
+        match state {
+            AccountState::Active => Self::Active,
+            AccountState::Disabled => Self::Disabled,
+        }
+    }
+}
+
 impl SessionView {
     pub(super) fn of(session: &Session, email: &Email, current: SessionId) -> Self {
         Self {
@@ -108,7 +158,10 @@ impl Example for SessionView {
 
 impl Example for SessionWithToken {
     fn example() -> Self {
-        Self { session: SessionView::example(), token: None }
+        Self {
+            session: SessionView::example(),
+            token: Some("eyJhbGciOiJFZERTQSJ9.eyJ2aXNpdHMiOjN9.c2lnbmF0dXJl".into()),
+        }
     }
 }
 
@@ -137,7 +190,6 @@ mod tests {
         same(&SessionView::example());
         same(&AccountView::example());
         same(&SessionWithToken::example());
-        let with_token = SessionWithToken { token: Some("a.b.c".into()), ..Example::example() };
-        same(&with_token);
+        same(&SessionWithToken { token: None, ..Example::example() });
     }
 }
