@@ -4,7 +4,7 @@
 //! (all of the account), `account`; what an export looks like is in `export`; what administrators do
 //! with those of others, under `/api/v1/admin`, is in `admin/`. A new operation is a
 //! method there, with the [`failure`] list of what can go wrong; then run `just openapi` and commit
-//! the changed document. What poem-openapi cannot say of an operation is mended in [`document`].
+//! the changed document. What poem-openapi cannot say of an operation is mended in [`document`](mod@document).
 
 mod account;
 mod accounts;
