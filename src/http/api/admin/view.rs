@@ -8,7 +8,7 @@ use crate::{
         text::{DateTime, EmailAddress, Text, Uuid},
         view::{AccountStateView, RoleView, TokenTransport},
     },
-    model::{self, Account, AuditEvent, Session, SessionId},
+    model::{Account, AuditEvent, Session, SessionId},
     session::AccountDetails,
     store::{self, AuditPage},
 };
@@ -185,10 +185,7 @@ impl ListedSession {
             last_seen_at: Text::of(session.last_seen_at.to_string()),
             expires_at: Text::of(session.expires_at.to_string()),
             idle_expires_at: Text::of(session.idle_expires_at.to_string()),
-            transport: match session.transport {
-                model::Transport::Cookie => TokenTransport::Cookie,
-                model::Transport::Bearer => TokenTransport::Bearer,
-            },
+            transport: session.transport.into(),
             current: session.id == current,
             user_agent: session.user_agent.clone(),
         }
