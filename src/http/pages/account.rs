@@ -108,27 +108,20 @@ pub(in crate::http) async fn end_sessions(
     Data(slot): Data<&CookieSlot>,
     form: AccountForm,
 ) -> Result<Response, HttpError> {
-    let Some(who) = signed_in(site, request).await? else {
-        return signed_out(request);
-    };
-    let mut who = who;
-    let outcome = async {
+    carry_out(request, site, Task::EndSessions, &form, async |who| {
         // What is no id names no session.
         let one = match form.session.as_str() {
             "others" => None,
             sid => Some(sid.parse::<SessionId>().map_err(|_| Error::NoSuchSession)?),
         };
-        who = prove(site, slot, &who, &form).await?;
+        *who = prove(site, slot, who, &form).await?;
         match one {
-            Some(id) => site.sessions.end_session(&who, id).await,
-            None => site.sessions.end_other_sessions(&who).await.map(|_| ()),
+            Some(id) => site.sessions.end_session(who, id).await?,
+            None => site.sessions.end_other_sessions(who).await.map(|_| ())?,
         }
-    }
-    .await;
-    match outcome {
-        Ok(()) => Ok(see_other("/account?done=sessions")),
-        Err(error) => refuse(request, site, &who, Task::EndSessions, &form, error).await,
-    }
+        Ok(see_other("/account?done=sessions"))
+    })
+    .await
 }
 
 /// `POST /account/password`.
@@ -139,17 +132,12 @@ pub(in crate::http) async fn change_password(
     Data(slot): Data<&CookieSlot>,
     form: AccountForm,
 ) -> Result<Response, HttpError> {
-    let Some(who) = signed_in(site, request).await? else {
-        return signed_out(request);
-    };
-    let (current, new) = (form.current.clone(), form.new.clone());
-    match site.sessions.change_password(&who, current, new).await {
-        Ok(issued) => {
-            slot.set(issued);
-            Ok(see_other("/account?done=password"))
-        }
-        Err(error) => refuse(request, site, &who, Task::ChangePassword, &form, error).await,
-    }
+    carry_out(request, site, Task::ChangePassword, &form, async |who| {
+        let (current, new) = (form.current.clone(), form.new.clone());
+        slot.set(site.sessions.change_password(who, current, new).await?);
+        Ok(see_other("/account?done=password"))
+    })
+    .await
 }
 
 /// `POST /account/email`.
@@ -160,23 +148,13 @@ pub(in crate::http) async fn change_email(
     Data(slot): Data<&CookieSlot>,
     form: AccountForm,
 ) -> Result<Response, HttpError> {
-    let Some(who) = signed_in(site, request).await? else {
-        return signed_out(request);
-    };
-    let mut who = who;
-    let outcome = async {
+    carry_out(request, site, Task::ChangeEmail, &form, async |who| {
         let email = Email::parse(&form.email)?;
-        who = prove(site, slot, &who, &form).await?;
-        site.sessions.change_email(&who, email).await
-    }
-    .await;
-    match outcome {
-        Ok(issued) => {
-            slot.set(issued);
-            Ok(see_other("/account?done=email"))
-        }
-        Err(error) => refuse(request, site, &who, Task::ChangeEmail, &form, error).await,
-    }
+        *who = prove(site, slot, who, &form).await?;
+        slot.set(site.sessions.change_email(who, email).await?);
+        Ok(see_other("/account?done=email"))
+    })
+    .await
 }
 
 /// `POST /account/close`.
@@ -187,21 +165,30 @@ pub(in crate::http) async fn close(
     Data(slot): Data<&CookieSlot>,
     form: AccountForm,
 ) -> Result<Response, HttpError> {
-    let Some(who) = signed_in(site, request).await? else {
+    carry_out(request, site, Task::Close, &form, async |who| {
+        *who = prove(site, slot, who, &form).await?;
+        site.sessions.close_account(who).await?;
+        slot.clear();
+        Ok(page(StatusCode::OK, &Closed))
+    })
+    .await
+}
+
+/// Does what a form asks for, for who is signed in; or shows the form again. `work` leaves in its
+/// argument who is signed in after it, also when it fails half-way.
+async fn carry_out(
+    request: &Request,
+    site: &Site,
+    task: Task,
+    form: &AccountForm,
+    work: impl AsyncFnOnce(&mut SignedIn) -> Result<Response, Error>,
+) -> Result<Response, HttpError> {
+    let Some(mut who) = signed_in(site, request).await? else {
         return signed_out(request);
     };
-    let mut who = who;
-    let outcome = async {
-        who = prove(site, slot, &who, &form).await?;
-        site.sessions.close_account(&who).await
-    }
-    .await;
-    match outcome {
-        Ok(()) => {
-            slot.clear();
-            Ok(page(StatusCode::OK, &Closed))
-        }
-        Err(error) => refuse(request, site, &who, Task::Close, &form, error).await,
+    match work(&mut who).await {
+        Ok(answer) => Ok(answer),
+        Err(error) => refuse(request, site, &who, task, form, error).await,
     }
 }
 
