@@ -5,6 +5,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import threading
 import time
 
 import load
@@ -99,24 +100,30 @@ def work(options):
 def sweep(options):
     store = large(options)
     store.fill()
+    # What was filled in just now is written to the disk by and by, and who syncs waits for that.
+    os.sync()
     with store.serve() as running:
         dead = options.accounts * (options.each - 1)
         cookies = store.log_in(running, SESSIONS)
-        yield "longest of the requests before", longest(running, cookies)[1]
+        with Syncs(store.data) as syncs:
+            yield "longest of the requests before", longest(running, cookies)[1]
+        yield "longest sync of another file before", syncs.longest()
         swept = store.metric("countersign_sessions_swept_total")
         ended = [SERVER.command[0], "session", "revoke", "--all-accounts", "--data-dir", store.data]
         subprocess.run(ended, check=True, capture_output=True)
         started = time.monotonic()
         cookies = store.log_in(running, SESSIONS)
         worst = (0, "")
-        while time.monotonic() - started < PATIENCE:
-            worst = max(worst, longest(running, cookies))
-            gone = store.metric("countersign_sessions_swept_total") - swept
-            if gone >= dead:
-                break
+        with Syncs(store.data) as syncs:
+            while time.monotonic() - started < PATIENCE:
+                worst = max(worst, longest(running, cookies))
+                gone = store.metric("countersign_sessions_swept_total") - swept
+                if gone >= dead:
+                    break
         seconds = time.monotonic() - started
         yield "all sessions ended at once: gone", f"{gone:,.0f} after {seconds:.0f} s"
         yield "longest of the requests meanwhile", worst[1]
+        yield "longest sync of another file meanwhile", syncs.longest()
         yield "disk then", mib(store.size())
         yield "memory then", mib(memory_of(running))
         time.sleep(60)
@@ -125,6 +132,37 @@ def sweep(options):
     with timed_start(store) as (running, seconds):
         yield "start then", f"ready after {seconds:.2f} s, {mib(memory_of(running))} resident"
         yield "disk after it", mib(store.size())
+
+
+class Syncs:
+    """Syncs a file of its own all the time: what the disk alone makes others wait."""
+
+    def __init__(self, directory):
+        self._path = directory / "syncs"
+        self._waits = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+        self._path.unlink()
+
+    def _run(self):
+        with open(self._path, "wb", buffering=0) as file:
+            while not self._stop.wait(0.002):
+                file.write(b"0" * 200)
+                started = time.monotonic()
+                os.fdatasync(file.fileno())
+                self._waits.append(time.monotonic() - started)
+
+    def longest(self):
+        median, most = (f(self._waits) * 1e3 for f in (statistics.median, max))
+        return f"{most:.1f} ms (median {median:.2f})"
 
 
 def longest(running, cookies):

@@ -5,6 +5,10 @@ use std::{
     io::Write as _,
     path::Path,
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use countersign::{
@@ -18,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::{
     store_machine::operation::list,
-    support::{Answer, PASSWORD, Process, TestApp, User, at_once, store::Outage},
+    support::{Answer, PASSWORD, Process, TestApp, User, at_once, in_time, store::Outage},
 };
 
 /// The test itself is the proxy: it says where requests come from.
@@ -373,15 +377,18 @@ async fn after_kill_9_the_events_tell_which_sessions_live() {
     let mut server = Process::with(&[("COUNTERSIGN_LOG__FILTER", "off")]);
     server.anonymous().sign_up("ann@example.com").await.expect(201);
     for _ in 0..3 {
+        let logged_in = Arc::new(AtomicUsize::new(0));
         let load: Vec<_> = (0..8)
             .map(|n| {
                 let who = server.program();
+                let logged_in = Arc::clone(&logged_in);
                 tokio::spawn(async move {
                     for round in 0.. {
                         let asked = who.api(Method::POST, "/session").json(&credentials(PASSWORD));
                         let Ok(answer) = asked.try_send().await else { return };
                         let told: Value = serde_json::from_slice(&answer.body).unwrap();
                         who.take(told["token"].as_str().unwrap());
+                        logged_in.fetch_add(1, Ordering::SeqCst);
                         if (n + round) % 3 == 0 {
                             continue;
                         }
@@ -392,7 +399,12 @@ async fn after_kill_9_the_events_tell_which_sessions_live() {
                 })
             })
             .collect();
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        in_time("a load", async {
+            while logged_in.load(Ordering::SeqCst) < 20 {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        })
+        .await;
         server.kill_hard();
         for task in load {
             task.await.unwrap();

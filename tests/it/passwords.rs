@@ -2,7 +2,7 @@
 //! 6.2.1 to 6.2.12 of OWASP ASVS 5.0, against the running service. The rules themselves have their
 //! tests beside them, in `src/session/password`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use reqwest::Method;
@@ -223,10 +223,14 @@ async fn what_is_far_too_long_is_refused_without_a_hash() {
         (1 << 20, 413, "body_too_large"),
     ] {
         let password = "x".repeat(chars);
-        let begun = Instant::now();
-        sign_up(&ann, "ann@example.com", &password).await.expect_problem(status, code);
-        let took = begun.elapsed();
-        assert!(took < hash / 2, "{chars} characters: {took:?}, and a hash {hash:?}");
+        let mut shortest = Duration::MAX;
+        // A busy machine may hold up one, but not all of them for as long as a hash takes.
+        for _ in 0..5 {
+            let begun = Instant::now();
+            sign_up(&ann, "ann@example.com", &password).await.expect_problem(status, code);
+            shortest = shortest.min(begun.elapsed());
+        }
+        assert!(shortest < hash / 2, "{chars} characters: {shortest:?}, and a hash {hash:?}");
     }
     assert!(app.snapshot().await.is_empty());
 }

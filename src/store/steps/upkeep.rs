@@ -18,7 +18,7 @@ use crate::{
 const MOST_LOOKED_AT: usize = 500;
 
 /// The most accounts whose sessions one sweep removes: each is two or three changes in its commit.
-const MOST_ACCOUNTS: usize = 64;
+const MOST_ACCOUNTS: usize = 16;
 
 /// The most buckets of attempts it writes.
 const MOST_BUCKETS: usize = 64;

@@ -65,9 +65,9 @@ async fn what_was_answered_survives_kill_9() {
         drop(answers);
         // At the very moment of an answer: what it says must be on the disk already.
         let enough = dice.roll(10 * VISITORS as u64);
-        let patience = Duration::from_millis(500);
-        // Time passes or the clients are done before as many answers came: then it is now.
-        let _ = tokio::time::timeout(patience, told.wait_for(|n| *n >= enough)).await;
+        // The clients are done before as many answers came, or a machine is very slow: then it is now.
+        let _ =
+            tokio::time::timeout(Duration::from_secs(10), told.wait_for(|n| *n >= enough)).await;
         server.kill_hard();
         for task in tasks {
             in_time("a client", task).await.unwrap();

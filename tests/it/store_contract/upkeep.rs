@@ -1,13 +1,14 @@
 //! The sweep, and the end of the store itself.
 
-use std::time::Duration;
-
 use countersign::{
     model::{Timestamp, clock::from_millis},
     store::{Store, SweepCursor},
 };
 
-use crate::store_world::{World, account, at, cause, join, log_in};
+use crate::{
+    store_world::{World, account, at, cause, join, log_in},
+    support::PATIENCE,
+};
 
 /// Sweeps to the end. Returns how many were removed and how many calls it took.
 pub(super) async fn sweep_all(store: &dyn Store, budget: usize, now: Timestamp) -> (u64, u64) {
@@ -71,7 +72,7 @@ pub(super) async fn a_closed_store_refuses(world: &World) {
     let ann = join(store, "ann").await;
     store.close().await.unwrap();
     store.close().await.unwrap();
-    let refused = tokio::time::timeout(Duration::from_secs(1), async {
+    let refused = tokio::time::timeout(PATIENCE, async {
         assert!(store.ping().await.is_err());
         assert!(store.account(ann.id).await.is_err());
         assert!(store.create_account(account("bob"), cause(at(0))).await.is_err());
