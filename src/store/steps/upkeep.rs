@@ -280,7 +280,7 @@ mod tests {
             }
         }
         assert_eq!(removed, owners.len() as u64);
-        assert_eq!(steps, 6, "for the many, and then for the crowd");
+        assert_eq!(steps, 20, "for the many, and then for the crowd");
         assert_eq!(base.keys().filter(|key| key.starts_with(records::SESSIONS)).count(), 0);
     }
 }
