@@ -116,7 +116,7 @@ impl Remote {
                 url.query_pairs_mut()
                     .append_pair("search", &search)
                     .append_pair("limit", &ACCOUNTS_PER_PAGE.to_string())
-                    .extend_pairs(after.map(|after| ("after", String::from(after))));
+                    .extend_pairs(after.as_ref().map(|after| ("after", after.as_str())));
                 let Found { accounts, next } = self.ask(self.client.get(url)).await?;
                 Ok(Reply::Accounts { accounts, next })
             }

@@ -1,8 +1,8 @@
 //! E-mail addresses, normalised so that one person has one account.
 
-use std::fmt;
+use std::{fmt, str::FromStr, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The longest address, in bytes (RFC 5321 section 4.5.3.1.3, less the angle brackets).
 pub const MAX_EMAIL_BYTES: usize = 254;
@@ -12,9 +12,9 @@ pub const MAX_EMAIL_BYTES: usize = 254;
 ///
 /// The local part is folded to lower case too. RFC 5321 lets `Ann@` and `ann@` be two mailboxes,
 /// but no large provider does, and two accounts a person cannot tell apart serve nobody.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Email(String);
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Email(Arc<str>);
 
 /// Why a text is no e-mail address. Says what is wrong without repeating the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +54,7 @@ impl Email {
         if address.len() > MAX_EMAIL_BYTES {
             return Err(InvalidEmail::TooLong);
         }
-        Ok(Self(address))
+        Ok(Self(address.into()))
     }
 
     /// The normalised address.
@@ -89,9 +89,17 @@ impl TryFrom<String> for Email {
     }
 }
 
-impl From<Email> for String {
-    fn from(email: Email) -> Self {
-        email.0
+impl FromStr for Email {
+    type Err = InvalidEmail;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for Email {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
     }
 }
 

@@ -61,7 +61,6 @@ impl Example for NewEmail {
 }
 
 #[derive(ApiResponse)]
-#[expect(clippy::large_enum_variant, reason = "one per change of password, moved once")]
 enum PasswordChanged {
     /// To a bearer client: the session, and the token to send from now on.
     #[oai(status = 200)]

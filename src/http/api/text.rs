@@ -1,7 +1,7 @@
 //! Strings whose format the OpenAPI document names, so that generated clients make dates, UUIDs
 //! and password fields of them. The formats document; the model's types check.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
 
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
@@ -11,8 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 /// A string of the format `F`. Does not show itself: it may be a password.
+///
+/// What is only answered can be kept as what it is, a `T`, and becomes a string when it is written.
 #[derive(Clone)]
-pub(super) struct Text<F>(String, PhantomData<F>);
+pub(super) struct Text<F, T = String>(T, PhantomData<F>);
 
 /// A format of the OpenAPI registry.
 pub(super) trait Format: Send + Sync + 'static {
@@ -44,11 +46,20 @@ formats! {
     Secret = "password";
 }
 
-impl<F> Text<F> {
-    pub(super) fn of(value: impl Into<String>) -> Self {
+impl<F, T> Text<F, T> {
+    pub(super) fn of(value: impl Into<T>) -> Self {
         Self(value.into(), PhantomData)
     }
+}
 
+impl<F, T: FromStr<Err: fmt::Debug>> Text<F, T> {
+    /// For the examples of the document.
+    pub(super) fn example(text: &str) -> Self {
+        Self(text.parse().expect("examples are right"), PhantomData)
+    }
+}
+
+impl<F> Text<F> {
     pub(super) fn into_string(self) -> String {
         self.0
     }
@@ -58,17 +69,17 @@ impl<F> Text<F> {
     }
 }
 
-impl<F> fmt::Debug for Text<F> {
+impl<F, T> fmt::Debug for Text<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Text(..)")
     }
 }
 
-impl<F: Format> Type for Text<F> {
+impl<F: Format, T: Send + Sync> Type for Text<F, T> {
     const IS_REQUIRED: bool = true;
 
-    type RawValueType = String;
-    type RawElementValueType = String;
+    type RawValueType = T;
+    type RawElementValueType = T;
 
     fn name() -> Cow<'static, str> {
         format!("string_{}", F::NAME).into()
@@ -89,16 +100,16 @@ impl<F: Format> Type for Text<F> {
     }
 }
 
-impl<F: Format> ToJSON for Text<F> {
+impl<F: Format, T: fmt::Display + Send + Sync> ToJSON for Text<F, T> {
     fn to_json(&self) -> Option<Value> {
-        Some(Value::String(self.0.clone()))
+        Some(Value::String(self.0.to_string()))
     }
 }
 
-impl<F: Format> ParseFromJSON for Text<F> {
+impl<F: Format, T: FromStr + Send + Sync> ParseFromJSON for Text<F, T> {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        match value {
-            Some(Value::String(text)) => Ok(Self(text, PhantomData)),
+        match value.as_ref().and_then(Value::as_str).map(T::from_str) {
+            Some(Ok(value)) => Ok(Self(value, PhantomData)),
             // Without the value: it may be a password.
             _ => Err(ParseError::expected_input()),
         }
@@ -111,9 +122,9 @@ impl<F: Format> ParseFromParameter for Text<F> {
     }
 }
 
-impl<F> Serialize for Text<F> {
+impl<F, T: fmt::Display> Serialize for Text<F, T> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&self.0)
+        to.collect_str(&self.0)
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{DateTime, EmailAddress, Text, Uuid};
 use crate::{
-    model::{AccountState, Email, Role, Session, SessionId, Transport},
+    model::{AccountState, Email, Role, Session, SessionId, Timestamp, Transport},
     session::AccountSummary,
 };
 
@@ -14,19 +14,19 @@ use crate::{
 #[oai(rename = "Session", example)]
 pub(super) struct SessionView {
     /// Names the session. Not a secret.
-    pub(super) sid: Text<Uuid>,
+    pub(super) sid: Text<Uuid, SessionId>,
     /// The account's e-mail address.
-    pub(super) email: Text<EmailAddress>,
+    pub(super) email: Text<EmailAddress, Email>,
     /// Visits counted.
     pub(super) visits: u64,
     /// When the password was last shown for it: at the log-in, or since.
-    pub(super) created_at: Text<DateTime>,
+    pub(super) created_at: Text<DateTime, Timestamp>,
     /// When it was last used in a way that is recorded: log-in, visit or renewal.
-    pub(super) last_seen_at: Text<DateTime>,
+    pub(super) last_seen_at: Text<DateTime, Timestamp>,
     /// When it ends whatever happens.
-    pub(super) expires_at: Text<DateTime>,
+    pub(super) expires_at: Text<DateTime, Timestamp>,
     /// When it ends unless it is used.
-    pub(super) idle_expires_at: Text<DateTime>,
+    pub(super) idle_expires_at: Text<DateTime, Timestamp>,
     /// Whether it is the session of this request.
     pub(super) current: bool,
     /// What the device called itself at log-in.
@@ -153,13 +153,13 @@ pub(super) struct Ended {
 impl SessionView {
     pub(super) fn of(session: &Session, email: &Email, current: SessionId) -> Self {
         Self {
-            sid: Text::of(session.id.to_string()),
-            email: Text::of(email.as_str()),
+            sid: Text::of(session.id),
+            email: Text::of(email.clone()),
             visits: session.visits,
-            created_at: Text::of(session.created_at.to_string()),
-            last_seen_at: Text::of(session.last_seen_at.to_string()),
-            expires_at: Text::of(session.expires_at.to_string()),
-            idle_expires_at: Text::of(session.idle_expires_at.to_string()),
+            created_at: Text::of(session.created_at),
+            last_seen_at: Text::of(session.last_seen_at),
+            expires_at: Text::of(session.expires_at),
+            idle_expires_at: Text::of(session.idle_expires_at),
             current: session.id == current,
             user_agent: session.user_agent.clone(),
         }
@@ -180,13 +180,13 @@ impl From<AccountSummary> for AccountView {
 impl Example for SessionView {
     fn example() -> Self {
         Self {
-            sid: Text::of("019ab2f0-5c1e-7d3a-9b7e-2f6c1a4d8e90"),
-            email: Text::of("ann@example.com"),
+            sid: Text::example("019ab2f0-5c1e-7d3a-9b7e-2f6c1a4d8e90"),
+            email: Text::example("ann@example.com"),
             visits: 3,
-            created_at: Text::of("2026-11-23T09:00:00Z"),
-            last_seen_at: Text::of("2026-11-23T09:12:30Z"),
-            expires_at: Text::of("2026-11-23T21:00:00Z"),
-            idle_expires_at: Text::of("2026-11-23T09:42:30Z"),
+            created_at: Text::example("2026-11-23T09:00:00Z"),
+            last_seen_at: Text::example("2026-11-23T09:12:30Z"),
+            expires_at: Text::example("2026-11-23T21:00:00Z"),
+            idle_expires_at: Text::example("2026-11-23T09:42:30Z"),
             current: true,
             user_agent: "curl/8.10.1".into(),
         }

@@ -142,7 +142,7 @@ pub(super) async fn a_search_looks_at_so_many_and_says_where_to_go_on(world: &Wo
         calls += 1;
         let Some(next) = page.next else { break };
         assert_eq!(next, numbered(calls * MOST_EMAILS_SEARCHED - 1).email);
-        after = Some(next.into());
+        after = Some(next.to_string());
     }
     assert_eq!((found.len(), calls), (1, 3));
     assert_eq!(found[0].email, email("zoe"));

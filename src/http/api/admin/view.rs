@@ -161,7 +161,7 @@ impl From<store::FoundAccounts> for FoundAccounts {
     fn from(found: store::FoundAccounts) -> Self {
         Self {
             accounts: found.accounts.iter().map(Into::into).collect(),
-            next: found.next.map(Into::into),
+            next: found.next.map(|next| next.to_string()),
         }
     }
 }
