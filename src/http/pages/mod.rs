@@ -10,6 +10,7 @@
 //! | `failed` | the page of an error, and who gets it instead of problem+json |
 //! | `form` | what a browser posts |
 //! | `sessions`, `device` | the list of sessions, and what a device is called in it |
+//! | `chart` | the visits of the last days, drawn |
 //! | `assets` | the style sheet and the script, under paths that change with them |
 //!
 //! The account page alone has a script, and a policy of its own that lets that in: with JavaScript a
@@ -21,6 +22,7 @@
 pub(super) mod account;
 pub(super) mod admin;
 pub(super) mod assets;
+mod chart;
 mod device;
 mod failed;
 mod form;
