@@ -24,7 +24,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use countersign::{
-    model::{AuditKind, By, Cause, Session, Timestamp, clock::from_millis},
+    model::{AuditKind, By, Cause, Session, Timestamp, VisitDays, clock::from_millis},
     store::{
         BackupRecord, SledOptions, SledStore, Store,
         backup::{Encoder, Entry, Header},
@@ -107,11 +107,15 @@ fn backup(people: &People) {
     };
     for number in 0..people.accounts {
         let account = people.account(number);
-        add(BackupRecord::Account { account, ended_visits: 0 });
+        let ended_days = VisitDays::default();
+        add(BackupRecord::Account { account, ended_visits: 0, ended_days });
     }
     for number in 0..people.accounts {
         for number in (number..people.sessions()).step_by(people.step()) {
-            add(BackupRecord::Session { session: people.session(number), epoch: 0 });
+            let session = people.session(number);
+            let mut days = VisitDays::default();
+            (0..session.visits).for_each(|_| days.count(session.last_seen_at));
+            add(BackupRecord::Session { session, epoch: 0, days });
         }
     }
     encoder.finish(&mut bytes);

@@ -12,6 +12,12 @@ use poem::{
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
                            form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// What the page at `/account` may do besides: run our own script, which speaks to this service alone.
+pub(crate) const SCRIPTED_PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' \
+     data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
 /// What anything else may do, should a browser take it for a page (ASVS 3.2.1).
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
@@ -58,7 +64,7 @@ impl SecurityHeaders {
     pub(crate) fn new(https: bool) -> Self {
         let hsts = https.then_some((header::STRICT_TRANSPORT_SECURITY, HSTS));
         let all = || ALWAYS.into_iter().chain(hsts.clone()).chain([CACHING]);
-        // Of the policy too a handler may say something else: `/docs` has one of its own.
+        // Of the policy too a handler may say something else: `/docs` and `/account` have their own.
         let policy = |policy| [(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))];
         Self {
             pages: all().chain(PAGES).chain(policy(PAGE_POLICY)).collect(),

@@ -105,8 +105,9 @@ pub fn app(sessions: Sessions, settings: Settings) -> impl Endpoint<Output = Res
             "/logout",
             get(pages::log_out::follow).head(pages::log_out::head).post(pages::log_out::submit),
         )
-        .at(pages::style::PATH.as_str(), get(pages::style::show))
-        .at("/favicon.ico", get(pages::style::icon))
+        .at(pages::assets::STYLE.path(), pages::assets::STYLE.show())
+        .at(pages::assets::SCRIPT.path(), pages::assets::SCRIPT.show())
+        .at("/favicon.ico", get(pages::assets::icon))
         // The description of the JSON API
         .at("/openapi.json", get(docs::json))
         .at("/openapi.yaml", get(docs::yaml))

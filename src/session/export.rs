@@ -2,7 +2,7 @@
 
 use super::{Result, Sessions, SignedIn, events::Event, manage::AccountSummary};
 use crate::{
-    model::{Actor, AuditEvent, AuditKind, Session, Timestamp, Variables},
+    model::{Actor, AuditEvent, AuditKind, Session, Timestamp, Variables, VisitDays},
     store::AuditFilter,
 };
 
@@ -20,6 +20,8 @@ pub struct AccountExport {
     pub exported_at: Timestamp,
     /// The account and its visits.
     pub summary: AccountSummary,
+    /// Its visits of the latest days.
+    pub days: VisitDays,
     /// Its living sessions, oldest first, with what an app keeps in them. Of those that are over only
     /// their visits are kept.
     pub sessions: Vec<(Session, Variables)>,
@@ -38,6 +40,7 @@ impl Sessions {
     pub async fn export_account(&self, who: &SignedIn) -> Result<AccountExport> {
         let summary = self.own_summary(who).await?;
         let id = summary.account.id;
+        let days = self.store.visit_days(id).await?;
         let event = self.cause(AuditKind::AccountExported, who.by()).about(id);
         self.store.write_event(event).await?;
         let mut sessions = Vec::new();
@@ -48,7 +51,7 @@ impl Sessions {
         }
         let events = self.own_events(who).await?;
         Event::Happened(event).record();
-        Ok(AccountExport { exported_at: event.at, summary, sessions, events })
+        Ok(AccountExport { exported_at: event.at, summary, days, sessions, events })
     }
 
     async fn own_events(&self, who: &SignedIn) -> Result<Vec<AuditEvent>> {

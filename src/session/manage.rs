@@ -1,7 +1,7 @@
 //! See and end one's own sessions.
 
 use super::{Error, Refusal, Result, Sessions, SignedIn, events::Event};
-use crate::model::{Account, AuditKind, Session, SessionId};
+use crate::model::{Account, AuditKind, Session, SessionId, Timestamp, VisitDays};
 
 /// An account as its owner sees it.
 #[derive(Clone, Debug)]
@@ -62,6 +62,14 @@ impl Sessions {
         let account = self.own_account(who).await?;
         let visits = self.store.total_visits(account.id).await?;
         Ok(AccountSummary { account, visits })
+    }
+
+    /// How many visits of the account were counted on each of the latest days, and what day it is.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn own_visit_days(&self, who: &SignedIn) -> Result<(VisitDays, Timestamp)> {
+        Ok((self.store.visit_days(who.session.account).await?, self.clock.now()))
     }
 
     pub(super) async fn own_account(&self, who: &SignedIn) -> Result<Account> {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::model::{
     Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, Cause, Email, PasswordHash,
-    Role, Session, SessionId, Succession, Timestamp, Variables, clock::later,
+    Role, Session, SessionId, Succession, Timestamp, Variables, VisitDays, clock::later,
 };
 
 /// Ordered keys, read as they were recorded, and changed by one step at a time.
@@ -169,6 +169,10 @@ impl<B: Backend> Store for B {
 
     async fn total_visits(&self, id: AccountId) -> Result<u64> {
         self.read(|r| accounts::total_visits(r, id)).await
+    }
+
+    async fn visit_days(&self, id: AccountId) -> Result<VisitDays> {
+        self.read(|r| accounts::visit_days(r, id)).await
     }
 
     async fn create_session(

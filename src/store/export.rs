@@ -37,16 +37,16 @@ fn add_logical(key: &[u8], value: Value, found: &mut Vec<BackupRecord>) -> Resul
     if key.starts_with(records::SESSIONS) {
         let owner = records::sessions_owner(key)?;
         for record in Page::from_value(value)?.records(owner) {
-            let SessionRecord { session, epoch } = record?;
-            found.push(BackupRecord::Session { session, epoch });
+            let SessionRecord { session, epoch, days } = record?;
+            found.push(BackupRecord::Session { session, epoch, days });
         }
     } else if let Some(id) = key.strip_prefix(records::ACCOUNTS) {
         let id = id
             .try_into()
             .map_err(|_| records::damaged("account", "its key is not of the right length"))?;
-        let AccountRecord { account, ended_visits } =
+        let AccountRecord { account, ended_visits, ended_days } =
             AccountRecord::decode(AccountId::from_bytes(id), &value)?;
-        found.push(BackupRecord::Account { account, ended_visits });
+        found.push(BackupRecord::Account { account, ended_visits, ended_days });
     } else if key.starts_with(records::VARIABLES) {
         let (account, session) = records::variables_owner(key)?;
         let variables = records::decode_variables(&value)?;

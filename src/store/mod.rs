@@ -40,7 +40,7 @@ pub use memory::MemoryStore;
 use crate::model::{
     Account, AccountId, AccountState, Actor, AttemptKey, Attempts, AuditEvent, AuditKind, By,
     Cause, Email, Lifetimes, PasswordHash, Presented, Replay, Role, Session, SessionId, Succession,
-    Timestamp, Transport, VariableRefused, Variables,
+    Timestamp, Transport, VariableRefused, Variables, VisitDays,
 };
 
 /// What a store operation gives.
@@ -149,6 +149,11 @@ pub trait Store: Send + Sync + 'static {
     /// for an account that does not exist.
     async fn total_visits(&self, id: AccountId) -> Result<u64>;
 
+    /// How many visits were counted on each of the latest days, over all sessions of the account,
+    /// ended ones included: on the latest day that has one, and the
+    /// [13 before it](crate::model::days::KEPT_DAYS). None for an account that does not exist.
+    async fn visit_days(&self, id: AccountId) -> Result<VisitDays>;
+
     // --- sessions ---
 
     /// Adds a session, only while its account is active and `checked` is still the hash of its
@@ -167,7 +172,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Created>;
 
     /// Puts a session in the place of another, if that one is alive, its account is active, and
-    /// `checked` is still the hash of its password. Its visits go along. Returns the new one.
+    /// `checked` is still the hash of its password. Its visits go along, by the day too. Returns the
+    /// new one.
     ///
     /// An id that is still kept is an error and replaces nothing.
     async fn reauthenticate_session(
@@ -196,7 +202,7 @@ pub trait Store: Send + Sync + 'static {
     /// the policy says so, end the session and note `now` in the account); otherwise move the
     /// counter to one more than the larger of itself and the token's number, the idle end to the
     /// earlier of `now` plus its idle time and the absolute end (never back), the [chain](Session::chain) to the
-    /// token's number at `now`, and `last_seen_at` to `now`.
+    /// token's number at `now`, and `last_seen_at` to `now`. It is one visit of the day of `now`.
     ///
     /// A token's number can be above the counter after a restored backup: then the token is right.
     async fn visit(&self, visit: Visit) -> Result<Visited>;

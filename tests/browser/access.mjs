@@ -11,7 +11,7 @@ import { AxeBuilder } from "@axe-core/playwright";
 import lighthouse from "lighthouse";
 import { chromium } from "playwright-core";
 import {
-  base, complain, desktop, expect, fillIn, fits, launch, logIn, open, person, phone, run, signUp, watch,
+  base, complain, desktop, endFirst, expect, fillIn, fits, launch, logIn, open, person, phone, run, signUp, watch,
 } from "./browser.mjs";
 
 const MARKS = ["accessibility", "best-practices"];
@@ -56,6 +56,10 @@ async function every(look, options) {
   await page.locator('form[action="/account/email"]').getByLabel("New e-mail").fill("b@example.com");
   await page.locator('form[action="/account/email"]').getByLabel("Current").fill("wrong");
   await after("Change e-mail address", "a wrong password at /account");
+  await at("/account");
+  await endFirst(page, person.password);
+  await page.locator(".done").waitFor();
+  await examine(page, `/account, a session ended (${look})`);
   // From elsewhere, a link asks first.
   const elsewhere = await page.context().newPage();
   await elsewhere.route("http://elsewhere.test/", (route) =>

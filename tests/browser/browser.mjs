@@ -85,6 +85,14 @@ export async function logIn(page, who = person) {
   await page.waitForURL("**/admin");
 }
 
+/** On the account page, asks to end the first session in the list that can be chosen. */
+export async function endFirst(page, password) {
+  const sessions = page.locator('form[action="/account/sessions"]');
+  await sessions.getByRole("radio").first().check();
+  await sessions.getByLabel("Current password").fill(password);
+  await sessions.getByRole("button").click();
+}
+
 /** Runs a test to its end; the process fails with it, or with what was complained about. */
 export async function run(test) {
   try {

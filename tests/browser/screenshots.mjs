@@ -84,7 +84,7 @@ await run(async () => {
   await form("sessions").getByLabel("All of them but this session").check();
   await form("sessions").getByLabel("Current password").fill(person.password);
   await form("sessions").getByRole("button").click();
-  await page.getByText("The sessions have ended.").waitFor();
+  await page.locator(".done").getByText("The sessions have ended.").waitFor();
   await page.getByText("You are logged in on this device alone.").waitFor();
   await other.goto("/account");
   await other.getByText("You need to log in before you can see this page.").waitFor();

@@ -468,17 +468,16 @@ async fn events_say_who_did_what_to_whom_and_from_where() {
 /// However many accounts there are, one answer takes a bounded amount of work.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_among_many_is_made_of_small_steps() {
-    use countersign::{model::Account, store::BackupRecord};
+    use countersign::model::Account;
+
+    use crate::store_world::{account, account_record};
 
     let app = TestApp::start().await;
     let root = app.program();
     promote(&app, &root).await;
-    let crowd = (0..MOST_EMAILS_SEARCHED).map(|n| BackupRecord::Account {
-        account: Account {
-            id: countersign::model::AccountId::from_bytes((n as u128).to_be_bytes()),
-            ..crate::store_world::account(&format!("n{n:05}"))
-        },
-        ended_visits: 0,
+    let crowd = (0..MOST_EMAILS_SEARCHED).map(|n| {
+        let id = countersign::model::AccountId::from_bytes((n as u128).to_be_bytes());
+        account_record(Account { id, ..account(&format!("n{n:05}")) }, 0)
     });
     app.store().import(crowd.collect()).await.unwrap();
     let first = ask(&root, Method::GET, "/accounts?search=root@").await.expect(200).json();

@@ -121,6 +121,64 @@ async fn a_problem_says_what_a_client_needs() {
     app.control.outage(Outage::None);
 }
 
+/// The script of a page, of which there is one at the most; nothing else in it could run.
+#[track_caller]
+fn script_of(page: &Answer, what: &str) -> Option<String> {
+    let html = scraper::Html::parse_document(page.text());
+    let (all, scripts) = ["*", "script"].map(|s| scraper::Selector::parse(s).unwrap()).into();
+    for element in html.select(&all) {
+        let handles = |(name, value): (&str, &str)| {
+            name.starts_with("on") || name == "style" || value.starts_with("javascript:")
+        };
+        assert!(!element.value().attrs().any(handles), "{what}: {}", element.html());
+    }
+    let mut scripts = html.select(&scripts);
+    let script = scripts.next()?;
+    assert!(scripts.next().is_none() && script.inner_html().is_empty(), "{what}");
+    Some(script.attr("src").expect("it is a file").to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_page_has_our_script_and_no_other_page_has_any() {
+    let app = TestApp::start().await;
+    let ann = app.browser();
+    ann.sign_up("ann@example.com").await.expect(201);
+    let plain = app.anonymous().get("/").await.expect_page(200);
+    let plain = plain.header("content-security-policy");
+    assert!(!plain.contains("script"), "{plain}");
+    let mut scripts = Vec::new();
+    for route in routes::pages() {
+        ann.log_in("ann@example.com").await;
+        // A sign-up makes of a stranger somebody.
+        for (who, name) in [(&app.anonymous(), "a stranger"), (&ann, "ann")] {
+            let what = format!("{} for {name}", route.id);
+            let page = route.ask(who).header("accept", "text/html").send().await;
+            if !page.header("content-type").starts_with("text/html") {
+                continue;
+            }
+            let policy = page.header("content-security-policy");
+            let is_account = route.path.starts_with("/account") && name == "ann";
+            if is_account {
+                scripts.push(script_of(&page, &what).expect(&what));
+                let more = "script-src 'self'; connect-src 'self'; ";
+                assert_eq!(policy.replacen(more, "", 1), plain, "{what}");
+                assert!(policy.contains(more), "{what}: {policy}");
+            } else {
+                assert_eq!(script_of(&page, &what), None, "{what}");
+                assert_eq!(policy, plain, "{what}");
+            }
+        }
+    }
+    assert_eq!(scripts.len(), 5, "the page, and again after each of its forms");
+    scripts.dedup();
+    let [path] = scripts.as_slice() else { panic!("{scripts:?}") };
+    let script = app.anonymous().get(path).await.expect(200);
+    assert_secure(&script, "the script");
+    assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
+    assert!(script.header("cache-control").contains("immutable"));
+    assert!(!script.text().contains("innerHTML") && !script.text().contains("eval("));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_policy_of_the_docs_lets_in_exactly_what_is_in_the_page() {
     let app = TestApp::start().await;

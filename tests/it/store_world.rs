@@ -1,6 +1,7 @@
 //! Accounts, sessions and tokens for tests of stores, with as few words as possible.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -9,12 +10,13 @@ use std::{
 use countersign::{
     model::{
         Account, AccountId, AccountState, AuditKind, By, Cause, Email, Lifetimes, PasswordHash,
-        Presented, Replay, Role, Session, SessionId, Succession, Timestamp, Transport,
+        Presented, Replay, Role, Session, SessionId, Succession, Timestamp, Transport, VisitDays,
         clock::{from_millis, later},
         session::{Chain, ReplayPolicy},
     },
     store::{
-        AuditBounds, Created, MemoryStore, OpenError, SledOptions, SledStore, Store, Visit, Visited,
+        AuditBounds, BackupRecord, Created, MemoryStore, OpenError, SledOptions, SledStore, Store,
+        Visit, Visited,
     },
 };
 use jiff::SignedDuration;
@@ -111,6 +113,28 @@ pub(crate) fn visit(session: &Session, visits: u64, issued: i64, seconds: i64) -
         lifetimes: LIFETIMES,
         replay: Replay { grace: GRACE, policy: ReplayPolicy::Revoke },
     }
+}
+
+/// An account as it stands in a backup, with so many visits of sessions that are gone, of long ago.
+pub(crate) fn account_record(account: Account, ended_visits: u64) -> BackupRecord {
+    BackupRecord::Account { account, ended_visits, ended_days: VisitDays::default() }
+}
+
+/// A session as it stands in a backup, of the first epoch, and with no visit of late.
+pub(crate) fn session_record(session: Session) -> BackupRecord {
+    BackupRecord::Session { session, epoch: 0, days: VisitDays::default() }
+}
+
+/// The visits of each of the days that has any, by days after 1970-01-01.
+pub(crate) fn by_day(days: &VisitDays) -> BTreeMap<i32, u32> {
+    let (latest, counts) = days.parts();
+    let by_day = (0..).zip(counts).map(|(before, count)| (latest - before, *count));
+    by_day.filter(|(_, count)| *count > 0).collect()
+}
+
+/// Those of an account.
+pub(crate) async fn visit_days(store: &dyn Store, account: AccountId) -> BTreeMap<i32, u32> {
+    by_day(&store.visit_days(account).await.unwrap())
 }
 
 /// A store and what is needed to keep it.

@@ -7,11 +7,11 @@ use poem_openapi::{Object, types::Example};
 use serde::Serialize;
 
 use super::{
-    text::{DateTime, EmailAddress, Text, Uuid},
+    text::{Date, DateTime, EmailAddress, Text, Uuid},
     view::{AccountStateView, RoleView, TokenTransport},
 };
 use crate::{
-    model::{AuditEvent, Session, Timestamp, Variables},
+    model::{AuditEvent, Session, Timestamp, Variables, VisitDays},
     session::AccountExport,
 };
 
@@ -44,10 +44,22 @@ struct ExportedAccount {
     created_at: Text<DateTime>,
     /// Visits over all its sessions, ended ones included.
     visits: u64,
+    /// Those of the latest day with a visit and the 13 before it, by days of UTC, the earliest first.
+    /// Days without visits are left out.
+    visits_by_day: Vec<ExportedDay>,
     /// When a session was ended because its cookie had two holders, until that was told.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     copied_at: Option<Text<DateTime>>,
+}
+
+/// Visits of a day in an export.
+#[derive(Debug, Object, Serialize)]
+struct ExportedDay {
+    /// The day.
+    day: Text<Date>,
+    /// Visits over all sessions.
+    visits: u32,
 }
 
 /// A session in an export.
@@ -131,7 +143,7 @@ fn time(moment: Timestamp) -> Text<DateTime> {
 
 impl From<AccountExport> for ExportView {
     fn from(export: AccountExport) -> Self {
-        let AccountExport { exported_at, summary, sessions, events } = export;
+        let AccountExport { exported_at, summary, days, sessions, events } = export;
         let account = summary.account;
         Self {
             exported_at: time(exported_at),
@@ -142,12 +154,21 @@ impl From<AccountExport> for ExportView {
                 role: account.role.into(),
                 created_at: time(account.created_at),
                 visits: summary.visits,
+                visits_by_day: by_day(&days),
                 copied_at: account.copied_at.map(time),
             },
             sessions: sessions.into_iter().map(Into::into).collect(),
             events: events.into_iter().map(Into::into).collect(),
         }
     }
+}
+
+fn by_day(days: &VisitDays) -> Vec<ExportedDay> {
+    let day = |(begin, visits): (Timestamp, u32)| ExportedDay {
+        day: Text::of(begin.strftime("%F").to_string()),
+        visits,
+    };
+    days.all().into_iter().filter(|(_, visits)| *visits > 0).map(day).collect()
 }
 
 impl From<(Session, Variables)> for ExportedSession {
@@ -204,6 +225,10 @@ impl Example for ExportView {
                 role: RoleView::Member,
                 created_at: at("2026-11-20T08:30:00Z"),
                 visits: 42,
+                visits_by_day: vec![
+                    ExportedDay { day: Text::of("2026-11-20"), visits: 39 },
+                    ExportedDay { day: Text::of("2026-11-23"), visits: 3 },
+                ],
                 copied_at: None,
             },
             sessions: vec![ExportedSession {

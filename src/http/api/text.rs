@@ -38,6 +38,8 @@ macro_rules! formats {
 formats! {
     /// RFC 3339.
     DateTime = "date-time";
+    /// RFC 3339, a day.
+    Date = "date";
     /// RFC 9562.
     Uuid = "uuid";
     /// RFC 5321.

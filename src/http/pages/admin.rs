@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use poem::{Request, Response, handler, http::StatusCode, web::Data};
 
 use super::{
+    chart::Chart,
     failed::signed_out,
     page,
     sessions::{self, Moment, Row},
@@ -26,6 +27,7 @@ struct Admin<'a> {
     tally: Vec<&'static str>,
     /// Whether there are more visits than marks.
     more: bool,
+    chart: Chart,
     copied_at: Option<Moment>,
     sessions: Vec<Row>,
 }
@@ -78,12 +80,15 @@ async fn uncounted(request: &Request, site: &Site) -> Result<Response, HttpError
 
 async fn view(site: &Site, who: &SignedIn, visits: u64) -> Result<Response, HttpError> {
     let rows = sessions::list(site, who).await?;
-    Ok(rendered(who.email().as_str(), visits, who.session.copied_at, rows))
+    let (days, now) = site.sessions.own_visit_days(who).await?;
+    let chart = Chart::of(&days, now);
+    Ok(rendered(who.email().as_str(), visits, chart, who.session.copied_at, rows))
 }
 
 fn rendered(
     email: &str,
     visits: u64,
+    chart: Chart,
     copied_at: Option<Timestamp>,
     sessions: Vec<Row>,
 ) -> Response {
@@ -92,6 +97,7 @@ fn rendered(
         visits,
         tally: tally(visits),
         more: visits > MOST_TALLIED,
+        chart,
         copied_at: copied_at.map(Moment),
         sessions,
     };
@@ -128,7 +134,7 @@ mod tests {
 
     use super::{super::testing::Service, *};
     use crate::{
-        model::{SessionId, clock::from_millis},
+        model::{SessionId, VisitDays, clock::from_millis},
         session::Registration,
     };
 
@@ -146,7 +152,9 @@ mod tests {
     }
 
     async fn html(visits: u64, copied_at: Option<Timestamp>) -> String {
-        let page = rendered("o'b&co@example.com", visits, copied_at, vec![a_row()]);
+        let days = VisitDays::from_parts(19_675, &[3, 0, 2]).unwrap();
+        let chart = Chart::of(&days, from_millis(1_700_000_000_000));
+        let page = rendered("o'b&co@example.com", visits, chart, copied_at, vec![a_row()]);
         page.into_body().into_string().await.unwrap()
     }
 
@@ -170,6 +178,37 @@ mod tests {
         let log_out = r#"form[method="post"][action="/logout"] button"#;
         assert_eq!(count(&html, log_out), 1);
         assert_eq!(count(&html, r#"time[datetime="2023-11-14T22:13:20Z"]"#), 1);
+    }
+
+    #[tokio::test]
+    async fn the_visits_of_the_last_days_are_drawn_and_told() {
+        let html = html(3, None).await;
+        assert_eq!(count(&html, "svg.chart[aria-hidden=true] > svg"), 14);
+        assert_eq!(count(&html, "svg.chart rect"), 2, "one for each day with visits");
+        assert_eq!(count(&html, "svg.chart > svg.today rect"), 1);
+        assert_eq!(count(&html, "svg.chart > svg.today ~ svg"), 0, "it is the last");
+        let page = Html::parse_document(&html);
+        let section = Selector::parse("section[aria-labelledby=days]").unwrap();
+        let text: String = page.select(&section).next().unwrap().text().collect();
+        assert!(text.contains("5 visits since 1 November 2023, 3 of them today"), "{text}");
+        let told = Selector::parse("section[aria-labelledby=days] ul.unseen li").unwrap();
+        let told: Vec<String> = page.select(&told).map(|day| day.text().collect()).collect();
+        assert_eq!(told, ["12 November 2023: 2", "14 November 2023: 3"]);
+    }
+
+    #[tokio::test]
+    async fn the_visit_of_this_page_is_drawn_already() {
+        let service = Service::new(Registration::Open);
+        let cookie = service.cookie().await;
+        for (method, told) in [
+            (Method::HEAD, "No visits since 8 September 2026."),
+            (Method::GET, "1 visit since 8 September 2026."),
+            (Method::GET, "2 visits since 8 September 2026, all of them today."),
+        ] {
+            let page = service.ask(method, "/admin", &cookie, "").await;
+            let html = page.into_body().into_string().await.unwrap();
+            assert!(html.contains(told), "{html}");
+        }
     }
 
     #[tokio::test]

@@ -10,13 +10,19 @@
 //! | `failed` | the page of an error, and who gets it instead of problem+json |
 //! | `form` | what a browser posts |
 //! | `sessions`, `device` | the list of sessions, and what a device is called in it |
-//! | `style` | the style sheet, under a path that changes with it |
+//! | `chart` | the visits of the last days, drawn |
+//! | `assets` | the style sheet and the script, under paths that change with them |
+//!
+//! The account page alone has a script, and a policy of its own that lets that in: with JavaScript a
+//! session is ended without leaving the page.
 //!
 //! Pages read the session cookie alone, never a bearer token, and take every decision from
 //! `session/`. A new page is a file here, a template, and a route in [`super`].
 
 pub(super) mod account;
 pub(super) mod admin;
+pub(super) mod assets;
+mod chart;
 mod device;
 mod failed;
 mod form;
@@ -25,7 +31,6 @@ pub(super) mod log_in;
 pub(super) mod log_out;
 mod sessions;
 pub(super) mod sign_up;
-pub(super) mod style;
 #[cfg(test)]
 mod testing;
 

@@ -33,6 +33,7 @@ enum Stage {
 
 /// What is in a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "all but the first are entries")]
 pub enum Item {
     /// First of all.
     Header(Header),
@@ -196,7 +197,7 @@ mod tests {
     };
     use crate::model::{
         Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId, Transport,
-        clock::from_millis, session::Chain,
+        VisitDays, clock::from_millis, session::Chain,
     };
 
     fn header() -> Header {
@@ -221,6 +222,7 @@ mod tests {
                     copied_at: Some(from_millis(2)),
                 },
                 ended_visits: u64::MAX,
+                ended_days: VisitDays::from_parts(20_718, &[3, 0, u32::MAX]).unwrap(),
             }),
             Entry::Record(BackupRecord::Epoch(7)),
             Entry::Record(BackupRecord::Variables {
@@ -249,6 +251,7 @@ mod tests {
                     copied_at: None,
                 },
                 epoch: 7,
+                days: VisitDays::from_parts(-1, &[300]).unwrap(),
             }),
         ]
     }

@@ -40,7 +40,7 @@ pub use self::{
 };
 use super::Result;
 use crate::model::{
-    Account, AccountId, AuditEvent, AuditTrail, Session, SessionId, Timestamp, Variables,
+    Account, AccountId, AuditEvent, AuditTrail, Session, SessionId, Timestamp, Variables, VisitDays,
 };
 
 /// The version of the format that this program writes, and the latest that it reads.
@@ -68,6 +68,8 @@ pub enum BackupRecord {
         account: Account,
         /// The visits of its sessions that have left the store.
         ended_visits: u64,
+        /// Those of the latest days among them.
+        ended_days: VisitDays,
     },
     /// A session, dead ones that were not swept yet included: their visits belong to the total.
     Session {
@@ -75,6 +77,8 @@ pub enum BackupRecord {
         session: Session,
         /// The epoch it was made in; dead if that is not the store's.
         epoch: u64,
+        /// Its visits of the latest days.
+        days: VisitDays,
     },
     /// The variables of a session.
     Variables {
@@ -124,6 +128,7 @@ pub struct Header {
 
 /// One thing in a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are records")]
 pub enum Entry {
     /// A record of the store.
     Record(BackupRecord),

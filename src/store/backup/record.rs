@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{BackupError, BackupKey, BackupRecord, Entry, Header};
 use crate::model::{
     Account, AccountId, AccountState, Actor, AuditEvent, AuditKind, AuditTrail, By, Email,
-    PasswordHash, Role, Session, SessionId, Timestamp, Transport, clock::from_millis,
+    PasswordHash, Role, Session, SessionId, Timestamp, Transport, VisitDays, clock::from_millis,
     session::Chain,
 };
 
@@ -24,11 +24,16 @@ pub(super) const EPOCH: u8 = b'e';
 pub(super) const EVENTS: u8 = b'u';
 pub(super) const END: u8 = b'z';
 
-/// The first byte of every payload but an account's.
+/// The first byte of every payload but an account's and a session's.
 const VERSION: u8 = 1;
 
-/// The first byte of an account's: version 2 has the role behind what version 1 had.
-const ACCOUNT_VERSION: u8 = 2;
+/// The first byte of an account's: version 2 has the role behind what version 1 had, and version 3
+/// the days behind that.
+const ACCOUNT_VERSION: u8 = 3;
+const ACCOUNT_WITHOUT_DAYS: u8 = 2;
+
+/// The first byte of a session's: version 2 has the days behind what version 1 had.
+const SESSION_VERSION: u8 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct StoredHeader<'a> {
@@ -72,6 +77,10 @@ struct StoredSession<'a> {
     user_agent: &'a str,
     copied_at: Option<i64>,
 }
+
+/// The latest day with a visit, in days after 1970-01-01, and the visits of it, of the day before, and
+/// so on.
+type StoredDays = (i32, Vec<u32>);
 
 #[derive(Serialize, Deserialize)]
 struct StoredVariables<'a> {
@@ -125,7 +134,7 @@ pub(super) fn encode(entry: &Entry) -> (u8, Zeroizing<Vec<u8>>) {
             let events = events.iter().map(stored_event).collect();
             (EVENTS, bytes(&StoredEvents { trail: trail_name(*trail), first: *first, events }))
         }
-        Entry::Record(BackupRecord::Account { account, ended_visits }) => {
+        Entry::Record(BackupRecord::Account { account, ended_visits, ended_days }) => {
             let stored = StoredAccount {
                 id: *account.id.as_bytes(),
                 email: account.email.as_str(),
@@ -135,9 +144,9 @@ pub(super) fn encode(entry: &Entry) -> (u8, Zeroizing<Vec<u8>>) {
                 copied_at: account.copied_at.map(Timestamp::as_millisecond),
                 ended_visits: *ended_visits,
             };
-            (ACCOUNT, versioned(ACCOUNT_VERSION, &(stored, account.role)))
+            (ACCOUNT, versioned(ACCOUNT_VERSION, &(stored, account.role, ended_days.parts())))
         }
-        Entry::Record(BackupRecord::Session { session, epoch }) => {
+        Entry::Record(BackupRecord::Session { session, epoch, days }) => {
             let stored = StoredSession {
                 account: *session.account.as_bytes(),
                 id: *session.id.as_bytes(),
@@ -156,7 +165,7 @@ pub(super) fn encode(entry: &Entry) -> (u8, Zeroizing<Vec<u8>>) {
                 user_agent: &session.user_agent,
                 copied_at: session.copied_at.map(Timestamp::as_millisecond),
             };
-            (SESSION, bytes(&stored))
+            (SESSION, versioned(SESSION_VERSION, &(stored, days.parts())))
         }
     }
 }
@@ -171,17 +180,29 @@ pub(super) fn decode(kind: u8, payload: &[u8]) -> Result<Entry, BackupError> {
         }
         EPOCH => Ok(Entry::Record(BackupRecord::Epoch(value(payload)?))),
         ACCOUNT => {
-            let (stored, role) = match payload.split_first() {
+            let (stored, role, days) = match payload.split_first() {
                 // Before there were roles.
-                Some((&VERSION, rest)) => (whole(rest)?, Role::Member),
+                Some((&VERSION, rest)) => (whole(rest)?, Role::Member, StoredDays::default()),
+                Some((&ACCOUNT_WITHOUT_DAYS, rest)) => {
+                    let (stored, role) = whole(rest)?;
+                    (stored, role, StoredDays::default())
+                }
                 Some((&ACCOUNT_VERSION, rest)) => whole(rest)?,
                 Some(_) => return Err(BackupError::Unknown),
                 None => return Err(EMPTY),
             };
-            account(&stored, role).map(Entry::Record)
+            account(&stored, role, &days).map(Entry::Record)
         }
         VARIABLES => Ok(Entry::Record(variables(&value(payload)?))),
-        SESSION => Ok(Entry::Record(session(&value(payload)?))),
+        SESSION => {
+            let (stored, days) = match payload.split_first() {
+                Some((&VERSION, rest)) => (whole(rest)?, StoredDays::default()),
+                Some((&SESSION_VERSION, rest)) => whole(rest)?,
+                Some(_) => return Err(BackupError::Unknown),
+                None => return Err(EMPTY),
+            };
+            session(&stored, &days).map(Entry::Record)
+        }
         EVENTS => events(&value(payload)?).map(Entry::Record),
         HEADER => Err(BackupError::Damaged("it begins twice")),
         _ => Err(BackupError::Unknown),
@@ -242,7 +263,15 @@ fn events(stored: &StoredEvents<'_>) -> Result<BackupRecord, BackupError> {
     }
 }
 
-fn account(stored: &StoredAccount<'_>, role: Role) -> Result<BackupRecord, BackupError> {
+fn visit_days((latest, counts): &StoredDays) -> Result<VisitDays, BackupError> {
+    VisitDays::from_parts(*latest, counts).ok_or(BackupError::Damaged("visits by the day"))
+}
+
+fn account(
+    stored: &StoredAccount<'_>,
+    role: Role,
+    days: &StoredDays,
+) -> Result<BackupRecord, BackupError> {
     let email =
         Email::parse(stored.email).map_err(|_| BackupError::Damaged("an e-mail address"))?;
     Ok(BackupRecord::Account {
@@ -256,11 +285,12 @@ fn account(stored: &StoredAccount<'_>, role: Role) -> Result<BackupRecord, Backu
             copied_at: stored.copied_at.map(from_millis),
         },
         ended_visits: stored.ended_visits,
+        ended_days: visit_days(days)?,
     })
 }
 
-fn session(stored: &StoredSession<'_>) -> BackupRecord {
-    BackupRecord::Session {
+fn session(stored: &StoredSession<'_>, days: &StoredDays) -> Result<BackupRecord, BackupError> {
+    Ok(BackupRecord::Session {
         session: Session {
             account: AccountId::from_bytes(stored.account),
             id: SessionId::from_bytes(stored.id),
@@ -281,7 +311,8 @@ fn session(stored: &StoredSession<'_>) -> BackupRecord {
             copied_at: stored.copied_at.map(from_millis),
         },
         epoch: stored.epoch,
-    }
+        days: visit_days(days)?,
+    })
 }
 
 fn variables(stored: &StoredVariables<'_>) -> BackupRecord {

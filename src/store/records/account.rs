@@ -4,14 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{Result, Value, damaged};
 use crate::model::{
-    Account, AccountId, AccountState, Email, PasswordHash, Role, Timestamp, clock::from_millis,
+    Account, AccountId, AccountState, Email, PasswordHash, Role, Timestamp, VisitDays,
+    clock::from_millis,
 };
 
 /// The first byte of the value.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Before there were roles: everybody was a member.
 const WITHOUT_ROLE: u8 = 1;
+
+/// Before visits were counted by the day.
+const WITHOUT_DAYS: u8 = 2;
 
 /// An account as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +24,12 @@ pub(in crate::store) struct AccountRecord {
     /// Visits of sessions whose records have left the store. The account's total is this and the
     /// visits of the session records that are still there, dead or alive.
     pub(in crate::store) ended_visits: u64,
+    /// Those of the latest days among them.
+    pub(in crate::store) ended_days: VisitDays,
 }
+
+/// The parts of [`VisitDays`].
+type StoredDays = (i32, Vec<u32>);
 
 #[derive(Serialize, Deserialize)]
 struct StoredAccount {
@@ -44,15 +53,19 @@ impl AccountRecord {
             copied_at: account.copied_at.map(Timestamp::as_millisecond),
             ended_visits: self.ended_visits,
         };
-        let role = account.role;
-        postcard::to_extend(&(stored, role), vec![VERSION])
+        postcard::to_extend(&(stored, account.role, self.ended_days.parts()), vec![VERSION])
             .map_err(|error| damaged("account", error))
     }
 
     pub(in crate::store) fn decode(id: AccountId, value: &[u8]) -> Result<Self> {
-        let (stored, role): (StoredAccount, Role) = match value.split_first() {
+        let no_days = StoredDays::default();
+        let (stored, role, days): (StoredAccount, Role, StoredDays) = match value.split_first() {
             Some((&VERSION, rest)) => whole(rest)?,
-            Some((&WITHOUT_ROLE, rest)) => (whole(rest)?, Role::Member),
+            Some((&WITHOUT_DAYS, rest)) => {
+                let (stored, role) = whole(rest)?;
+                (stored, role, no_days)
+            }
+            Some((&WITHOUT_ROLE, rest)) => (whole(rest)?, Role::Member, no_days),
             Some((version, _)) => {
                 return Err(damaged("account", format!("it has version {version}")));
             }
@@ -69,6 +82,8 @@ impl AccountRecord {
                 copied_at: stored.copied_at.map(from_millis),
             },
             ended_visits: stored.ended_visits,
+            ended_days: VisitDays::from_parts(days.0, &days.1)
+                .ok_or_else(|| damaged("account", "its days are none"))?,
         })
     }
 }
@@ -101,11 +116,12 @@ mod tests {
                 copied_at: Some(from_millis(1)),
             },
             ended_visits: u64::MAX,
+            ended_days: VisitDays::default(),
         }
     }
 
     #[test]
-    fn an_account_of_before_there_were_roles_is_a_members() {
+    fn an_account_of_before_there_were_roles_is_a_members_and_has_no_days() {
         // Written by version 1.
         let mut bytes = vec![1, 15];
         bytes.extend(b"ann@example.com");
@@ -125,13 +141,22 @@ mod tests {
         assert_eq!(AccountRecord::decode(member.account.id, &bytes).unwrap(), member);
         bytes.push(0);
         assert!(AccountRecord::decode(member.account.id, &bytes).is_err(), "nothing is left over");
-        bytes[0] = VERSION;
+        bytes[0] = WITHOUT_DAYS;
         assert_eq!(AccountRecord::decode(member.account.id, &bytes).unwrap(), member);
+        assert!(AccountRecord::decode(member.account.id, &[&bytes[..], &[0]].concat()).is_err());
+        bytes[0] = VERSION;
+        bytes.extend([0, 0]);
+        assert_eq!(AccountRecord::decode(member.account.id, &bytes).unwrap(), member);
+        bytes.truncate(bytes.len() - 1);
+        bytes.extend([1, 0]);
+        let error = AccountRecord::decode(member.account.id, &bytes).unwrap_err();
+        assert!(error.to_string().contains("days"), "a day without a visit: {error}");
     }
 
     #[test]
     fn an_account_comes_back_as_it_was_and_what_is_none_is_damaged() {
-        let record = record(Role::Admin);
+        let mut record = record(Role::Admin);
+        record.ended_days = VisitDays::from_parts(20_718, &[3, 0, 400]).unwrap();
         let id = record.account.id;
         let good = record.encode().unwrap();
         assert_eq!(AccountRecord::decode(id, &good).unwrap(), record);

@@ -11,8 +11,11 @@
 use super::{Result, SessionRecord, Value, damaged};
 use crate::model::{AccountId, SessionId};
 
-/// The first byte of the value. Pages are version 2: in version 1 each session was a record.
-const VERSION: u8 = 2;
+/// The first byte of the value. In version 1 each session was a record.
+const VERSION: u8 = 3;
+
+/// Before visits were counted by the day, which stand behind all else that a session has.
+const WITHOUT_DAYS: u8 = 2;
 
 /// How many sessions a page holds at most. Few people have more; and each change of one of them
 /// writes the whole page, a kilobyte by then.
@@ -48,7 +51,7 @@ impl Page {
     /// The page with this value.
     pub(in crate::store) fn from_value(value: Value) -> Result<Self> {
         match value.first() {
-            Some(&VERSION) => Ok(Self(value)),
+            Some(&(VERSION | WITHOUT_DAYS)) => Ok(Self(value)),
             Some(version) => Err(damaged("session", format!("its page has version {version}"))),
             None => Err(damaged("session", "its page is empty")),
         }
@@ -112,7 +115,8 @@ impl Page {
             let to = from + entry.whole.len();
             if entry.id == record.session.id {
                 let mut value = Vec::with_capacity(self.0.len() + 8);
-                value.extend_from_slice(&self.0[..from]);
+                value.push(VERSION);
+                value.extend_from_slice(&self.0[1..from]);
                 push(&mut value, record)?;
                 value.extend_from_slice(&self.0[to..]);
                 return Ok(Some(Self(value)));
@@ -151,10 +155,10 @@ fn entry(page: &[u8], from: usize) -> Option<Entry<'_>> {
 /// Whether a session of the page `before` is not in the one that replaces it. A page that cannot be
 /// read may have lost any.
 pub(in crate::store) fn loses_a_session(before: &[u8], after: &[u8]) -> bool {
-    let is_of_this_version = |value: &[u8]| value.first() == Some(&VERSION);
+    let is_known = |value: &[u8]| matches!(value.first(), Some(&(VERSION | WITHOUT_DAYS)));
     let is_in = |id| entries(after).any(|entry| entry.is_ok_and(|entry| entry.id == id));
-    !is_of_this_version(before)
-        || !is_of_this_version(after)
+    !is_known(before)
+        || !is_known(after)
         || entries(before).any(|entry| entry.map_or(true, |entry| !is_in(entry.id)))
 }
 
@@ -185,6 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{super::session::tests::any_record, *};
+    use crate::model::VisitDays;
 
     fn page_of(records: &[SessionRecord]) -> Page {
         let pages: Vec<_> = records.iter().map(|record| Page::of(record).unwrap()).collect();
@@ -251,5 +256,35 @@ mod tests {
     fn a_page_of_another_version_is_damaged() {
         assert!(Page::from_value(Vec::new()).is_err());
         assert!(Page::from_value(vec![1]).is_err());
+        assert!(Page::from_value(vec![VERSION + 1]).is_err());
+    }
+
+    /// Its sessions are read as they are, and a change makes a page of this version of it.
+    #[test]
+    fn a_page_of_before_there_were_days_is_read_and_goes_over() {
+        // One that was written then: of a session made at 1,790,000,000,000 and visited once.
+        let id = SessionId::from_bytes([2; 16]);
+        let account = AccountId::from_bytes([7; 16]);
+        let mut session = Vec::new();
+        for number in [3, 0, 2_000, 86_400_000, 3_600_000, 1, 2, 0, 0, 4_000_u64] {
+            session = postcard::to_extend(&number, session).unwrap();
+        }
+        // Not to stay logged in, a cookie, no user agent, nothing copied.
+        session.extend([0, 0, 0, 0]);
+        let mut old = vec![WITHOUT_DAYS];
+        old.extend(id.as_bytes());
+        old.extend(u16::try_from(session.len()).unwrap().to_be_bytes());
+        old.extend(&session);
+        let page = Page::from_value(old.clone()).unwrap();
+        let mut record = page.find(account, id).unwrap().unwrap();
+        assert_eq!((record.session.visits, record.epoch), (1, 3));
+        assert_eq!(record.days, VisitDays::default());
+        assert!(!loses_a_session(&old, &old));
+        record.days.count(record.session.last_seen_at);
+        let new = page.replace(&record).unwrap().unwrap().into_value();
+        assert_eq!((new[0], new.len()), (VERSION, old.len() + 2));
+        assert!(!loses_a_session(&old, &new) && !loses_a_session(&new, &old));
+        let page = Page::from_value(new).unwrap();
+        assert_eq!(page.find(account, id).unwrap(), Some(record));
     }
 }

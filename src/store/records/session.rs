@@ -3,16 +3,23 @@
 //! Moments are kept as the distance, in milliseconds, from another moment of the same session: the
 //! log-in from the time in the session's id, the last use from the log-in, the idle end from the
 //! last use. Distances may be negative, and wrap: whatever a backup holds comes back as it was.
+//!
+//! Behind that value stand the visits by the day, to the end: how many days the latest with a visit
+//! lies before that of the last use, and the visits of it, of the day before, and so on. Nothing
+//! stands there while there is none, as in all sessions of before they were counted so.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Result, damaged, user_agent};
 use crate::model::{
-    AccountId, Session, SessionId, Timestamp, Transport, clock::from_millis, session::Chain,
+    AccountId, Session, SessionId, Timestamp, Transport, VisitDays,
+    clock::from_millis,
+    days::{KEPT_DAYS, day_of},
+    session::Chain,
 };
 
 /// What a session takes without its user agent.
-const TYPICAL_BYTES: usize = 48;
+const TYPICAL_BYTES: usize = 52;
 
 /// A session as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +27,8 @@ pub(in crate::store) struct SessionRecord {
     pub(in crate::store) session: Session,
     /// The epoch it was made in.
     pub(in crate::store) epoch: u64,
+    /// Its visits of the latest days.
+    pub(in crate::store) days: VisitDays,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,7 +61,7 @@ struct Stored<'a> {
 
 impl SessionRecord {
     pub(super) fn encode(&self) -> Result<Vec<u8>> {
-        let Self { session, epoch } = self;
+        let Self { session, epoch, days } = self;
         let chain = &session.chain;
         let user_agent = user_agent::shortened(&session.user_agent);
         let created_at = session.created_at;
@@ -73,15 +82,14 @@ impl SessionRecord {
             copied: session.copied_at.map(|at| distance(created_at, at)),
         };
         let bytes = Vec::with_capacity(TYPICAL_BYTES + user_agent.len());
-        postcard::to_extend(&stored, bytes).map_err(|error| damaged("session", error))
+        let bytes =
+            postcard::to_extend(&stored, bytes).map_err(|error| damaged("session", error))?;
+        push_days(bytes, days, session.last_seen_at)
     }
 
     pub(super) fn decode(account: AccountId, id: SessionId, bytes: &[u8]) -> Result<Self> {
-        let stored: Stored<'_> = match postcard::take_from_bytes(bytes) {
-            Ok((stored, [])) => stored,
-            Ok(_) => return Err(damaged("session", "bytes are left over")),
-            Err(error) => return Err(damaged("session", error)),
-        };
+        let (stored, days): (Stored<'_>, _) =
+            postcard::take_from_bytes(bytes).map_err(|error| damaged("session", error))?;
         let created = time_of(id).wrapping_add(stored.created);
         let seen = created.wrapping_add(stored.seen);
         let number_at = seen.wrapping_sub(stored.number_at);
@@ -107,8 +115,42 @@ impl SessionRecord {
                 copied_at: stored.copied.map(|after| from_millis(created.wrapping_add(after))),
             },
             epoch: stored.epoch,
+            days: read_days(days, from_millis(seen))?,
         })
     }
+}
+
+fn push_days(bytes: Vec<u8>, days: &VisitDays, seen: Timestamp) -> Result<Vec<u8>> {
+    let (latest, counts) = days.parts();
+    if counts.is_empty() {
+        return Ok(bytes);
+    }
+    let before = day_of(seen) - latest;
+    let first = postcard::to_extend(&before, bytes);
+    let all = first.and_then(|first| {
+        counts.iter().try_fold(first, |bytes, count| postcard::to_extend(count, bytes))
+    });
+    all.map_err(|error| damaged("session", error))
+}
+
+fn read_days(bytes: &[u8], seen: Timestamp) -> Result<VisitDays> {
+    if bytes.is_empty() {
+        return Ok(VisitDays::default());
+    }
+    let (before, mut rest): (i32, _) =
+        postcard::take_from_bytes(bytes).map_err(|error| damaged("session", error))?;
+    let (mut counts, mut kept) = ([0_u32; KEPT_DAYS], 0);
+    while !rest.is_empty() {
+        let count;
+        (count, rest) =
+            postcard::take_from_bytes(rest).map_err(|error| damaged("session", error))?;
+        *counts.get_mut(kept).ok_or_else(|| damaged("session", "it has too many days"))? = count;
+        kept += 1;
+    }
+    let latest = day_of(seen).checked_sub(before);
+    let days = latest.and_then(|latest| VisitDays::from_parts(latest, &counts[..kept]));
+    // Without a count there would be two ways to write that there is none.
+    days.filter(|_| kept > 0).ok_or_else(|| damaged("session", "its days are none"))
 }
 
 fn millis(moment: Timestamp) -> i64 {
@@ -134,7 +176,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::StoreError;
+    use crate::{model::days::tests::any_days, store::StoreError};
 
     const NOW: i64 = 1_790_000_000_000;
 
@@ -158,6 +200,7 @@ pub(super) mod tests {
             remember in any::<bool>(),
             user_agent in ".{0,80}",
             copied_at in prop::option::of(any_moment()),
+            days in any_days(),
         ) -> SessionRecord {
             SessionRecord {
                 session: Session {
@@ -180,6 +223,7 @@ pub(super) mod tests {
                     copied_at,
                 },
                 epoch: numbers[3],
+                days,
             }
         }
     }
@@ -203,7 +247,7 @@ pub(super) mod tests {
     #[test]
     fn a_session_of_a_browser_is_small() {
         let now = from_millis(NOW);
-        let record = SessionRecord {
+        let mut record = SessionRecord {
             session: Session {
                 account: AccountId::new(now),
                 id: SessionId::new(now),
@@ -226,8 +270,29 @@ pub(super) mod tests {
                 copied_at: None,
             },
             epoch: 3,
+            days: VisitDays::default(),
         };
         let bytes = record.encode().unwrap().len();
         assert!(bytes <= 48, "{bytes} bytes");
+        // All on one day, as nearly always: one byte for the day, and the count.
+        record.days = VisitDays::from_parts(day_of(record.session.last_seen_at), &[100]).unwrap();
+        assert_eq!(record.encode().unwrap().len(), bytes + 2);
+    }
+
+    #[test]
+    fn days_that_are_none_are_damaged() {
+        let seen = from_millis(NOW);
+        let days = VisitDays::from_parts(day_of(seen) - 3, &[5, 0, 300]).unwrap();
+        let good = push_days(Vec::new(), &days, seen).unwrap();
+        assert_eq!(good, [6, 5, 0, 172, 2]);
+        assert_eq!(read_days(&good, seen).unwrap(), days);
+        assert_eq!(read_days(&[], seen).unwrap(), VisitDays::default());
+        let most = [&[0][..], &[1; KEPT_DAYS]].concat();
+        assert!(read_days(&most, seen).is_ok());
+        let more = [&most[..], &[1]].concat();
+        let endless = [255; 5];
+        for bad in [&good[..1], &good[..3], &good[..4], &[0, 0], &[0, 1, 0], &more, &endless] {
+            assert!(read_days(bad, seen).is_err(), "{bad:?}");
+        }
     }
 }

@@ -3,7 +3,8 @@
 use super::{audit::Scribe, end, epoch, load_account, pages, save_account, sessions};
 use crate::{
     model::{
-        Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId, Succession,
+        Account, AccountId, AccountState, Email, PasswordHash, Role, Session, SessionId,
+        Succession, VisitDays,
     },
     store::{
         EmailChange, FoundAccounts, MOST_EMAILS_SEARCHED, PasswordChange, Result,
@@ -24,7 +25,8 @@ pub(in crate::store) fn create(
     }
     scribe.write(w, &scribe.about(account.id))?;
     w.put(email_key, records::encode_account_id(account.id));
-    save_account(w, &AccountRecord { account, ended_visits: 0 })?;
+    let ended_days = VisitDays::default();
+    save_account(w, &AccountRecord { account, ended_visits: 0, ended_days })?;
     Ok(true)
 }
 
@@ -256,6 +258,17 @@ pub(in crate::store) fn total_visits(r: &dyn Read, id: AccountId) -> Result<u64>
     let sessions = pages::all(r, id)?;
     let visits = sessions.iter().map(|record| record.session.visits);
     Ok(visits.fold(record.ended_visits, u64::saturating_add))
+}
+
+pub(in crate::store) fn visit_days(r: &dyn Read, id: AccountId) -> Result<VisitDays> {
+    let Some(record) = load_account(r, id)? else {
+        return Ok(VisitDays::default());
+    };
+    let mut days = record.ended_days;
+    for session in pages::all(r, id)? {
+        days.add_all(&session.days);
+    }
+    Ok(days)
 }
 
 impl AccountRecord {

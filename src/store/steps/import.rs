@@ -14,20 +14,20 @@ use crate::{
 pub(in crate::store) fn import(w: &mut dyn Write, imported: Vec<BackupRecord>) -> Result<()> {
     for record in imported {
         match record {
-            BackupRecord::Account { account, ended_visits } => {
+            BackupRecord::Account { account, ended_visits, ended_days } => {
                 let email = records::email_key(&account.email);
                 let id = records::account_key(account.id);
                 if w.get(&email)?.is_some() || w.get(&id)?.is_some() {
                     return Err(records::damaged("account", "it is there already"));
                 }
                 w.put(email, records::encode_account_id(account.id));
-                save_account(w, &AccountRecord { account, ended_visits })?;
+                save_account(w, &AccountRecord { account, ended_visits, ended_days })?;
             }
-            BackupRecord::Session { session, epoch } => {
+            BackupRecord::Session { session, epoch, days } => {
                 if pages::find(w, session.account, session.id)?.is_some() {
                     return Err(records::damaged("session", "it is there already"));
                 }
-                pages::insert(w, &SessionRecord { session, epoch })?;
+                pages::insert(w, &SessionRecord { session, epoch, days })?;
             }
             BackupRecord::Variables { account, session, variables } => {
                 variables::import(w, account, session, &variables)?;

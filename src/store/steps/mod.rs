@@ -58,8 +58,9 @@ fn load_living_session(
 
 /// Removes session records and keeps their visits in `account`, which the caller saves.
 fn end(w: &mut dyn Write, account: &mut AccountRecord, ended: &[SessionRecord]) -> Result<()> {
-    for SessionRecord { session, .. } in ended {
+    for SessionRecord { session, days, .. } in ended {
         account.ended_visits = account.ended_visits.saturating_add(session.visits);
+        account.ended_days.add_all(days);
     }
     pages::remove(w, account.account.id, ended)
 }

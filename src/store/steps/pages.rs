@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{Session, Transport, clock::from_millis, session::Chain},
+        model::{Session, Transport, VisitDays, clock::from_millis, session::Chain},
         store::view::{Overlay, apply},
     };
 
@@ -177,6 +177,7 @@ mod tests {
                 copied_at: None,
             },
             epoch: 0,
+            days: VisitDays::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
     variables,
 };
 use crate::{
-    model::{AccountId, PasswordHash, Session, SessionId, Succession, Timestamp},
+    model::{AccountId, PasswordHash, Session, SessionId, Succession, Timestamp, VisitDays},
     store::{
         Created, Result,
         records::{self, SessionRecord},
@@ -44,7 +44,7 @@ pub(in crate::store) fn create(
     if moved.is_some() || !others.is_empty() {
         save_account(w, &account)?;
     }
-    let added = SessionRecord { session: session.clone(), epoch };
+    let added = SessionRecord { session: session.clone(), epoch, days: VisitDays::default() };
     pages::insert(w, &added)?;
     let event = scribe.about(session.account).of_session(session.id);
     scribe.write(w, &event.ending(others.len() as u64))?;
@@ -103,7 +103,7 @@ pub(super) fn succeed(
     let session = succession.successor(&old.session);
     variables::go_along(w, account, succession.from, succession.to)?;
     pages::remove(w, account, std::slice::from_ref(&old))?;
-    pages::insert(w, &SessionRecord { session: session.clone(), epoch: old.epoch })?;
+    pages::insert(w, &SessionRecord { session: session.clone(), ..old })?;
     Ok(Some(session))
 }
 

@@ -183,7 +183,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{
-            Session, SessionId, Transport,
+            Session, SessionId, Transport, VisitDays,
             clock::{from_millis, later},
             session::Chain,
         },
@@ -216,7 +216,8 @@ mod tests {
     }
 
     fn insert(store: &mut Overlay<'_>, session: Session) {
-        pages::insert(store, &SessionRecord { session, epoch: 0 }).unwrap();
+        let days = VisitDays::default();
+        pages::insert(store, &SessionRecord { session, epoch: 0, days }).unwrap();
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub(in crate::store) fn visit(
     session.visits = session.visits.max(token.visits).saturating_add(1);
     session.chain.go_on(token.visits, now, visit.replay.grace);
     session.use_at(now, visit.lifetimes.idle(session.remember));
+    record.days.count(now);
     found.save(w)?;
     Ok(Visited::Counted(found.record.session))
 }

@@ -210,7 +210,9 @@ async fn an_export_has_all_that_is_kept_and_no_secret() {
     let export = answer.json();
     assert_members(&export, &["account", "events", "exported_at", "sessions"]);
     let account = app.account("ann@example.com").await;
-    assert_members(&export["account"], &["created_at", "email", "id", "role", "state", "visits"]);
+    let members = ["created_at", "email", "id", "role", "state", "visits", "visits_by_day"];
+    assert_members(&export["account"], &members);
+    assert_eq!(export["account"]["visits_by_day"], json!([{"day": "2026-11-23", "visits": 1}]));
     assert_eq!(export["account"]["id"], account.id.to_string());
     assert_eq!(export["account"]["visits"], 1);
     let sessions = export["sessions"].as_array().unwrap();

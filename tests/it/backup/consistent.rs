@@ -16,7 +16,7 @@ use countersign::{
 
 use super::{done, living, open, read, run};
 use crate::{
-    store_world::account,
+    store_world::{account, account_record, session_record},
     support::{Process, User},
 };
 
@@ -38,7 +38,7 @@ fn accounts(bytes: &[u8]) -> HashMap<String, (u64, u64)> {
         }
     }
     let named = entries.iter().filter_map(|entry| match entry {
-        Entry::Record(BackupRecord::Account { account, ended_visits }) => {
+        Entry::Record(BackupRecord::Account { account, ended_visits, .. }) => {
             let (visits, living) = sessions.get(&account.id).copied().unwrap_or_default();
             Some((account.email.as_str().to_owned(), (visits + ended_visits, living)))
         }
@@ -90,9 +90,9 @@ async fn a_backup_under_load_is_of_one_moment() {
         let mut account = account(&format!("crowd{n}"));
         account.id = AccountId::new(SystemClock.now());
         for _ in 0..100 {
-            crowd.push(BackupRecord::Session { session: living(account.id), epoch: 0 });
+            crowd.push(session_record(living(account.id)));
         }
-        crowd.push(BackupRecord::Account { account, ended_visits: 0 });
+        crowd.push(account_record(account, 0));
     }
     store.import(crowd).await.unwrap();
     store.close().await.unwrap();

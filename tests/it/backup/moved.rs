@@ -4,12 +4,12 @@ use std::{fs, time::Instant};
 
 use countersign::{
     model::{Account, Session},
-    store::{BackupRecord, Store},
+    store::Store,
 };
 
 use super::{done, living, open, people, run, small_store};
 use crate::{
-    store_world::{account, at},
+    store_world::{account, account_record, at, session_record},
     support::Process,
 };
 
@@ -39,9 +39,9 @@ async fn a_hundred_thousand_sessions_come_back_and_people_stay_logged_in() {
     let store = open(&dir);
     let crowd: Vec<_> = (0..ACCOUNTS).map(crowd).collect();
     for (account, sessions) in &crowd {
-        let mut records = vec![BackupRecord::Account { account: account.clone(), ended_visits: 7 }];
+        let mut records = vec![account_record(account.clone(), 7)];
         let sessions = sessions.iter().cloned();
-        records.extend(sessions.map(|session| BackupRecord::Session { session, epoch: 0 }));
+        records.extend(sessions.map(session_record));
         store.import(records).await.unwrap();
     }
     store.close().await.unwrap();

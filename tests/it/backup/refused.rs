@@ -8,7 +8,7 @@ use super::{backup_of, countersign, done, failed, names, people, run, small_stor
 use crate::{
     store_contract::backup::export,
     store_durability::contents,
-    store_world::{World, account, at, join, log_in},
+    store_world::{World, account, account_record, at, join, log_in},
     support::Process,
 };
 
@@ -29,11 +29,8 @@ async fn bad() -> Vec<(Vec<u8>, &'static str)> {
         bytes
     };
     let twice = {
-        let account = |n| {
-            let account = account("bob");
-            countersign::store::BackupRecord::Account { account, ended_visits: n }
-        };
-        backup_of(vec![account(1), account(2)])
+        let bob = |visits| account_record(account("bob"), visits);
+        backup_of(vec![bob(1), bob(2)])
     };
     vec![
         (changed(good.len() - 1), "its checksum does not fit"),

@@ -4,16 +4,13 @@ use std::sync::Arc;
 
 use countersign::{
     model::{Account, AccountId, AccountState, Email, Role, Succession},
-    store::{
-        BackupRecord, Created, EmailChange, FoundAccounts, MOST_EMAILS_SEARCHED, PasswordChange,
-        Visited,
-    },
+    store::{Created, EmailChange, FoundAccounts, MOST_EMAILS_SEARCHED, PasswordChange, Visited},
 };
 use tokio::task::JoinSet;
 
 use crate::store_world::{
-    IDLE, PLENTY, World, account, alive, at, cause, count, email, hash, join, log_in, session,
-    succession, visit,
+    IDLE, PLENTY, World, account, account_record, alive, at, cause, count, email, hash, join,
+    log_in, session, succession, visit,
 };
 
 pub(super) async fn an_account_is_found_by_both_its_names(world: &World) {
@@ -132,7 +129,7 @@ pub(super) async fn a_search_looks_at_so_many_and_says_where_to_go_on(world: &Wo
         ..account(&format!("n{n:05}"))
     };
     let crowd = 0..2 * MOST_EMAILS_SEARCHED;
-    let crowd = crowd.map(|n| BackupRecord::Account { account: numbered(n), ended_visits: 0 });
+    let crowd = crowd.map(|n| account_record(numbered(n), 0));
     store.import(crowd.collect()).await.unwrap();
     join(store, "zoe").await;
     let (mut after, mut found, mut calls) = (None::<String>, Vec::new(), 0);

@@ -5,7 +5,9 @@ use countersign::{
     store::{BackupRecord, Store},
 };
 
-use crate::store_world::{World, alive, at, cause, count, join, log_in};
+use crate::store_world::{
+    World, account, account_record, alive, at, cause, count, join, log_in, visit_days,
+};
 
 /// All that a store exports, in one order.
 pub(crate) async fn export(store: &dyn Store) -> Vec<BackupRecord> {
@@ -73,6 +75,9 @@ pub(super) async fn an_export_comes_back_by_an_import_on_any_store(world: &World
             assert_eq!(found, store.account(account.id).await.unwrap());
             let total = other.total_visits(account.id).await.unwrap();
             assert_eq!(total, store.total_visits(account.id).await.unwrap());
+            let days = visit_days(other, account.id).await;
+            assert_eq!(days, visit_days(store, account.id).await);
+            assert_eq!(u64::from(days.values().sum::<u32>()), total);
         }
         assert_eq!(other.total_visits(ann.id).await.unwrap(), 3);
         let found = other.session(ann.id, living.id, at(6)).await.unwrap();
@@ -130,15 +135,13 @@ pub(super) async fn an_import_replaces_nothing(world: &World) {
     store.change_variable(ann.id, session.id, "cart".into(), value, at(0)).await.unwrap();
     store.revoke_all_sessions(cause(at(0))).await.unwrap();
     let before = export(store).await;
-    let bob =
-        BackupRecord::Account { account: crate::store_world::account("bob"), ended_visits: 0 };
+    let bob = account_record(account("bob"), 0);
     for record in &before {
         // The good one before it is not taken either.
         store.import(vec![bob.clone(), record.clone()]).await.unwrap_err();
     }
     let mut other = ann;
-    other.id = crate::store_world::account("x").id;
-    let taken = BackupRecord::Account { account: other, ended_visits: 0 };
-    store.import(vec![taken]).await.unwrap_err();
+    other.id = account("x").id;
+    store.import(vec![account_record(other, 0)]).await.unwrap_err();
     assert_eq!(export(store).await, before);
 }

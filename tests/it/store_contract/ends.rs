@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::upkeep::sweep_all;
 use crate::store_world::{
-    IDLE, World, alive, at, cause, count, hash, join, log_in, session, visit,
+    IDLE, World, alive, at, cause, count, hash, join, log_in, session, visit, visit_days,
 };
 
 pub(super) async fn one_of_many_revokes_is_told_so(world: &World) {
@@ -116,7 +116,12 @@ pub(super) async fn every_session_ends_at_once_and_new_ones_live(world: &World) 
 pub(super) async fn visits_of_ended_sessions_stay_in_the_total(world: &World) {
     let store = &*world.store;
     let ann = join(store, "ann").await;
-    let total = async || store.total_visits(ann.id).await.unwrap();
+    let total = async || {
+        let total = store.total_visits(ann.id).await.unwrap();
+        let days = visit_days(store, ann.id).await;
+        assert_eq!(u64::from(days.values().sum::<u32>()), total, "by the day, too");
+        total
+    };
     let visited = async |seconds: i64| {
         let session = log_in(store, &ann, seconds).await;
         count(store, &session, seconds).await;

@@ -80,6 +80,7 @@ contract! { memory sled; {
         a_copied_token_is_refused
         a_copied_token_is_ignored
         a_renewal_moves_the_idle_end_and_counts_nothing
+        visits_are_counted_by_the_day_and_kept_for_two_weeks
     }
     ends {
         one_of_many_revokes_is_told_so

@@ -1,19 +1,21 @@
 //! Visits and renewals, and what becomes of a copied token.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use countersign::{
     model::{
-        Account, Session, Transport,
+        Account, Lifetimes, Session, Succession, Transport,
         clock::later,
         session::{Chain, ReplayPolicy},
     },
-    store::{Store, Visited},
+    store::{Store, Visit, Visited},
 };
+use jiff::SignedDuration;
 use tokio::task::JoinSet;
 
 use crate::store_world::{
-    ABSOLUTE, GRACE, IDLE, World, alive, at, cause, count, join, log_in, visit,
+    ABSOLUTE, GRACE, IDLE, PLENTY, World, alive, at, cause, count, join, log_in, session,
+    succession, visit, visit_days,
 };
 
 pub(super) async fn a_visit_counts_and_moves_the_idle_end(world: &World) {
@@ -168,6 +170,59 @@ pub(super) async fn a_copied_token_is_ignored(world: &World) {
     let (_, became) = show_a_copy(store, &ann, ReplayPolicy::Ignore).await;
     assert!(matches!(became, Visited::Counted(session) if session.visits == 10));
     assert_eq!(store.account(ann.id).await.unwrap().unwrap().copied_at, None);
+}
+
+pub(super) async fn visits_are_counted_by_the_day_and_kept_for_two_weeks(world: &World) {
+    // A day begins at midnight UTC, whenever the session began.
+    const MIDNIGHT: i64 = 35_200;
+    const DAY: i64 = 86_400;
+    let store = &*world.store;
+    let ann = join(store, "ann").await;
+    let bob = join(store, "bob").await;
+    let long = SignedDuration::from_hours(24 * 60);
+    let lifetimes =
+        Lifetimes { idle: long, absolute: long, remember_idle: long, remember_absolute: long };
+    let (expires_at, idle_expires_at) = (later(at(0), long), later(at(0), long));
+    let begun = async |seconds| {
+        let session = Session { expires_at, idle_expires_at, ..session(ann.id, seconds) };
+        store.create_session(session.clone(), &ann.password, PLENTY, cause(at(0))).await.unwrap();
+        session
+    };
+    let visited = async |session: &Session, number, seconds| {
+        let visit = visit(session, number, seconds, seconds);
+        let visited = store.visit(Visit { lifetimes, ..visit }).await.unwrap();
+        assert!(matches!(visited, Visited::Counted(_)), "{visited:?}");
+    };
+    let first = i32::try_from(at(0).as_second() / DAY).unwrap();
+    let days = async || visit_days(store, ann.id).await.into_iter().collect::<Vec<_>>();
+    assert_eq!(days().await, []);
+    let one = begun(0).await;
+    visited(&one, 0, MIDNIGHT - 1).await;
+    visited(&one, 1, MIDNIGHT).await;
+    // One that was overtaken belongs to its own day.
+    visited(&one, 2, MIDNIGHT - 1).await;
+    let other = begun(1).await;
+    visited(&other, 0, MIDNIGHT + 5).await;
+    assert_eq!(days().await, [(first, 2), (first + 1, 2)]);
+    // What a token knows of more visits than the store says nothing of when they were.
+    visited(&other, 40, MIDNIGHT + 12 * DAY).await;
+    assert_eq!(store.total_visits(ann.id).await.unwrap(), 3 + 41);
+    assert_eq!(days().await, [(first, 2), (first + 1, 2), (first + 13, 1)]);
+    // The same when they are sums of what has ended.
+    store.revoke_session(ann.id, other.id, cause(at(MIDNIGHT + 12 * DAY))).await.unwrap();
+    assert_eq!(days().await, [(first, 2), (first + 1, 2), (first + 13, 1)]);
+    let goes_on = Succession { now: at(MIDNIGHT), lifetimes, ..succession(&one, 40) };
+    let one = store.reauthenticate_session(ann.id, &ann.password, goes_on, cause(at(40))).await;
+    let one = one.unwrap().expect("it goes on");
+    assert_eq!(days().await.len(), 3, "the days go along");
+    // On the fifteenth day the first is gone, whoever has it.
+    visited(&one, 3, MIDNIGHT + 13 * DAY).await;
+    assert_eq!(days().await, [(first + 1, 2), (first + 13, 1), (first + 14, 1)]);
+    store.revoke_sessions(ann.id, None, cause(at(MIDNIGHT + 13 * DAY))).await.unwrap();
+    assert_eq!(days().await, [(first + 1, 2), (first + 13, 1), (first + 14, 1)]);
+    assert_eq!(visit_days(store, bob.id).await, BTreeMap::new());
+    store.remove_account(ann.id, cause(at(0))).await.unwrap();
+    assert_eq!(days().await, [], "nothing of an account that is gone");
 }
 
 pub(super) async fn a_renewal_moves_the_idle_end_and_counts_nothing(world: &World) {

@@ -10,7 +10,9 @@ use tempfile::TempDir;
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{LIMIT, Mode, Rig, copy_dir, until};
-use crate::store_world::{alive, at, cause, count, join, log_in, opened, session, visit};
+use crate::store_world::{
+    alive, at, cause, count, join, log_in, opened, session, visit, visit_days,
+};
 
 impl Rig {
     fn journal(&self) -> Vec<u8> {
@@ -41,6 +43,8 @@ async fn counted_visits_outlive_a_kill_in_both_places() {
         count(&*rig.store, &one, 1).await;
         let (_copy, killed) = rig.killed_now();
         assert_eq!(visits(&killed, &one).await, Some(number));
+        let days: Vec<_> = visit_days(&killed, ann.id).await.into_values().collect();
+        assert_eq!(days, [u32::try_from(number).unwrap()]);
         killed.close().await.unwrap();
     }
     // A change that is no visit takes them into the database: the journal is not needed any more.

@@ -1,5 +1,7 @@
 //! The operations of a store and their answers as values, to be made up, compared and printed.
 
+use std::collections::BTreeMap;
+
 use countersign::{
     model::{
         Account, AccountId, AccountState, Actor, AttemptKey, Attempts, AuditEvent, AuditKind, By,
@@ -13,7 +15,7 @@ use countersign::{
 };
 use jiff::SignedDuration;
 
-use crate::store_world::at;
+use crate::store_world::{at, by_day};
 
 /// One call of a method of [`Store`]. The sweep is not among them: its answer depends on where the
 /// last one stopped, and of what it does only the counts of later answers tell.
@@ -40,6 +42,7 @@ pub(crate) enum Operation {
     Reauthenticate(AccountId, PasswordHash, Succession),
     Rehash(AccountId, PasswordHash, PasswordHash),
     TotalVisits(AccountId),
+    VisitDays(AccountId),
     CreateSession {
         session: Session,
         checked: PasswordHash,
@@ -84,6 +87,8 @@ pub(crate) enum Answer {
     Ended(u64),
     EndedIfThere(Option<u64>),
     Visits(u64),
+    /// By days after 1970-01-01.
+    VisitDays(BTreeMap<i32, u32>),
     Account(Option<Account>),
     Accounts(Vec<Account>),
     Found(FoundAccounts),
@@ -156,6 +161,7 @@ impl Operation {
                 Answer::WhetherDone(store.rehash_password(*id, checked, new.clone()).await?)
             }
             Self::TotalVisits(id) => Answer::Visits(store.total_visits(*id).await?),
+            Self::VisitDays(id) => Answer::VisitDays(by_day(&store.visit_days(*id).await?)),
             Self::CreateSession { session, checked, limit } => {
                 let created = store.create_session(session.clone(), checked, *limit, cause);
                 Answer::Created(created.await?)

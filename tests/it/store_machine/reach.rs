@@ -117,6 +117,7 @@ fn outcome(expected: &Expected) -> &'static str {
             Answer::Ended(_) | Answer::EndedIfThere(Some(_)) => "ended some",
             Answer::Visits(0) | Answer::EndedIfThere(None) => "none",
             Answer::Visits(_) => "some",
+            Answer::VisitDays(found) => some(!found.is_empty()),
             Answer::Account(found) => some(found.is_some()),
             Answer::Found(found) if found.next.is_some() => "some, more to come",
             Answer::Found(found) => some(!found.accounts.is_empty()),

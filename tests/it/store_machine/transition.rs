@@ -79,6 +79,7 @@ pub(super) fn everything(now: Timestamp) -> Vec<Operation> {
     for id in accounts() {
         looks.push(Operation::FindAccount(id));
         looks.push(Operation::TotalVisits(id));
+        looks.push(Operation::VisitDays(id));
         looks.push(Operation::ListSessions(id, now));
         looks.extend(sessions().map(|session| Operation::FindSession(id, session, now)));
         looks.extend(sessions().map(|session| Operation::FindVariables(id, session, now)));
@@ -366,6 +367,12 @@ fn wait() -> impl Strategy<Value = Transition> {
     let half = GRACE / 2;
     let short = [MILLISECOND, half, half + MILLISECOND, GRACE, GRACE + MILLISECOND, GRACE * 2];
     let long = [IDLE / 3, IDLE - MILLISECOND, IDLE];
-    let time = prop_oneof![10 => select(short.to_vec()), 1 => select(long.to_vec())];
+    // Visits are counted by the day, and kept of the latest fourteen.
+    let days = [1, 8].map(|days| SignedDuration::from_hours(24 * days));
+    let time = prop_oneof![
+        20 => select(short.to_vec()),
+        2 => select(long.to_vec()),
+        1 => select(days.to_vec()),
+    ];
     time.prop_map(Transition::Wait)
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use countersign::{
     model::{
         Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, Cause, Email,
-        PasswordHash, Role, Session, SessionId, Succession, Timestamp, Variables,
+        PasswordHash, Role, Session, SessionId, Succession, Timestamp, Variables, VisitDays,
     },
     store::{
         AuditFilter, AuditPage, AuditPlace, BackupRecord, Created, EmailChange, Export,
@@ -282,6 +282,11 @@ impl Store for HeldStore {
     async fn total_visits(&self, id: AccountId) -> Result<u64> {
         self.control.read()?;
         self.inner.total_visits(id).await
+    }
+
+    async fn visit_days(&self, id: AccountId) -> Result<VisitDays> {
+        self.control.read()?;
+        self.inner.visit_days(id).await
     }
 
     async fn create_session(

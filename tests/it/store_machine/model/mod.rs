@@ -47,6 +47,8 @@ struct Owner {
     account: Account,
     /// Visits over all sessions there ever were.
     visits: u64,
+    /// How many were counted on each day, in days after 1970-01-01.
+    days: BTreeMap<i32, u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +158,13 @@ impl Model {
             }
             Operation::TotalVisits(id) => {
                 Answer::Visits(self.accounts.get(id).map_or(0, |owner| owner.visits))
+            }
+            Operation::VisitDays(id) => {
+                let mut days =
+                    self.accounts.get(id).map_or_else(BTreeMap::new, |it| it.days.clone());
+                let latest = days.keys().next_back().copied().unwrap_or(0);
+                days.retain(|day, _| *day + 14 > latest);
+                Answer::VisitDays(days)
             }
             Operation::CreateSession { session, checked, limit } => {
                 self.log_in(session, checked, *limit)
@@ -289,7 +298,10 @@ impl Model {
         if self.people().iter().any(taken) {
             return false;
         }
-        self.accounts.insert(account.id, Owner { account: account.clone(), visits: 0 });
+        self.accounts.insert(
+            account.id,
+            Owner { account: account.clone(), visits: 0, days: BTreeMap::new() },
+        );
         true
     }
 

@@ -39,6 +39,8 @@ impl Model {
         let session = session.clone();
         if let Some(owner) = self.accounts.get_mut(&token.account) {
             owner.visits += session.visits - before;
+            let day = i32::try_from(now.as_second().div_euclid(86_400)).expect("near 2026");
+            *owner.days.entry(day).or_default() += 1;
         }
         Visited::Counted(session)
     }
