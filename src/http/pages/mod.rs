@@ -17,9 +17,9 @@
 
 pub(super) mod account;
 pub(super) mod admin;
-mod device;
+pub(super) mod device;
 mod failed;
-mod form;
+pub(super) mod form;
 pub(super) mod home;
 pub(super) mod log_in;
 pub(super) mod log_out;
@@ -41,7 +41,7 @@ use super::{Code, HttpError, Site};
 use crate::session::{Error, SignedIn};
 
 /// A page.
-fn page(status: StatusCode, template: &impl Template) -> Response {
+pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => {
             Response::builder().status(status).content_type("text/html; charset=utf-8").body(html)
