@@ -53,6 +53,12 @@ fn mentioned(events: &[EventLine]) -> HashSet<AccountId> {
     events.iter().flat_map(of_event).flatten().collect()
 }
 
+/// Whether it is the end of one session, and says so itself.
+fn is_one_end(kind: AuditKind) -> bool {
+    use AuditKind::{CopyFound, LoggedOut, SessionEnded, SessionReplaced};
+    matches!(kind, CopyFound | LoggedOut | SessionEnded | SessionReplaced)
+}
+
 fn line(event: EventLine, people: &HashMap<AccountId, Option<Email>>) -> Line {
     let email = |id: &AccountId| people.get(id).cloned().flatten();
     let doer = event.by.parse::<AccountId>().ok();
@@ -63,12 +69,12 @@ fn line(event: EventLine, people: &HashMap<AccountId, Option<Email>>) -> Line {
         None => "somebody unknown".to_owned(),
     };
     let by = event.from.map_or_else(|| by.clone(), |from| format!("{by}, from {from}"));
-    let sentence = AuditKind::of_code(&event.event).map(AuditKind::sentence);
-    let mut what = sentence.unwrap_or(&event.event).to_owned();
+    let kind = AuditKind::of_code(&event.event);
+    let mut what = kind.map_or_else(|| event.event.clone(), |kind| kind.sentence().to_owned());
     if let Some(first) = what.get_mut(0..1) {
         first.make_ascii_uppercase();
     }
-    if event.ended > 0 {
+    if event.ended > 0 && !kind.is_some_and(is_one_end) {
         what = format!("{what}; {} ended", super::words::many(event.ended, "session"));
     }
     let whom = event.account.map(|id| email(&id).map_or(Whom::Gone(id), Whom::Person));
