@@ -38,7 +38,8 @@ async function refresh() {
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     // The stay is over, or the account is gone: the answer says so, and what to do.
-    if (!answer.ok) return location.reload();
+    if ([401, 404].includes(answer.status)) return location.reload();
+    if (!answer.ok) throw new Error(`the answer is ${answer.status}`);
     takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
     silent.hidden = true;
   } catch {

@@ -103,7 +103,7 @@ impl Dashboard {
 pub(super) fn mount(routes: Routes) -> Routes {
     assets::mount(routes)
         .at("/dashboard", get(enter::closed))
-        .at("/dashboard/open", get(enter::open))
+        .at("/dashboard/open", get(enter::open).head(enter::closed))
         .at("/dashboard/:place", get(overview::show))
         .at("/dashboard/:place/leave", post(enter::leave))
         .at("/dashboard/:place/accounts", get(accounts::find))

@@ -28,7 +28,8 @@ struct Overview {
     store_healthy: Option<bool>,
     plots: Vec<Plot>,
     refusals: Vec<Refused>,
-    events: Vec<Line>,
+    /// `None` when they cannot be read now: the page is needed most when something is wrong.
+    events: Option<Vec<Line>>,
 }
 
 /// A row of the table of refusals.
@@ -51,10 +52,14 @@ pub(super) async fn show(
     let refusals = refusals(&hour, &day);
     let wants_day = request.uri().query() == Some("range=day");
     let (view, now) = (if wants_day { &day } else { &hour }, history.now());
+    let events = events::list(dashboard, None, EVENTS).await;
+    let events = events.inspect_err(|error| {
+        tracing::warn!(event = "dashboard_incomplete", %error, "audit events cannot be read");
+    });
     let overview = Overview {
         plots: plots(view, &now),
         refusals,
-        events: events::list(dashboard, None, EVENTS).await?,
+        events: events.ok(),
         day: wants_day,
         since: At(now.since),
         store_size: now.totals.store_bytes.map_or_else(|| "not measured yet".to_owned(), size),

@@ -137,6 +137,7 @@ async fn a_code_opens_it_once_for_a_browser_that_then_stays() {
     // A browser that only asks ahead uses nothing up.
     let ahead = browser.request(Method::GET, &open).header("sec-purpose", "prefetch");
     ahead.send().await.expect_page(401).expect_no_cookie();
+    browser.request(Method::HEAD, &open).send().await.expect(401).expect_no_cookie();
 
     let entered = browser.get(&open).await.expect(303);
     let base = entered.header("location").to_owned();
@@ -314,6 +315,7 @@ async fn every_answer_is_kept_to_itself() {
         let policy = page.header("content-security-policy");
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
         assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
+        assert!(policy.contains("script-src 'self'; connect-src 'self'"), "{policy}");
         // All that it is made of is here, and nothing is asked for elsewhere.
         for (selector, name) in [("link", "href"), ("script", "src"), ("img", "src")] {
             for part in attributes(page.text(), selector, name) {

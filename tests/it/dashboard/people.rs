@@ -167,6 +167,11 @@ async fn a_store_that_fails_is_said_and_changes_nothing() {
     let path = format!("{}/account/sessions", operator.base);
     let failed = operator.browser.post(&path, &fields).await.expect_page(503);
     assert!(!failed.mentions("/secret/path"));
+    app.control.outage(Outage::All);
+    let page = operator.get("").await.expect_page(200);
+    assert!(page.visible().contains("Latest events The store cannot be read now."));
+    assert!(!page.mentions("/secret/path"));
+    operator.get(ANN).await.expect_page(503);
     app.control.outage(Outage::None);
     ann.check().await.expect(200);
     operator.browser.post(&path, &fields).await.expect(303);
