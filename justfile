@@ -71,6 +71,7 @@ clients *names:
 browser:
     sh tests/browser/serve.sh story.mjs
     sh tests/browser/serve.sh access.mjs
+    sh tests/browser/serve.sh dashboard.mjs
 
 # inputs nobody thought of: cookies, tokens and JSON bodies, so many seconds each (needs cargo-fuzz and a C++ compiler)
 fuzz seconds="60":
@@ -81,9 +82,9 @@ fuzz seconds="60":
             "fuzz/corpus/$target" "fuzz/seeds/$target" -- -max_total_time={{ seconds }} -max_len=4096 || exit 1; \
     done
 
-# look at every page in a real browser, and take the pictures of the README (needs Chromium and npm)
-screenshots:
-    sh tests/browser/screenshots.sh
+# look at every page in a real browser, and take the pictures of the README; that of the dashboard shows so many minutes (needs Chromium and npm)
+screenshots minutes="10":
+    sh tests/browser/screenshots.sh {{ minutes }}
 
 # the load comparison with a plain handler and with peers, in target/bench/report.md (needs wrk, Redis and npm)
 bench *flags:

@@ -8,7 +8,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::http::admin::OperatorToken;
@@ -26,9 +25,7 @@ pub(super) struct AdminFile {
 impl AdminFile {
     /// The file's content for a new server: with a new token, good as long as it runs.
     pub(super) fn new(url: String) -> io::Result<Self> {
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        Ok(Self { url, token: URL_SAFE_NO_PAD.encode(random) })
+        Ok(Self { url, token: OperatorToken::random()?.expose().to_owned() })
     }
 
     /// The token.
@@ -87,6 +84,8 @@ fn remove(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
     use super::*;
 

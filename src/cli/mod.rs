@@ -5,6 +5,7 @@
 //! | `serve/` | the composition root: [`serve::start`] builds a server from a configuration |
 //! | `account`, `session` | what an operator does to accounts and their sessions |
 //! | `audit` | what happened |
+//! | `dashboard` | lets a browser into the running server's dashboard |
 //! | `backup`, `restore` | accounts and sessions into a file, and back |
 //! | `keys`, `openapi`, `config` | what can be shown without a server |
 //! | `completions` | the command line itself, for shells and for `man` |
@@ -23,6 +24,7 @@ mod audit;
 mod backup;
 mod completions;
 mod config;
+mod dashboard;
 mod failure;
 mod input;
 mod keys;
@@ -82,6 +84,7 @@ enum Command {
     Account(account::Account),
     Session(session::Session),
     Audit(audit::Audit),
+    Dashboard(dashboard::Dashboard),
     #[command(subcommand)]
     Keys(keys::Keys),
     Backup(backup::Backup),
@@ -122,6 +125,7 @@ impl Cli {
             Some(Command::Account(command)) => command.run(&global.load()?).await,
             Some(Command::Session(command)) => command.run(&global.load()?).await,
             Some(Command::Audit(command)) => command.run(&global.load()?).await,
+            Some(Command::Dashboard(command)) => command.run(&global.load()?).await,
             Some(Command::Keys(command)) => command.run(&global.load()?),
             Some(Command::Backup(command)) => command.run(&global.load()?).await,
             Some(Command::Restore(command)) => command.run(&global.load()?).await,

@@ -91,11 +91,7 @@ impl<'a> Operator<'a> {
 
     /// Finds out whom to ask on this machine.
     pub(super) fn here(config: &'a Config) -> Result<Self, Failure> {
-        let file = AdminFile::read(&config.data_dir).map_err(|error| {
-            let path = AdminFile::path(&config.data_dir);
-            Failure::Unreachable(format!("cannot read {}: {error}", path.display()))
-        })?;
-        let way = match file {
+        let way = match admin_file(config)? {
             Some(file) => Way::Server(Box::new(Server::of(file)?)),
             None => Way::Store(Box::new(open(config, None)?)),
         };
@@ -158,6 +154,30 @@ pub(super) async fn run(
     let reply = reply?;
     closed?;
     Ok(reply)
+}
+
+/// A link that lets a browser into the dashboard of the running server.
+pub(super) async fn dashboard_link(config: &Config) -> Result<String, Failure> {
+    let nobody = || {
+        Failure::Unreachable(format!(
+            "no server runs on the data directory {}: the dashboard is a running server's",
+            config.data_dir.display()
+        ))
+    };
+    let server = Server::of(admin_file(config)?.ok_or_else(nobody)?)?;
+    let request = server.client.post(format!("{}/codes", server.url)).timeout(PATIENCE);
+    let Asked::Answered(answer) = server.ask(request).await? else {
+        return Err(nobody());
+    };
+    let Code { code } = answer.json().await.map_err(|_| unexpected())?;
+    Ok(format!("{}/dashboard/open?code={code}", server.url))
+}
+
+fn admin_file(config: &Config) -> Result<Option<AdminFile>, Failure> {
+    AdminFile::read(&config.data_dir).map_err(|error| {
+        let path = AdminFile::path(&config.data_dir);
+        Failure::Unreachable(format!("cannot read {}: {error}", path.display()))
+    })
 }
 
 /// The server and the command line are of different versions: a reply that fits no command.
@@ -252,6 +272,12 @@ impl Server {
             self.url
         ))
     }
+}
+
+/// What lets a browser into the dashboard.
+#[derive(Deserialize)]
+struct Code {
+    code: String,
 }
 
 /// The part of an RFC 9457 answer that is for people.

@@ -32,8 +32,8 @@ impl Default for ServerSection {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
-    /// Address and port of `/metrics` and of the operator's command line. By default port 3001 of
-    /// 127.0.0.1, or a free port when `listen` has port 0.
+    /// Address and port of `/metrics`, the dashboard and the operator's command line. By default port
+    /// 3001 of 127.0.0.1, or a free port when `listen` has port 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Address>,
 }

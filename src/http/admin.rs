@@ -5,35 +5,45 @@
 //! | `POST /operate` | carries out a [`Command`]; the bearer token is in `admin.json` of the data directory |
 //! | `GET /backup` | streams a backup of the store; the same token. What breaks off is no backup |
 //! | `GET /metrics` | Prometheus; needs no token, says nothing of persons |
+//! | `POST /codes` | a code that lets a browser into the dashboard, once; the same token |
+//! | `/dashboard` | the operator's dashboard; who may see it is `dashboard::door`'s to say |
 //!
-//! No page calls this interface. What a browser sends is refused, whoever made it send that: every
+//! No page calls this interface but the dashboard's own forms, which are told by their `Origin` and by
+//! what is in them. Whatever else a browser sends is refused, whoever made it send that: every
 //! request with an `Origin`, and on a loopback address every request for another host's name (a
 //! DNS name that an attacker points at 127.0.0.1).
 
 use std::{fmt, io, net::IpAddr, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::stream;
 use poem::{
     Addr, Body, Endpoint, EndpointExt, IntoResponse, Request, Response, handler,
     http::{header, uri::Authority},
     web::{Data, Json},
 };
+use serde::Serialize;
 use subtle::ConstantTimeEq as _;
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Code, HttpError, client, limits,
+    Code, HttpError, client, csrf,
+    dashboard::{self, Dashboard, History},
+    headers::SecurityHeaders,
+    limits,
     methods::{get, post},
     problem,
     routes::Routes,
     trace::{Meters, Seen},
 };
 use crate::{
-    model::By,
+    model::{By, Clock},
     session::{Sessions, operate::Command},
 };
 
-/// What the operator's command line shows for a proof that it can read the data directory.
+/// What the operator's command line shows for a proof that it can read the data directory; and what
+/// a browser shows that was let in by it.
 #[derive(Clone)]
 pub struct OperatorToken(Zeroizing<String>);
 
@@ -44,6 +54,16 @@ impl OperatorToken {
         Self(Zeroizing::new(text))
     }
 
+    /// A new one, of 32 random bytes of the system.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub fn random() -> io::Result<Self> {
+        let mut random = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *random).map_err(io::Error::other)?;
+        Ok(Self::new(URL_SAFE_NO_PAD.encode(random.as_slice())))
+    }
+
     /// The text, for the file it is handed over in and the request it is shown in.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -51,7 +71,7 @@ impl OperatorToken {
     }
 
     /// Whether `shown` is this token, in a time that does not depend on where they differ.
-    fn is(&self, shown: &str) -> bool {
+    pub(super) fn is(&self, shown: &str) -> bool {
         self.0.as_bytes().ct_eq(shown.as_bytes()).into()
     }
 }
@@ -67,6 +87,7 @@ struct Admin {
     token: OperatorToken,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     meters: Meters,
+    headers: SecurityHeaders,
 }
 
 impl Admin {
@@ -82,19 +103,30 @@ impl Admin {
     }
 }
 
-/// The admin interface.
+/// The admin interface. Whoever starts it [feeds](History::record) the `history`.
 pub fn app(
     sessions: Sessions,
     token: OperatorToken,
     metrics: impl Fn() -> String + Send + Sync + 'static,
+    history: Arc<History>,
+    clock: Arc<dyn Clock>,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let admin =
-        Arc::new(Admin { sessions, token, metrics: Box::new(metrics), meters: Meters::new() });
-    Routes::default()
+    let dashboard = Arc::new(Dashboard::new(sessions.clone(), history, clock));
+    let admin = Arc::new(Admin {
+        sessions,
+        token,
+        metrics: Box::new(metrics),
+        meters: Meters::new(),
+        headers: SecurityHeaders::new(false),
+    });
+    let routes = Routes::default()
         .at("/operate", post(operate))
         .at("/backup", get(back_up))
         .at("/metrics", get(show_metrics))
+        .at("/codes", post(issue_code));
+    dashboard::mount(routes)
         .data(Arc::clone(&admin))
+        .data(dashboard)
         .around(move |next, request| guard(Arc::clone(&admin), next, request))
 }
 
@@ -138,6 +170,22 @@ async fn back_up(request: &Request, Data(admin): Data<&Arc<Admin>>) -> poem::Res
         .body(Body::from_bytes_stream(chunks)))
 }
 
+/// What lets a browser into the dashboard.
+#[derive(Serialize)]
+struct Issued {
+    code: String,
+}
+
+#[handler]
+fn issue_code(
+    request: &Request,
+    Data(admin): Data<&Arc<Admin>>,
+    Data(dashboard): Data<&Arc<Dashboard>>,
+) -> poem::Result<Response> {
+    admin.check(request)?;
+    Ok(Json(Issued { code: dashboard.code()? }).into_response())
+}
+
 #[handler]
 fn show_metrics(Data(admin): Data<&Arc<Admin>>) -> Response {
     Response::builder()
@@ -153,26 +201,32 @@ async fn guard<E: Endpoint<Output = Response>>(
 ) -> poem::Result<Response> {
     // No proxy stands before it.
     let seen = Seen::of(&request, client::address(&request, &[]));
+    let page = dashboard::page_of_errors(&request);
     let answer = async {
         let answered = match admit(&request) {
             Ok(()) => next.call(request).await,
             Err(refused) => Err(refused.into()),
         };
-        problem::render(answered, false)
+        problem::render_with(answered, page)
     };
-    Ok(seen.through(&admin.meters, false, answer).await)
+    let mut response = seen.through(&admin.meters, false, answer).await;
+    admin.headers.add_to(&mut response);
+    Ok(response)
 }
 
-/// Refuses what a browser sends, and what is too large.
+/// Refuses what pages of others make a browser send, and what is too large.
 fn admit(request: &Request) -> Result<(), HttpError> {
-    if request.headers().contains_key(header::ORIGIN) || !asks_for_us(request) {
+    let own = own_address(request).ok_or(Code::CrossSite)?;
+    if request.headers().contains_key(header::ORIGIN) && !dashboard::is_form(request) {
         return Err(Code::CrossSite.into());
     }
+    csrf::check(request, &own)?;
     limits::check(request)
 }
 
-/// Whether the request asks for this interface and not for a name that was pointed at it.
-fn asks_for_us(request: &Request) -> bool {
+/// The address by which the request asks for this interface; `None` if it asks for a name that was
+/// pointed at it.
+fn own_address(request: &Request) -> Option<Url> {
     let asked = match request.header(header::HOST) {
         Some(host) => host.parse::<Authority>().ok(),
         None => request.uri().authority().cloned(),
@@ -181,7 +235,8 @@ fn asks_for_us(request: &Request) -> bool {
         Addr::SocketAddr(address) => Some(address.ip()),
         _ => None,
     };
-    asked.is_some_and(|asked| is_ours(asked.host(), local))
+    let asked = asked.filter(|asked| is_ours(asked.host(), local))?;
+    Url::parse(&format!("http://{asked}")).ok()
 }
 
 fn is_ours(host: &str, local: Option<IpAddr>) -> bool {

@@ -62,7 +62,7 @@ impl CookieRules {
 }
 
 /// The value of the one cookie of that name.
-fn cookie(headers: &HeaderMap, name: &str) -> Result<Option<String>, HttpError> {
+pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Result<Option<String>, HttpError> {
     let mut found = None;
     for value in headers.get_all(header::COOKIE) {
         for pair in text(value).split(';') {

@@ -5,6 +5,7 @@
 //! | `pages/` | what people see: server-made HTML that works without JavaScript |
 //! | `api/` | what programs call: JSON under `/api/v1`, described by OpenAPI |
 //! | `admin` | what the operator's command line and Prometheus call, on an address of its own |
+//! | `dashboard/` | what the operator sees there in a browser |
 //! | `well_known`, `health` | keys for verifiers, probes for whoever watches the process |
 //! | `frame` | what happens to every request, in which order |
 //! | `client` | where a request comes from, also behind a proxy |
@@ -21,6 +22,7 @@ mod api;
 mod client;
 pub(crate) mod credential;
 pub(crate) mod csrf;
+mod dashboard;
 mod docs;
 mod frame;
 pub(crate) mod headers;
@@ -38,6 +40,7 @@ use std::{net::IpAddr, sync::Arc};
 
 pub use api::{openapi_json, openapi_yaml};
 pub use credential::CookieRules;
+pub use dashboard::History;
 use ipnet::IpNet;
 pub(crate) use pages::wants_page;
 use poem::{Endpoint, Request, Response};

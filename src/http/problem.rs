@@ -309,7 +309,15 @@ impl ResponseError for HttpError {
 
 /// Turns every error into its answer: a page for a browser, problem+json for a program.
 pub(super) fn render(answered: poem::Result<Response>, wants_page: bool) -> Response {
-    answered.unwrap_or_else(|error| answer(&of_poem(error), wants_page))
+    render_with(answered, wants_page.then_some(pages::error))
+}
+
+/// The same, with a page of the caller's for who is to get one.
+pub(super) fn render_with(
+    answered: poem::Result<Response>,
+    page: Option<impl FnOnce(&HttpError) -> Response>,
+) -> Response {
+    answered.unwrap_or_else(|error| answer_with(&of_poem(error), page))
 }
 
 /// Logs an error that is ours and writes its answer.

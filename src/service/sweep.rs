@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use metrics::counter;
+use metrics::{counter, gauge};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
 
@@ -38,8 +38,11 @@ pub(super) async fn run(
         loop {
             due.tick().await;
             match round(&*store, &*clock).await {
-                Ok(0) => {}
-                Ok(removed) => debug!(event = "swept", removed, "dead sessions removed"),
+                Ok(round) => {
+                    tell(&round, store.bytes().await);
+                    let Round { removed, living } = round;
+                    debug!(event = "swept", removed, living, "dead sessions removed");
+                }
                 // Dead sessions are refused all the same; the next round tries again.
                 Err(error) => warn!(event = "sweep_failed", %error, "dead sessions stay for now"),
             }
@@ -51,21 +54,42 @@ pub(super) async fn run(
     }
 }
 
-/// Goes through the whole store once. Returns how many dead sessions it removed.
-async fn round(store: &dyn Store, clock: &dyn Clock) -> Result<u64> {
-    let mut removed = 0;
+/// What a walk through the whole store came by.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Round {
+    /// Dead sessions, which are gone now.
+    removed: u64,
+    /// Living ones, each at the moment it was passed.
+    living: u64,
+}
+
+/// Goes through the whole store once.
+async fn round(store: &dyn Store, clock: &dyn Clock) -> Result<Round> {
+    let mut round = Round::default();
     let mut from = None;
     loop {
         let started = Instant::now();
         let swept = store.sweep(from, BUDGET, clock.now()).await?;
-        removed += swept.removed;
+        round.removed += swept.removed;
+        round.living += swept.living;
         counter!("countersign_sessions_swept_total").increment(swept.removed);
         if swept.next.is_none() {
-            return Ok(removed);
+            return Ok(round);
         }
         from = swept.next;
         let rest = if swept.removed == 0 { REST } else { SHORT_REST };
         sleep(PAUSE.max(started.elapsed() * rest)).await;
+    }
+}
+
+/// Whoever walks past every session anyway can count the living for free.
+#[expect(clippy::cast_precision_loss, reason = "metrics are floats; exact up to 2^53")]
+fn tell(round: &Round, bytes: Result<Option<u64>>) {
+    gauge!("countersign_sessions_living").set(round.living as f64);
+    match bytes {
+        Ok(Some(bytes)) => gauge!("countersign_store_bytes").set(bytes as f64),
+        Ok(None) => {}
+        Err(error) => warn!(event = "sweep_failed", %error, "the store's size is not known"),
     }
 }
 
@@ -134,14 +158,16 @@ mod tests {
     async fn a_round_goes_through_all_and_takes_the_dead_alone() {
         let clock = ManualClock::new(from_millis(1_700_000_000_000));
         let (store, account) = store_with(BUDGET + 10, &clock).await;
-        assert_eq!(round(&*store, &clock).await.unwrap(), 0);
+        let all = BUDGET as u64 + 10;
+        let before = round(&*store, &clock).await.unwrap();
+        assert_eq!(before, Round { removed: 0, living: all }, "more than one step's worth");
         let alive = store.sessions(account, clock.now()).await.unwrap().len();
         assert_eq!(alive, BUDGET + 10);
 
         let born = clock.now();
         clock.advance(LIFE);
-        let removed = round(&*store, &clock).await.unwrap();
-        assert_eq!(removed, BUDGET as u64 + 10, "more than one step's worth");
+        let after = round(&*store, &clock).await.unwrap();
+        assert_eq!(after, Round { removed: all, living: 0 });
         assert_eq!(store.sessions(account, born).await.unwrap(), [], "they are gone");
     }
 

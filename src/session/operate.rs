@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 pub use self::lines::{AccountLine, DetailsLine, EventLine, SessionLine};
 use super::{Error, Result, Sessions, events::Event};
 use crate::{
-    model::{Account, AccountState, AuditKind, By, Cause, Email, Password, Role, SessionId},
+    model::{
+        Account, AccountId, AccountState, AuditKind, By, Cause, Email, Password, Role, SessionId,
+    },
     store::{AuditFilter, InvalidAuditPlace, PasswordChange},
 };
 
@@ -239,6 +241,14 @@ impl Sessions {
                 self.list_for_operator(account, before, limit).await
             }
         }
+    }
+
+    /// The e-mail of an account, to show an operator who an id is; `None` when it is gone.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn email_of_account(&self, id: AccountId) -> Result<Option<Email>> {
+        Ok(self.store.account(id).await?.map(|account| account.email))
     }
 
     async fn list_for_operator(

@@ -21,8 +21,8 @@ use crate::{
 
 pub(super) const PASSWORD: &str = "correct horse battery";
 
-pub(super) struct Fixture {
-    pub(super) sessions: Sessions,
+pub(crate) struct Fixture {
+    pub(crate) sessions: Sessions,
     pub(super) clock: ManualClock,
     pub(super) store: Arc<dyn Store>,
 }
@@ -56,7 +56,7 @@ pub(super) fn cost() -> HashingCost {
 }
 
 impl Fixture {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(policy())
     }
 
@@ -71,7 +71,7 @@ impl Fixture {
         service(&self.store, &self.clock, policy, cost)
     }
 
-    pub(super) async fn signed_up(&self, email: &str) -> Issued {
+    pub(crate) async fn signed_up(&self, email: &str) -> Issued {
         self.sessions
             .sign_up_and_log_in(address(email), password(PASSWORD), LogIn::default())
             .await

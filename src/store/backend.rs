@@ -63,6 +63,11 @@ pub(super) trait Backend: Send + Sync + 'static {
         None
     }
 
+    /// [`Store::bytes`].
+    fn bytes(&self) -> impl Future<Output = Result<Option<u64>>> + Send {
+        async { Ok(None) }
+    }
+
     /// Holds on to this moment, for [`Store::export`].
     fn snapshot(&self) -> impl Future<Output = Result<impl Snapshot>> + Send;
 
@@ -333,13 +338,17 @@ impl<B: Backend> Store for B {
         let bounds = self.audit_bounds();
         let find = |r: &dyn Read| upkeep::find_dead(r, from.as_ref(), budget, now, bounds);
         let mut found = self.read(find).await?;
-        let next = found.next.take();
+        let (next, living) = (found.next.take(), found.living);
         let removed = if found.is_empty() {
             0
         } else {
             self.commit(move |w| upkeep::remove_dead(w, &found, now, bounds)).await?
         };
-        Ok(Swept { removed, next })
+        Ok(Swept { removed, living, next })
+    }
+
+    async fn bytes(&self) -> Result<Option<u64>> {
+        Backend::bytes(self).await
     }
 
     async fn export(&self) -> Result<Box<dyn Export>> {

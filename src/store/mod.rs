@@ -335,6 +335,12 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Swept>;
 
+    /// How many bytes it takes on the disk; `None` from a store that keeps nothing there, or not
+    /// here.
+    async fn bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Everything in the store at this moment, as one consistent whole, to be read while it goes on
     /// changing. Holds nobody up for longer than a page. Attempts are left out: they are about who
     /// came in the last minutes, and are over before a backup is needed.
@@ -485,6 +491,8 @@ pub struct SweepCursor(pub(crate) Vec<u8>);
 pub struct Swept {
     /// How many dead sessions were removed.
     pub removed: u64,
+    /// How many living ones were passed: all steps of a round together count those of the store.
+    pub living: u64,
     /// Where to go on, `None` at the end.
     pub next: Option<SweepCursor>,
 }

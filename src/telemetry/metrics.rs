@@ -58,6 +58,12 @@ const ALL: &[(Kind, &str, &str)] = &[
     (Gauge, "countersign_password_hashes_running", "Password hashes running now"),
     (Counter, "countersign_sessions_swept_total", "Dead sessions removed from the store"),
     (
+        Gauge,
+        "countersign_sessions_living",
+        "Living sessions, as the last round of the sweep met them",
+    ),
+    (Gauge, "countersign_store_bytes", "Bytes of the store on the disk, as of that round"),
+    (
         Histogram,
         "countersign_store_commit_seconds",
         "Time of one commit of the store: batch, flush and sync",

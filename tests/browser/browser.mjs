@@ -1,8 +1,9 @@
 // A real browser on a running service, and what every page there must keep: nothing refused, nothing
 // asked for elsewhere, no error in the console, nothing wider than the screen.
 //
-// BASE_URL names the service. Chromium is /usr/bin/chromium unless CHROMIUM says otherwise.
+// BASE_URL names the service, DATA_DIR its data directory, COUNTERSIGN the program. Chromium is /usr/bin/chromium unless CHROMIUM says otherwise.
 
+import { execFileSync } from "node:child_process";
 import { chromium } from "playwright-core";
 
 export const base = process.env.BASE_URL;
@@ -40,8 +41,23 @@ export async function open(options = {}) {
   return watch(await context.newPage());
 }
 
-/** Collects the complaints of a page. */
-export function watch(page) {
+/** The operator's dashboard, by a link as the command line prints it. */
+export async function openDashboard(options = {}) {
+  const link = execFileSync(
+    process.env.COUNTERSIGN, ["dashboard", "--data-dir", process.env.DATA_DIR], { encoding: "utf8" },
+  ).trim();
+  const { origin } = new URL(link);
+  const context = await browser.newContext({
+    baseURL: origin, viewport: desktop, colorScheme: "light", ...options,
+  });
+  const page = watch(await context.newPage(), origin);
+  await page.goto(link);
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  return page;
+}
+
+/** Collects the complaints of a page, which may ask for what is at `home` alone. */
+export function watch(page, home = base) {
   page.on("console", (message) => {
     // A refusal is also an "error" there; those that tests provoke are expected.
     const expected = /^Failed to load resource: .* status of (401|403|404|422) /.test(message.text());
@@ -49,7 +65,7 @@ export function watch(page) {
   });
   page.on("pageerror", (error) => complain(`${page.url()}: ${error}`));
   page.on("request", (request) => {
-    const outside = !request.url().startsWith(base) && !/^(data|blob):/.test(request.url());
+    const outside = !request.url().startsWith(home) && !/^(data|blob):/.test(request.url());
     if (outside) complain(`${page.url()}: asks for ${request.url()}`);
   });
   return page;

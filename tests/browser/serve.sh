@@ -29,7 +29,8 @@ stop() {
 trap stop EXIT
 trap 'exit 1' INT TERM
 
-target/debug/countersign serve --listen 127.0.0.1:0 --data-dir "$work/data" \
+COUNTERSIGN_STORE__SWEEP_INTERVAL=5s \
+    target/debug/countersign serve --listen 127.0.0.1:0 --data-dir "$work/data" \
     >"$work/stdout" 2>"$work/stderr" &
 server=$!
 until grep -qs '^listening on ' "$work/stdout"; do
@@ -41,4 +42,5 @@ until grep -qs '^listening on ' "$work/stdout"; do
 done
 script=$1
 shift
+export DATA_DIR="$work/data" COUNTERSIGN=target/debug/countersign
 BASE_URL=$(sed -n 's/^listening on //p' "$work/stdout") node "tests/browser/$script" "$@"

@@ -35,7 +35,7 @@ fn address(last: u8) -> std::net::IpAddr {
 }
 
 /// All events, the latest first.
-async fn events(app: &TestApp) -> Vec<AuditEvent> {
+pub(crate) async fn events(app: &TestApp) -> Vec<AuditEvent> {
     list(&*app.store(), None, 3, app.clock.now()).await.unwrap()
 }
 

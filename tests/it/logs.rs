@@ -16,7 +16,7 @@ fn lines(server: &Process) -> Vec<Value> {
     let output = server.output();
     let is_announced = |line: &&str| {
         line.starts_with("listening on ")
-            || ["  home", "  API", "  metr"].iter().any(|s| line.starts_with(s))
+            || ["  home", "  API", "  metr", "  dash"].iter().any(|s| line.starts_with(s))
     };
     output
         .lines()

@@ -24,6 +24,7 @@
 //! | `audit` | who did what, when, and from where, as it is kept |
 //! | `secrets` | all that the suite made the service write, and no secret in it: `just secrets` |
 //! | `logs`, `metrics` | what operators see, and what nobody must |
+//! | `dashboard` | what they see and do in a browser, and who else cannot |
 //! | `openapi`, `layers`, `documents` | the committed document; the architecture; what the README says |
 //! | `cli` | the real binary: its command line, its start and its end |
 //! | `store_contract` | what every store must do, run on each |
@@ -51,6 +52,7 @@ mod cookies;
 mod crash;
 mod credentials;
 mod csrf;
+mod dashboard;
 mod documents;
 mod embed;
 mod failures;

@@ -27,13 +27,14 @@ const NEVER: [&str; 3] = ["eyJhbGciOi", "eyJ0eXAiOi", "$argon2"];
 const NO_SECRETS: [&str; 3] = ["password", "countersign", crate::bad_input::MARKER];
 
 /// The fewest secrets of each kind that a run of the whole suite meets.
-const FEWEST: [(Kind, usize); 6] = [
+const FEWEST: [(Kind, usize); 7] = [
     (Kind::Password, 1_000),
     (Kind::Token, 10_000),
     (Kind::Device, 150),
     (Kind::Key, 150),
     (Kind::Operator, 150),
     (Kind::Hash, 800),
+    (Kind::Dashboard, 20),
 ];
 
 /// Where the search must find something.

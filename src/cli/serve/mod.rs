@@ -94,7 +94,8 @@ fn announce(config: &Config, server: &Server) -> Result<(), Failure> {
     let admin = server.admin_url();
     // In one piece: who has read the first line finds the others there, too.
     output::say(&format!(
-        "listening on {url}\n  home page  {home}/\n  API        {home}/docs\n  metrics    {admin}/metrics"
+        "listening on {url}\n  home page  {home}/\n  API        {home}/docs\n  metrics    {admin}/metrics\n  \
+         dashboard  `countersign dashboard` prints a link"
     ))
 }
 

@@ -13,7 +13,7 @@ use super::connections::{self, Limits};
 use crate::{
     cli::admin_file::AdminFile,
     config::Config,
-    http::{self, admin::OperatorToken},
+    http::{self, History, admin::OperatorToken},
     model::Clock,
     service::{OpenError, Service},
     session,
@@ -24,7 +24,7 @@ use crate::{
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1_024;
 
-/// How often histograms are tidied up.
+/// How often histograms are tidied up, and the dashboard's numbers are taken down.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// A server that is ready: its addresses are bound and its store is open.
@@ -37,6 +37,7 @@ pub struct Server {
     admin_address: SocketAddr,
     token: OperatorToken,
     metrics: MetricsHandle,
+    clock: Arc<dyn Clock>,
 }
 
 /// Why a server could not start. Each says what to do.
@@ -94,7 +95,7 @@ pub async fn start(
     // were not tried.
     let public = bind(config.listen.0, "--listen")?;
     let admin = bind(config.admin_listen(), "--admin-listen")?;
-    let service = Service::open(config, clock, wrap_store)?;
+    let service = Service::open(config, Arc::clone(&clock), wrap_store)?;
     let (public, public_address) = listen(public, config.listen.0, "--listen")?;
     let (admin, admin_address) = listen(admin, config.admin_listen(), "--admin-listen")?;
 
@@ -113,6 +114,7 @@ pub async fn start(
         admin_address,
         token: file.token(),
         metrics,
+        clock,
     })
 }
 
@@ -142,11 +144,18 @@ impl Server {
         let sessions = self.service.sessions();
         let public = http::app(sessions.clone(), settings);
         let metrics = self.metrics.clone();
-        let admin = http::admin::app(sessions.clone(), self.token, move || metrics.render());
+        let history = Arc::new(History::new(self.clock.now()));
+        let admin = http::admin::app(
+            sessions.clone(),
+            self.token,
+            move || metrics.render(),
+            Arc::clone(&history),
+            Arc::clone(&self.clock),
+        );
 
         let (stop, stopped) = watch::channel(false);
         let sweep = tokio::spawn(self.service.sweep(until(stopped.clone())));
-        let upkeep = tokio::spawn(keep_metrics(self.metrics, stopped.clone()));
+        let upkeep = tokio::spawn(keep_metrics(self.metrics, history, self.clock, stopped.clone()));
         let limits = Limits {
             idle: self.config.server.idle_timeout.unsigned(),
             shutdown: self.config.server.shutdown_timeout.unsigned(),
@@ -181,7 +190,12 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     drop(stopped.wait_for(|stop| *stop).await);
 }
 
-async fn keep_metrics(metrics: MetricsHandle, stopped: watch::Receiver<bool>) {
+async fn keep_metrics(
+    metrics: MetricsHandle,
+    history: Arc<History>,
+    clock: Arc<dyn Clock>,
+    stopped: watch::Receiver<bool>,
+) {
     let mut due = interval(METRICS_UPKEEP);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stop = until(stopped);
@@ -189,7 +203,10 @@ async fn keep_metrics(metrics: MetricsHandle, stopped: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             () = &mut stop => return,
-            _ = due.tick() => metrics.upkeep(),
+            _ = due.tick() => {
+                metrics.upkeep();
+                history.record(clock.now(), &metrics.render());
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ pub(in crate::http) struct Asset {
 }
 
 impl Asset {
-    const fn new(
+    pub(in crate::http) const fn new(
         name: &'static str,
         extension: &'static str,
         media_type: &'static str,

@@ -27,7 +27,7 @@ const SYSTEMS: [(&str, &str); 7] = [
 ];
 
 /// "Firefox on Linux" for a browser, the user agent itself for anything else.
-pub(super) fn name(user_agent: &str) -> String {
+pub(in crate::http) fn name(user_agent: &str) -> String {
     let find = |names: &[(&str, &'static str)]| {
         let mut names = names.iter();
         names.find(|(word, _)| user_agent.contains(word)).map(|(_, name)| *name)

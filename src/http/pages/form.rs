@@ -105,7 +105,11 @@ impl Form {
     }
 }
 
-async fn read(request: &Request, body: &mut RequestBody) -> Result<Zeroizing<Vec<u8>>, HttpError> {
+/// The bytes of a form.
+pub(in crate::http) async fn read(
+    request: &Request,
+    body: &mut RequestBody,
+) -> Result<Zeroizing<Vec<u8>>, HttpError> {
     if !limits::is_of_type(request, MEDIA_TYPE) {
         return Err(Code::UnsupportedMediaType.into());
     }
@@ -114,7 +118,10 @@ async fn read(request: &Request, body: &mut RequestBody) -> Result<Zeroizing<Vec
 
 /// Reads the fields of these names, each of which may have several. Others are ignored: a browser
 /// also sends the name of the button that was pressed.
-fn fields<const N: usize>(body: &[u8], names: [&[&str]; N]) -> Result<[String; N], HttpError> {
+pub(in crate::http) fn fields<const N: usize>(
+    body: &[u8],
+    names: [&[&str]; N],
+) -> Result<[String; N], HttpError> {
     let mut values = [const { None }; N];
     for field in body.split(|byte| *byte == b'&') {
         let mut halves = field.splitn(2, |byte| *byte == b'=');

@@ -23,9 +23,9 @@ pub(super) mod account;
 pub(super) mod admin;
 pub(super) mod assets;
 mod chart;
-mod device;
+pub(super) mod device;
 mod failed;
-mod form;
+pub(super) mod form;
 pub(super) mod home;
 pub(super) mod log_in;
 pub(super) mod log_out;
@@ -46,7 +46,7 @@ use super::{Code, HttpError, Site};
 use crate::session::{Error, SignedIn};
 
 /// A page.
-fn page(status: StatusCode, template: &impl Template) -> Response {
+pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => {
             Response::builder().status(status).content_type("text/html; charset=utf-8").body(html)

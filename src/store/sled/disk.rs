@@ -47,6 +47,22 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {}
 
+/// How many bytes the files under `dir` have.
+pub(super) fn bytes_under(dir: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        match entry.metadata() {
+            Ok(found) if found.is_dir() => bytes += bytes_under(&entry.path())?,
+            Ok(found) => bytes += found.len(),
+            // The database takes a file away now and then.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
+}
+
 fn write_and_sync(path: &Path, mut bytes: u64) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
     let chunk = vec![0x5A; 1 << 16];
@@ -57,4 +73,20 @@ fn write_and_sync(path: &Path, mut bytes: u64) -> io::Result<()> {
         bytes -= length;
     }
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_that_of_all_files_beneath() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(bytes_under(dir.path()).unwrap(), 0);
+        std::fs::write(dir.path().join("db"), [0; 1_000]).unwrap();
+        std::fs::create_dir(dir.path().join("blobs")).unwrap();
+        std::fs::write(dir.path().join("blobs/1"), [0; 30]).unwrap();
+        assert_eq!(bytes_under(dir.path()).unwrap(), 1_030);
+        assert!(bytes_under(&dir.path().join("nowhere")).is_err());
+    }
 }

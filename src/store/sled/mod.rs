@@ -48,7 +48,7 @@ mod writer;
 
 use std::{
     fs::File,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -137,6 +137,8 @@ pub struct SledStore {
     /// How the writer ended; `None` while it runs.
     end: watch::Receiver<Option<Result<()>>>,
     audit: AuditBounds,
+    /// Where its files are.
+    dir: PathBuf,
 }
 
 /// What the writer and the handlers share.
@@ -234,6 +236,7 @@ impl SledStore {
             }
         })?;
         let nobody_works = NobodyWorks(Arc::clone(&shared));
+        let its_dir = dir.clone();
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
@@ -247,7 +250,7 @@ impl SledStore {
                 ended.send_replace(Some(outcome));
             })
             .map_err(|error| refused(error.to_string()))?;
-        Ok(Self { shared, end, audit })
+        Ok(Self { shared, end, audit, dir: its_dir })
     }
 
     async fn submit<T: Send + 'static>(
@@ -300,6 +303,14 @@ impl Backend for SledStore {
 
     fn ends(&self) -> Option<u64> {
         Some(self.shared.committed.ends())
+    }
+
+    /// Asked of the file system, beside the handlers: a disk that hangs may take its time.
+    async fn bytes(&self) -> Result<Option<u64>> {
+        let dir = self.dir.clone();
+        let asked = tokio::task::spawn_blocking(move || disk::bytes_under(&dir)).await;
+        let bytes = asked.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        bytes.map(Some).map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     async fn snapshot(&self) -> Result<impl export::Snapshot> {

@@ -33,6 +33,8 @@ pub(in crate::store) struct Found {
     pub(in crate::store) over: Vec<Key>,
     /// Pages of audit events that are over.
     pub(in crate::store) past: Vec<Key>,
+    /// How many living sessions were passed.
+    pub(in crate::store) living: u64,
     pub(in crate::store) next: Option<SweepCursor>,
 }
 
@@ -53,7 +55,7 @@ pub(in crate::store) fn find_dead(
     let epoch = epoch(r)?;
     let start = from.map_or_else(Vec::new, |(account, _)| records::sessions_key(account, 0));
     let mut dead = Dead::new();
-    let mut looked_at = 0;
+    let (mut looked_at, mut living) = (0, 0);
     for entry in r.scan(records::SESSIONS, &start) {
         let (key, value) = entry?;
         let account = records::sessions_owner(&key)?;
@@ -66,15 +68,18 @@ pub(in crate::store) fn find_dead(
             let is_next_account = dead.len() == MOST_ACCOUNTS && !dead.contains_key(&account);
             if looked_at == budget || is_next_account {
                 let next = Some(SweepCursor::at(place));
-                return Ok(Found { dead, over: Vec::new(), past: Vec::new(), next });
+                return Ok(Found { dead, over: Vec::new(), past: Vec::new(), living, next });
             }
             looked_at += 1;
-            if !is_alive(&record, epoch, now) {
+            if is_alive(&record, epoch, now) {
+                living += 1;
+            } else {
                 dead.entry(account).or_default().push(record.session.id);
             }
         }
     }
-    find_over(r, dead, records::ATTEMPTS, budget - looked_at, now, bounds)
+    let found = find_over(r, dead, records::ATTEMPTS, budget - looked_at, now, bounds)?;
+    Ok(Found { living, ..found })
 }
 
 /// Looks at so many buckets of attempts from the key `start` on.
@@ -90,7 +95,8 @@ fn find_over(
     for (looked_at, entry) in r.scan(records::ATTEMPTS, start).enumerate() {
         let (key, value) = entry?;
         if looked_at == budget || over.len() == MOST_BUCKETS {
-            return Ok(Found { dead, over, past: Vec::new(), next: Some(SweepCursor(key)) });
+            let next = Some(SweepCursor(key));
+            return Ok(Found { dead, over, past: Vec::new(), living: 0, next });
         }
         if Bucket::decode(&value)?.forget_over(now) {
             over.push(key);
@@ -111,7 +117,7 @@ fn find_past(
     let past = audit::find_over(r, bounds, now)?;
     let is_all = past.len() < audit::MOST_SWEPT;
     let next = (!is_all).then(|| SweepCursor(records::EVENTS.to_vec()));
-    Ok(Found { dead, over, past, next })
+    Ok(Found { dead, over, past, living: 0, next })
 }
 
 /// Removes those of `found` that are still dead at `now`: a visit that came before `now` may have
@@ -233,13 +239,14 @@ mod tests {
 
         let now = later(start, hour);
         let found = find_dead(&store, None, 10, now, BOUNDS).unwrap();
-        assert_eq!((found.dead.len(), &found.next), (1, &None));
+        assert_eq!((found.dead.len(), found.living, &found.next), (1, 0, &None));
         // A visit that arrived just before `now` and was worked off after the search.
         let mut used = pages::find(&store, account, id).unwrap().unwrap();
         used.record.session.use_at(later(now, -hour / 60), hour);
         used.save(&mut store).unwrap();
         assert_eq!(remove_dead(&mut store, &found, now, BOUNDS).unwrap(), 0);
         assert!(pages::find(&store, account, id).unwrap().is_some());
+        assert_eq!(find_dead(&store, None, 10, now, BOUNDS).unwrap().living, 1);
 
         let now = later(now, hour);
         assert_eq!(remove_dead(&mut store, &found, now, BOUNDS).unwrap(), 1);

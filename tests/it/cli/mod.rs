@@ -2,6 +2,7 @@
 //!
 //! What a test needs of it is here: [`run`] for a command, [`Server`] for a running one.
 
+mod dashboard;
 mod directory;
 mod operate;
 mod packaged;

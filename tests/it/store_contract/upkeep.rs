@@ -36,7 +36,8 @@ pub(super) async fn a_sweep_removes_exactly_the_dead(world: &World) {
         living.push(log_in(store, &account, 1_000).await);
     }
     let now = 30 * 60 + 1;
-    assert_eq!(sweep_all(store, 100, at(now)).await, (6, 1));
+    let swept = store.sweep(None, 100, at(now)).await.unwrap();
+    assert_eq!((swept.removed, swept.living, swept.next), (6, 3, None));
     for session in &living {
         let found = store.session(session.account, session.id, at(now)).await.unwrap();
         assert_eq!(found.as_ref(), Some(session));
@@ -59,6 +60,14 @@ pub(super) async fn a_sweep_keeps_its_budget_and_reaches_the_end(world: &World) 
     assert!(first.removed <= 3 && first.next.is_some());
     let (removed, calls) = sweep_all(store, 3, at(1_900)).await;
     assert_eq!(first.removed + removed, 5);
+    let (mut living, mut from) = (0, None);
+    loop {
+        let swept = store.sweep(from, 3, at(1_900)).await.unwrap();
+        living += swept.living;
+        let Some(next) = swept.next else { break };
+        from = Some(next);
+    }
+    assert_eq!(living, 5, "each is passed once");
     assert!(calls >= 2, "{calls} calls");
     assert_eq!(store.sessions(ann.id, at(1_900)).await.unwrap().len(), 5);
     // It gets on even with a budget of nothing.

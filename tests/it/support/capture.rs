@@ -3,7 +3,7 @@
 //!
 //! With a folder in `CAPTURE_DIR`, the support code writes down there
 //! - in `secrets`, a line of JSON each: what people type as passwords, the tokens that are handed out
-//!   or shown, the cookies of devices, and of each data directory the keys, the operator's token and
+//!   or shown, the cookies of devices, the codes and cookies of the dashboard, and of each data directory the keys, the operator's token and
 //!   the password hashes;
 //! - in `output/`, a file each: what every process of the service wrote to stdout and stderr.
 //!
@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     Operator,
     /// The salt or the hash of a password.
     Hash,
+    /// What opens the operator's dashboard, and what its forms carry.
+    Dashboard,
 }
 
 /// A line of `secrets`.
@@ -187,6 +189,7 @@ fn cookie(pair: &str) {
     match pair.trim().split_once('=') {
         Some(("session" | "__Host-session", token)) => shown(token),
         Some(("device" | "__Host-device", token)) => secret(Kind::Device, token),
+        Some(("countersign-dashboard", token)) => secret(Kind::Dashboard, token),
         _ => {}
     }
 }
@@ -217,6 +220,7 @@ fn field(name: &str, value: &str) {
     match name {
         "password" | "pass" | "current" | "new" => secret(Kind::Password, value),
         "token" => shown(value),
+        "form" => secret(Kind::Dashboard, value),
         _ => {}
     }
 }

@@ -164,6 +164,11 @@ impl Store for HeldStore {
         self.inner.ends()
     }
 
+    async fn bytes(&self) -> Result<Option<u64>> {
+        self.control.read()?;
+        self.inner.bytes().await
+    }
+
     async fn create_account(&self, account: Account, cause: Cause) -> Result<bool> {
         self.control.held(Op::CreateAccount, When::Before).await;
         self.control.write()?;
