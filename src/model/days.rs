@@ -56,9 +56,6 @@ impl VisitDays {
     }
 
     fn add(&mut self, day: i32, count: u32) {
-        if count == 0 {
-            return;
-        }
         let is_empty = self.counts[0] == 0;
         if is_empty {
             self.latest = day;

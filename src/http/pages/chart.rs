@@ -3,18 +3,25 @@
 //! Places are in percent of the drawing, and nothing is scaled: it is as wide as the page, and its
 //! letters are as large as all others, on a phone as on a desktop.
 
+use std::fmt;
+
+use jiff::{civil::Date, tz::Offset};
+
 use crate::model::{Timestamp, VisitDays};
 
 /// Where the highest bar ends and where all begin, from the top. Above is room for its number, below for
 /// the days.
-const TOP: f64 = 14.0;
-const GROUND: f64 = 84.0;
+const TOP: u64 = 140;
+const GROUND: u64 = 840;
+
+/// From the end of a bar up to the foot of its number.
+const GAP: u64 = 40;
 
 /// So many visits fill the height at least: one alone is no mountain.
 const LEAST_SCALE: u32 = 4;
 
-/// What can be seen of few beside many, in percent.
-const LEAST_HEIGHT: f64 = 1.0;
+/// What can be seen of few beside many.
+const LEAST_HEIGHT: u64 = 10;
 
 /// The last days.
 pub(super) struct Chart {
@@ -27,14 +34,24 @@ pub(super) struct Chart {
 
 /// One day, and its bar.
 pub(super) struct Day {
-    begin: Timestamp,
+    date: Date,
     pub(super) visits: u32,
     pub(super) is_today: bool,
-    /// From the left, in percent.
-    pub(super) x: f64,
-    /// From the top, in percent.
-    pub(super) y: f64,
-    pub(super) height: f64,
+    /// From the left.
+    pub(super) x: Percent,
+    /// From the top.
+    pub(super) y: Percent,
+    pub(super) height: Percent,
+}
+
+/// A part of the drawing's width or height, in tenths of a percent: whole numbers are written faster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Percent(u64);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}%", self.0 / 10, self.0 % 10)
+    }
 }
 
 impl Chart {
@@ -42,29 +59,29 @@ impl Chart {
     pub(super) fn of(visits: &VisitDays, now: Timestamp) -> Self {
         let shown = visits.until(now);
         let most = shown.iter().map(|(_, visits)| *visits).fold(LEAST_SCALE, u32::max);
-        let width = width(shown.len());
-        let bars = shown.iter().scan(0.0, |left, (begin, visits)| {
-            let height = (GROUND - TOP) * f64::from(*visits) / f64::from(most);
-            let height = if *visits > 0 { height.max(LEAST_HEIGHT) } else { 0.0 };
-            let x = *left;
-            *left += width;
-            let y = GROUND - height;
-            Some(Day { begin: *begin, visits: *visits, is_today: false, x, y, height })
+        let count = shown.len() as u64;
+        let days = (0..).zip(&shown).map(|(number, &(begin, visits))| {
+            let height = (GROUND - TOP) * u64::from(visits) / u64::from(most);
+            let height = if visits > 0 { height.max(LEAST_HEIGHT) } else { 0 };
+            Day {
+                date: Offset::UTC.to_datetime(begin).date(),
+                visits,
+                is_today: number + 1 == count,
+                x: Percent(number * 1_000 / count),
+                y: Percent(GROUND - height),
+                height: Percent(height),
+            }
         });
-        let mut days: Vec<_> = bars.collect();
-        if let Some(last) = days.last_mut() {
-            last.is_today = true;
-        }
         Self {
             total: shown.iter().map(|(_, visits)| u64::from(*visits)).sum(),
-            today: days.last().map_or(0, |today| today.visits.into()),
-            days,
+            today: shown.last().map_or(0, |(_, visits)| u64::from(*visits)),
+            days: days.collect(),
         }
     }
 
-    /// How wide a day is, in percent.
-    pub(super) fn width(&self) -> f64 {
-        width(self.days.len())
+    /// How wide a day is.
+    pub(super) fn width(&self) -> Percent {
+        Percent(1_000 / (self.days.len() as u64).max(1))
     }
 
     /// What the first day is called.
@@ -73,19 +90,20 @@ impl Chart {
     }
 }
 
-fn width(days: usize) -> f64 {
-    100.0 / u32::try_from(days).map_or(1.0, f64::from)
-}
-
 impl Day {
     /// What it is called.
     pub(super) fn name(&self) -> String {
-        self.begin.strftime("%-d %B %Y").to_string()
+        self.date.strftime("%-d %B %Y").to_string()
     }
 
     /// What it is called under its bar.
-    pub(super) fn label(&self) -> String {
-        self.begin.strftime("%-d").to_string()
+    pub(super) fn label(&self) -> i8 {
+        self.date.day()
+    }
+
+    /// Where its number stands, from the top.
+    pub(super) fn over(&self) -> Percent {
+        Percent(self.y.0 - GAP)
     }
 
     /// Its visits as they are written over its bar, where there is room for four letters.
@@ -115,33 +133,33 @@ mod tests {
     fn bars_stand_side_by_side_on_one_ground_as_high_as_their_visits() {
         let chart = chart(20_717, &[10, 5, 0, 20]);
         assert_eq!((chart.total, chart.today, chart.days.len()), (35, 10, KEPT_DAYS));
-        assert_eq!(
-            (chart.since().as_str(), chart.days[13].label().as_str()),
-            ("8 September 2026", "21")
-        );
-        let heights: Vec<_> = chart.days[9..].iter().map(|day| day.height).collect();
-        assert_eq!(heights, [0.0, 70.0, 0.0, 17.5, 35.0]);
-        let near = |one: f64, other: f64| (one - other).abs() < 1e-9;
+        assert_eq!((chart.since().as_str(), chart.days[13].label()), ("8 September 2026", 21));
+        let heights: Vec<_> = chart.days[9..].iter().map(|day| day.height.0).collect();
+        assert_eq!(heights, [0, 700, 0, 175, 350]);
         for (day, next) in chart.days.iter().zip(&chart.days[1..]) {
-            assert!(near(day.x + chart.width(), next.x), "{}", day.x);
+            let gap = next.x.0 - (day.x.0 + chart.width().0);
+            assert!(gap <= 1, "{gap} between them");
         }
-        assert!(chart.days.iter().all(|day| near(day.y + day.height, GROUND)));
-        assert!(near(chart.days[13].x + chart.width(), 100.0));
+        assert!(chart.days.iter().all(|day| day.y.0 + day.height.0 == GROUND));
+        assert_eq!(chart.days[13].x.0 + chart.width().0, 999);
         let today: Vec<_> = chart.days.iter().map(|day| day.is_today).collect();
         assert!(today[13] && !today[..13].contains(&true));
+        assert_eq!(chart.days[1].x.to_string(), "7.1%");
+        assert_eq!(chart.days[10].over().to_string(), "10.0%");
     }
 
     #[test]
     fn what_is_few_or_of_another_time_is_small() {
-        assert!(chart(20_717, &[1]).days[13].height < 20.0);
+        assert_eq!(chart(20_717, &[1]).days[13].height, Percent(175));
         for other in [chart(0, &[]), chart(20_717 - 14, &[9]), chart(20_718, &[9])] {
             assert_eq!((other.total, other.today), (0, 0));
-            assert!(other.days.iter().all(|day| day.height == 0.0));
+            assert!(other.days.iter().all(|day| day.height == Percent(0)));
         }
         let beside_many = chart(20_717, &[1, 1_000]);
-        assert_eq!((beside_many.days[13].height, beside_many.days[13].y), (1.0, 83.0));
+        assert_eq!(beside_many.days[13].height, Percent(LEAST_HEIGHT));
         let most = chart(20_717, &[u32::MAX; 14]);
         assert_eq!(most.total, 14 * u64::from(u32::MAX));
+        assert_eq!(most.days[0].height, Percent(GROUND - TOP));
     }
 
     #[test]

@@ -291,7 +291,9 @@ pub(super) mod tests {
         assert!(read_days(&most, seen).is_ok());
         let more = [&most[..], &[1]].concat();
         let endless = [255; 5];
-        for bad in [&good[..1], &good[..3], &good[..4], &[0, 0], &[0, 1, 0], &more, &endless] {
+        let none = postcard::to_allocvec(&day_of(seen)).unwrap();
+        for bad in [&good[..1], &good[..3], &good[..4], &[0, 0], &[0, 1, 0], &more, &endless, &none]
+        {
             assert!(read_days(bad, seen).is_err(), "{bad:?}");
         }
     }
