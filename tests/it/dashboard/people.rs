@@ -153,7 +153,7 @@ async fn what_a_stranger_sends_is_text() {
     let page = operator.get(ANN).await.expect_page(200);
     let scripts = attributes(page.text(), "script", "src");
     let [script] = &scripts[..] else { panic!("{scripts:?}") };
-    assert!(script.starts_with("/dashboard-") && script.ends_with(".js"), "{script}");
+    assert!(script.starts_with("/dashboard-"), "{script}");
     assert!(page.visible().contains("\"><script>alert(1)</script>"));
 }
 
