@@ -183,10 +183,10 @@ mod tests {
     #[tokio::test]
     async fn the_visits_of_the_last_days_are_drawn_and_told() {
         let html = html(3, None).await;
-        assert_eq!(count(&html, "svg.chart[aria-hidden=true] > svg"), 14);
+        assert_eq!(count(&html, "svg.chart[aria-hidden=true] > text[y='98%']"), 14);
         assert_eq!(count(&html, "svg.chart rect"), 2, "one for each day with visits");
-        assert_eq!(count(&html, "svg.chart > svg.today rect"), 1);
-        assert_eq!(count(&html, "svg.chart > svg.today ~ svg"), 0, "it is the last");
+        assert_eq!(count(&html, "svg.chart > .today"), 2, "its number and its day");
+        assert_eq!(count(&html, "svg.chart > .today ~ text:not(.today)"), 0, "it is the last");
         let page = Html::parse_document(&html);
         let section = Selector::parse("section[aria-labelledby=days]").unwrap();
         let text: String = page.select(&section).next().unwrap().text().collect();

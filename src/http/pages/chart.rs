@@ -14,6 +14,9 @@ use crate::model::{Timestamp, VisitDays};
 const TOP: u64 = 140;
 const GROUND: u64 = 840;
 
+/// How wide a bar is; the template says the same.
+const WIDTH: u64 = 50;
+
 /// From the end of a bar up to the foot of its number.
 const GAP: u64 = 40;
 
@@ -37,7 +40,7 @@ pub(super) struct Day {
     date: Date,
     pub(super) visits: u32,
     pub(super) is_today: bool,
-    /// From the left.
+    /// From the left; it is [`WIDTH`] wide.
     pub(super) x: Percent,
     /// From the top.
     pub(super) y: Percent,
@@ -67,7 +70,8 @@ impl Chart {
                 date: Offset::UTC.to_datetime(begin).date(),
                 visits,
                 is_today: number + 1 == count,
-                x: Percent(number * 1_000 / count),
+                // The day's bar stands in the middle of its part.
+                x: Percent(number * 1_000 / count + (1_000 / count).saturating_sub(WIDTH) / 2),
                 y: Percent(GROUND - height),
                 height: Percent(height),
             }
@@ -77,11 +81,6 @@ impl Chart {
             today: shown.last().map_or(0, |(_, visits)| u64::from(*visits)),
             days: days.collect(),
         }
-    }
-
-    /// How wide a day is.
-    pub(super) fn width(&self) -> Percent {
-        Percent(1_000 / (self.days.len() as u64).max(1))
     }
 
     /// What the first day is called.
@@ -99,6 +98,11 @@ impl Day {
     /// What it is called under its bar.
     pub(super) fn label(&self) -> i8 {
         self.date.day()
+    }
+
+    /// Where its number and its name stand, from the left.
+    pub(super) fn middle(&self) -> Percent {
+        Percent(self.x.0 + WIDTH / 2)
     }
 
     /// Where its number stands, from the top.
@@ -137,14 +141,16 @@ mod tests {
         let heights: Vec<_> = chart.days[9..].iter().map(|day| day.height.0).collect();
         assert_eq!(heights, [0, 700, 0, 175, 350]);
         for (day, next) in chart.days.iter().zip(&chart.days[1..]) {
-            let gap = next.x.0 - (day.x.0 + chart.width().0);
-            assert!(gap <= 1, "{gap} between them");
+            let gap = next.x.0 - (day.x.0 + WIDTH);
+            assert!((21..=22).contains(&gap), "{gap} between them");
         }
         assert!(chart.days.iter().all(|day| day.y.0 + day.height.0 == GROUND));
-        assert_eq!(chart.days[13].x.0 + chart.width().0, 999);
+        let (first, last) = (chart.days[0].x.0, chart.days[13].x.0);
+        assert_eq!((first, last + WIDTH), (10, 988), "as far from the one end as from the other");
         let today: Vec<_> = chart.days.iter().map(|day| day.is_today).collect();
         assert!(today[13] && !today[..13].contains(&true));
-        assert_eq!(chart.days[1].x.to_string(), "7.1%");
+        assert_eq!(chart.days[1].x.to_string(), "8.1%");
+        assert_eq!(chart.days[1].middle().to_string(), "10.6%");
         assert_eq!(chart.days[10].over().to_string(), "10.0%");
     }
 
