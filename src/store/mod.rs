@@ -1,8 +1,8 @@
 //! What keeps accounts, sessions, counters and revocations: the trait, and who implements it.
 //!
 //! [`Store`] is the contract. Its operations are whole business steps, each atomic: there is no
-//! read-modify-write across two calls, and no saving of whole records. Two backends keep it:
-//! `sled` (embedded, the default) and `memory` (for tests).
+//! read-modify-write across two calls, and no saving of whole records. Three backends keep it:
+//! `sled` (embedded, the default), `redis` (for several nodes) and `memory` (for tests).
 //!
 //! # Writing another store
 //! Implement [`Store`] and run `tests/it/store_contract` on it: that suite is the contract in
@@ -23,6 +23,7 @@ pub mod error;
 mod export;
 pub mod memory;
 mod records;
+pub mod redis;
 pub mod sled;
 mod steps;
 mod view;
@@ -36,6 +37,7 @@ pub use backup::{BackupRecord, Export};
 pub use error::{OpenError, StoreError};
 use jiff::SignedDuration;
 pub use memory::MemoryStore;
+pub use redis::{RedisOptions, RedisStore};
 
 use crate::model::{
     Account, AccountId, AccountState, Actor, AttemptKey, Attempts, AuditEvent, AuditKind, By,
