@@ -30,6 +30,7 @@ mod view;
 
 use std::net::IpAddr;
 
+pub use self::redis::{RedisOptions, RedisReplacement, RedisReplacementError, RedisStore};
 pub use self::sled::{Durability, Replacement, ReplacementError, SledOptions, SledStore};
 use async_trait::async_trait;
 pub use audit::{AuditBounds, AuditFilter, AuditPage, AuditPlace, InvalidAuditPlace};
@@ -37,7 +38,6 @@ pub use backup::{BackupRecord, Export};
 pub use error::{OpenError, StoreError};
 use jiff::SignedDuration;
 pub use memory::MemoryStore;
-pub use redis::{RedisOptions, RedisStore};
 
 use crate::model::{
     Account, AccountId, AccountState, Actor, AttemptKey, Attempts, AuditEvent, AuditKind, By,

@@ -46,8 +46,13 @@ fn look(url: &Url, options: &RedisOptions) -> Result<Client, String> {
         .arg("everything")
         .query(&mut connection)
         .map_err(|error| reason(&error))?;
-    let warning = judge(&parse(&text), options.must_append)?;
+    let mut warning = judge(&parse(&text), options.must_append)?;
     link::load().exec(&mut connection).map_err(|error| reason(&error))?;
+    if warning.is_none() {
+        // Who may not ask is not told; a server in the cloud seldom lets anybody.
+        let asked = ::redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut connection);
+        warning = asked.ok().and_then(|said: Vec<String>| judge_sync(&said));
+    }
     if let Some(warning) = warning {
         tracing::warn!(event = "redis", "{warning}");
     }
@@ -90,6 +95,15 @@ fn judge(info: &BTreeMap<&str, &str>, must_append: bool) -> Result<Option<String
         ));
     }
     Ok(Some(format!("Redis: {without}")))
+}
+
+/// What to warn of where the file is not synced before each answer.
+fn judge_sync(said: &[String]) -> Option<String> {
+    let policy = said.get(1).filter(|policy| *policy != "always")?;
+    Some(format!(
+        "Redis: its appendfsync is {policy}: when it is killed, the last seconds of log-outs may be \
+         forgotten; `appendfsync always` forgets none"
+    ))
 }
 
 /// Why a server cannot be used.
@@ -144,6 +158,9 @@ mod tests {
         for version in ["7.2.4", "8.0.0", "10.1.0"] {
             assert_eq!(judge(&parse(&GOOD.replace("7.0.15", version)), true), Ok(None));
         }
+        let said = |policy: &str| ["appendfsync".to_owned(), policy.to_owned()];
+        assert_eq!((judge_sync(&said("always")), judge_sync(&[])), (None, None));
+        assert!(judge_sync(&said("everysec")).unwrap().contains("everysec"));
         let without = GOOD.replace("aof_enabled:1", "aof_enabled:0");
         assert!(judge(&parse(&without), false).unwrap().is_some_and(|it| it.contains("append")));
     }
