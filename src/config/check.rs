@@ -34,6 +34,7 @@ impl Config {
         at_least("session.max_per_account", self.session.max_per_account, 1)?;
         between("audit.keep", self.audit.keep, Period::hours(1), LONGEST)?;
         between("audit.max_events", self.audit.max_events, 1_000, MOST_EVENTS)?;
+        between("store.redis.replicas", self.store.redis.replicas, 0, 100)?;
         between("store.cache_mib", self.store.cache_mib, 1, 1 << 20)?;
         if self.data_dir.as_os_str().is_empty() {
             return Err(broken("data_dir", "must not be empty"));

@@ -42,11 +42,15 @@ pub struct RedisSection {
     /// Whether a Redis without an append-only file is refused: it forgets every session when it ends.
     /// With `false` the start only warns.
     pub must_append: bool,
+    /// How many replicas must have what ends sessions before that is answered; where fewer do, it is
+    /// answered 503. 0: none is waited for, and a replica that takes over may lack the last
+    /// log-outs.
+    pub replicas: u64,
 }
 
 impl Default for RedisSection {
     fn default() -> Self {
-        Self { timeout: Period::seconds(1), must_append: true }
+        Self { timeout: Period::seconds(1), must_append: true, replicas: 0 }
     }
 }
 

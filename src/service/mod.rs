@@ -135,6 +135,7 @@ pub fn redis_options(config: &Config) -> Result<RedisOptions, store::OpenError> 
     Ok(RedisOptions {
         patience: config.store.redis.timeout.unsigned(),
         must_append: config.store.redis.must_append,
+        replicas: config.store.redis.replicas,
         audit: config.audit.bounds(),
         lock: Some(SledStore::lock(&config.data_dir)?),
     })

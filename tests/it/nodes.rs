@@ -2,6 +2,8 @@
 //! away.
 
 use std::{
+    net::TcpListener,
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -212,6 +214,78 @@ async fn everybody_stays_logged_in_when_the_store_moves_to_redis_and_back() {
     run(&embedded, None, &["restore", "--replace", "back"]);
     embedded.restart();
     assert_eq!(ann.open_admin().await, 2);
+}
+
+/// An authority, and a certificate for this machine that it signed, in a directory.
+fn certificates(dir: &Path) {
+    let openssl = |line: &str| {
+        let done = Command::new("openssl").args(line.split(' ')).current_dir(dir).output().unwrap();
+        assert!(done.status.success(), "{line}: {done:?}");
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=authority"));
+    openssl(&format!("req {key} -keyout key.pem -out request.pem -subj /CN=redis"));
+    std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost").unwrap();
+    openssl(
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 \
+         -extfile names",
+    );
+}
+
+/// Whether certificates can be made here.
+fn openssl_works() -> bool {
+    let tried = Command::new("openssl").arg("version").output();
+    let works = tried.as_ref().is_ok_and(|output| output.status.success());
+    if !works {
+        assert!(std::env::var_os("CI").is_none(), "openssl is needed: {tried:?}");
+        println!("skipped: there is no openssl here: {tried:?}");
+    }
+    works
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tls_the_server_is_one_that_the_authorities_know() {
+    if !redis_works() || !openssl_works() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    certificates(dir.path());
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let (cert, key, authority) = (file("cert.pem"), file("key.pem"), file("ca.pem"));
+    let _redis = RedisServer::with(&[
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &cert,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &authority,
+        "--tls-auth-clients",
+        "no",
+    ]);
+    let url = format!("rediss://localhost:{port}");
+    let node = Process::with(&[("COUNTERSIGN_STORE__URL", &url), ("SSL_CERT_FILE", &authority)]);
+    let ann = node.browser();
+    ann.join("ann@example.com").await;
+    assert_eq!(ann.open_admin().await, 1);
+
+    // Another authority's.
+    let elsewhere = tempfile::tempdir().unwrap();
+    certificates(elsewhere.path());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command
+        .env_clear()
+        .env("COUNTERSIGN_STORE__URL", &url)
+        .env("SSL_CERT_FILE", elsewhere.path().join("ca.pem"))
+        .args(["account", "list"])
+        .current_dir(elsewhere.path())
+        .stdin(Stdio::null());
+    let output = capture::finished(command.output().unwrap());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("certificate") && said.lines().count() == 1, "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,6 +69,33 @@ impl Link {
         }
     }
 
+    /// Sends a command that ends sessions, and waits until so many replicas have what it did. Both go
+    /// over one connection, since Redis tells how far replicas are with what that connection wrote;
+    /// it does nothing else there meanwhile, which is why these have a link of their own.
+    pub(super) async fn ask_replicated(&self, command: &Cmd, replicas: u64) -> Result<Value> {
+        match timeout(3 * self.patience, self.ask_and_wait(command, replicas)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.unavailable("it does not answer in time")),
+        }
+    }
+
+    async fn ask_and_wait(&self, command: &Cmd, replicas: u64) -> Result<Value> {
+        let answer = self.ask_and_load(command).await?;
+        let mut wait = ::redis::cmd("WAIT");
+        // Less than the connection waits for an answer.
+        wait.arg(replicas).arg((self.patience / 2).as_millis());
+        let have = self.send(&wait).await.map_err(|error| self.failed(&error))?;
+        match have {
+            Value::Int(have) if u64::try_from(have).is_ok_and(|have| have >= replicas) => {
+                Ok(answer)
+            }
+            Value::Int(have) => Err(self.unavailable(&format!(
+                "{have} of {replicas} replicas have what was done: it may be lost"
+            ))),
+            _ => Err(self.unavailable("it does not tell what its replicas have")),
+        }
+    }
+
     /// Refuses what comes from now on.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);

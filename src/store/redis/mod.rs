@@ -87,6 +87,8 @@ pub struct RedisOptions {
     pub patience: Duration,
     /// Whether one without an append-only file is refused. Otherwise it is only warned of.
     pub must_append: bool,
+    /// How many replicas must have what ends sessions before that is answered.
+    pub replicas: u64,
     /// How many audit events are kept, and for how long.
     pub audit: AuditBounds,
     /// What is let go of when the store is closed: the lock of a data directory.
@@ -98,6 +100,7 @@ impl Default for RedisOptions {
         Self {
             patience: Duration::from_secs(1),
             must_append: true,
+            replicas: 0,
             audit: AuditBounds::default(),
             lock: None,
         }
@@ -110,6 +113,8 @@ impl Default for RedisOptions {
 /// not be called: Redis clears away what is over by itself.
 pub struct RedisStore {
     functions: Functions,
+    /// The link of what ends sessions, and how many replicas that waits for.
+    ends: Option<(Link, u64)>,
     audit: AuditBounds,
     lock: Mutex<Option<File>>,
 }
@@ -130,9 +135,10 @@ impl RedisStore {
         generation: String,
     ) -> Result<Self, OpenError> {
         let (client, address) = open::open(url, &options)?;
-        let link = Arc::new(Link::new(client, address, options.patience));
+        let link = || Link::new(client.clone(), address.clone(), options.patience);
         Ok(Self {
-            functions: Functions { link, generation },
+            ends: (options.replicas > 0).then(|| (link(), options.replicas)),
+            functions: Functions { link: Arc::new(link()), generation },
             audit: options.audit,
             lock: Mutex::new(options.lock),
         })
@@ -152,16 +158,24 @@ impl RedisStore {
         self.functions.ask(command).await
     }
 
+    /// Asks for something that ends sessions: it is answered when enough replicas have it.
+    async fn ask_end(&self, command: &Cmd) -> Result<Value> {
+        match &self.ends {
+            Some((link, replicas)) => link.ask_replicated(command, *replicas).await,
+            None => self.ask(command).await,
+        }
+    }
+
     /// Asks for a count.
     async fn count(&self, kind: &'static str, command: &Cmd) -> Result<u64> {
         codec::count(kind, &self.ask(command).await?)
     }
 
-    /// Asks for a count that is not there when what is counted is not.
-    async fn count_if_any(&self, kind: &'static str, command: &Cmd) -> Result<Option<u64>> {
-        match self.ask(command).await? {
+    /// Ends sessions of an account: how many, or nothing if there is no such account.
+    async fn end_of_account(&self, command: &Cmd) -> Result<Option<u64>> {
+        match self.ask_end(command).await? {
             Value::Nil => Ok(None),
-            answer => codec::count(kind, &answer).map(Some),
+            answer => codec::count("account", &answer).map(Some),
         }
     }
 

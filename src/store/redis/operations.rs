@@ -82,21 +82,21 @@ impl Store for RedisStore {
         let mut command = self.change("set_state");
         command.arg(id.as_bytes()).arg(codec::state(state));
         self.add_event(&mut command, &cause, |cause| cause.about(id))?;
-        self.count_if_any("account", &command).await
+        self.end_of_account(&command).await
     }
 
     async fn set_role(&self, id: AccountId, role: Role, cause: Cause) -> Result<Option<u64>> {
         let mut command = self.change("set_role");
         command.arg(id.as_bytes()).arg(codec::role(role));
         self.add_event(&mut command, &cause, |cause| cause.about(id))?;
-        self.count_if_any("account", &command).await
+        self.end_of_account(&command).await
     }
 
     async fn remove_account(&self, id: AccountId, cause: Cause) -> Result<Option<u64>> {
         let mut command = self.change("remove_account");
         command.arg(id.as_bytes()).arg("").arg("");
         self.add_event(&mut command, &cause, |cause| cause.about(id))?;
-        self.count_if_any("account", &command).await
+        self.end_of_account(&command).await
     }
 
     async fn close_account(
@@ -108,7 +108,7 @@ impl Store for RedisStore {
         let mut command = self.change("remove_account");
         command.arg(id.as_bytes()).arg(by.as_bytes()).arg(millis(cause.at));
         self.add_event(&mut command, &cause, |cause| cause.about(id))?;
-        self.count_if_any("account", &command).await
+        self.end_of_account(&command).await
     }
 
     async fn change_password(
@@ -134,7 +134,7 @@ impl Store for RedisStore {
             let event = cause.about(id);
             goes_on.map_or(event, |it| event.going_on(it.from, it.to))
         })?;
-        let mut parts = Parts::of("account", self.ask(&command).await?)?;
+        let mut parts = Parts::of("account", self.ask_end(&command).await?)?;
         if parts.count()? == 0 {
             return Ok(PasswordChange::AccountChanged);
         }
@@ -170,7 +170,7 @@ impl Store for RedisStore {
         self.add_event(&mut command, &cause, |cause| {
             cause.about(id).going_on(goes_on.from, goes_on.to)
         })?;
-        let mut parts = Parts::of("account", self.ask(&command).await?)?;
+        let mut parts = Parts::of("account", self.ask_end(&command).await?)?;
         match parts.count()? {
             0 => Ok(EmailChange::AccountChanged),
             2 => Ok(EmailChange::Taken),
@@ -230,7 +230,7 @@ impl Store for RedisStore {
         self.add_event(&mut command, &cause, |cause| {
             cause.about(account).going_on(succession.from, succession.to)
         })?;
-        codec::session_if_any(account, succession.to, self.ask(&command).await?)
+        codec::session_if_any(account, succession.to, self.ask_end(&command).await?)
     }
 
     async fn session(
@@ -334,13 +334,13 @@ impl Store for RedisStore {
             .arg(keep.as_ref().map_or(&[][..], |id| id.as_bytes().as_slice()))
             .arg(millis(cause.at));
         self.add_event(&mut command, &cause, |cause| cause.about(account))?;
-        self.count("session", &command).await
+        codec::count("session", &self.ask_end(&command).await?)
     }
 
     async fn revoke_all_sessions(&self, cause: Cause) -> Result<()> {
         let mut command = self.change("revoke_all");
         self.add_event(&mut command, &cause, Cause::about_nobody)?;
-        self.ask(&command).await.map(drop)
+        self.ask_end(&command).await.map(drop)
     }
 
     async fn variables(
@@ -469,6 +469,9 @@ impl Store for RedisStore {
 
     async fn close(&self) -> Result<()> {
         self.functions.link.close();
+        if let Some((link, _)) = &self.ends {
+            link.close();
+        }
         drop(self.lock.lock().take());
         Ok(())
     }
@@ -489,7 +492,7 @@ impl RedisStore {
             .arg(millis(cause.at))
             .arg(u8::from(was_copied));
         self.add_event(&mut command, cause, |cause| cause.about(account).of_session(id))?;
-        Ok(self.count("session", &command).await? == 1)
+        Ok(codec::count("session", &self.ask_end(&command).await?)? == 1)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign::{
-    model::{AuditKind, By, Cause, clock::later},
+    model::{AuditKind, By, Cause, Session, clock::later},
     store::{AuditFilter, BackupRecord, Store},
 };
 use jiff::SignedDuration;
@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use super::open;
 use crate::{
     store_contract::backup::export,
-    store_world::{PLENTY, at, cause, count, join, log_in, session, succession, visit},
+    store_world::{PLENTY, alive, at, cause, count, join, log_in, session, succession, visit},
     support::{RedisServer, redis::redis_works},
 };
 
@@ -140,6 +140,20 @@ async fn what_is_over_leaves_by_itself_and_what_lives_stays() {
     store.sweep(None, 100, at(32)).await.unwrap();
     let two = log_in(&store, &ann, 33).await;
     assert_eq!(count(&store, &two, 34).await.visits, 1);
+}
+
+/// Also where the idle end is the later one, as in no session that the service makes.
+#[tokio::test]
+async fn a_session_ends_at_the_earlier_of_its_two_ends() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let store = open(&server);
+    let ann = join(&store, "ann").await;
+    let one = Session { expires_at: at(100), idle_expires_at: at(200), ..session(ann.id, 0) };
+    store.create_session(one.clone(), &ann.password, PLENTY, cause(at(0))).await.unwrap();
+    assert!(alive(&store, &one, 99).await && !alive(&store, &one, 100).await);
 }
 
 /// An account that is used all the time keeps no sessions that have been over for long.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `away` | its library lost, itself killed and frozen: an error in bounded time, and then it goes on |
 //! | `refused` | which servers are not trusted with sessions |
+//! | `replicas` | what ends sessions waits for as many as it is told |
 //! | `cost` | how many commands an operation is, and that nothing stays for ever |
 //! | `moved` | from and to other stores, and one generation in the place of another |
 
@@ -12,6 +13,7 @@ mod away;
 mod cost;
 mod moved;
 mod refused;
+mod replicas;
 
 use std::time::Duration;
 
