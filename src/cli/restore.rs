@@ -98,7 +98,7 @@ impl Restore {
             StoreUrl::Redis(url) => {
                 let options = redis_options(config).map_err(|error| self.refused(error.into()))?;
                 let new = RedisReplacement::begin(url.expose(), options, !self.replace).await;
-                new.map(New::Redis).map_err(|error| self.refused_by_redis(error))
+                new.map(|new| New::Redis(Box::new(new))).map_err(|error| self.refused_by_redis(error))
             }
         }
     }
@@ -174,7 +174,7 @@ impl Restore {
 /// The store that is made of the backup, until it is put in the place of the one that is there.
 enum New {
     Sled(Replacement),
-    Redis(RedisReplacement),
+    Redis(Box<RedisReplacement>),
 }
 
 impl New {
