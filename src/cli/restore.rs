@@ -98,7 +98,8 @@ impl Restore {
             StoreUrl::Redis(url) => {
                 let options = redis_options(config).map_err(|error| self.refused(error.into()))?;
                 let new = RedisReplacement::begin(url.expose(), options, !self.replace).await;
-                new.map(|new| New::Redis(Box::new(new))).map_err(|error| self.refused_by_redis(error))
+                new.map(|new| New::Redis(Box::new(new)))
+                    .map_err(|error| self.refused_by_redis(error))
             }
         }
     }

@@ -8,13 +8,13 @@ use jiff::SignedDuration;
 use crate::{
     model::{
         Account, AccountId, AccountState, AuditEvent, AuditTrail, Email, PasswordHash, Role,
-        Session, SessionId, Succession, Timestamp, Transport, Variables,
+        Session, SessionId, Succession, Timestamp, Transport, Variables, VisitDays,
         clock::{from_millis, later},
         session::Chain,
     },
     store::{
         AuditBounds, Result, StoreError,
-        records::{self, EVENTS_IN_PAGE, damaged},
+        records::{self, EVENTS_IN_PAGE, SessionRecord, damaged},
     },
 };
 
@@ -91,7 +91,14 @@ pub(super) fn add_account(command: &mut Cmd, account: &Account) {
         .arg(optional(account.copied_at));
 }
 
-/// Adds what stands in a session: fourteen arguments, without the ids.
+/// Adds visits by the day: one argument.
+pub(super) fn add_days(command: &mut Cmd, days: &VisitDays) {
+    let (latest, counts) = days.parts();
+    let counts: String = counts.iter().map(|count| format!(" {count}")).collect();
+    command.arg(format!("{latest}{counts}"));
+}
+
+/// Adds what stands in a session: fourteen arguments, without the ids and its days.
 pub(super) fn add_session(command: &mut Cmd, session: &Session, epoch: u64) -> Result<()> {
     let Chain { number, at, left, left_at } = session.chain;
     command
@@ -298,11 +305,16 @@ pub(super) fn session_if_any(
     if answer == Value::Nil {
         return Ok(None);
     }
-    session(account, id, answer).map(|(session, _)| Some(session))
+    session(account, id, answer).map(Some)
 }
 
-/// A session, and its epoch.
-pub(super) fn session(account: AccountId, id: SessionId, answer: Value) -> Result<(Session, u64)> {
+/// A session.
+pub(super) fn session(account: AccountId, id: SessionId, answer: Value) -> Result<Session> {
+    record(account, id, answer).map(|record| record.session)
+}
+
+/// A session with all that is kept about it.
+pub(super) fn record(account: AccountId, id: SessionId, answer: Value) -> Result<SessionRecord> {
     let mut parts = Parts::of("session", answer)?;
     let epoch = parts.count()?;
     let session = Session {
@@ -328,7 +340,18 @@ pub(super) fn session(account: AccountId, id: SessionId, answer: Value) -> Resul
         user_agent: records::whole_user_agent(&parts.bytes()?)?,
         copied_at: parts.moment_if_any()?,
     };
-    Ok((session, epoch))
+    let days = days(parts.next())?;
+    Ok(SessionRecord { session, epoch, days })
+}
+
+/// Visits by the day.
+pub(super) fn days(answer: Value) -> Result<VisitDays> {
+    let mut parts = Parts::of("visits", answer)?;
+    let latest = i32::try_from(parts.number()?).map_err(|_| other("visits"))?;
+    let counts: Result<Vec<_>> = parts.rest().map(|part| count("visits", &part)).collect();
+    let counts: Vec<_> =
+        counts?.into_iter().map(|count| u32::try_from(count).unwrap_or(u32::MAX)).collect();
+    VisitDays::from_parts(latest, &counts).ok_or_else(|| other("visits"))
 }
 
 /// Names and values, one after the other.

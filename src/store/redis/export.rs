@@ -24,7 +24,7 @@ use crate::{
     store::{
         BackupRecord, Export, Result,
         backup::EVENTS_IN_RUN,
-        records::{EVENTS_IN_PAGE, damaged},
+        records::{EVENTS_IN_PAGE, SessionRecord, damaged},
     },
 };
 
@@ -133,13 +133,15 @@ fn add_bundle(bundle: Value, found: &mut Vec<BackupRecord>) -> Result<()> {
     if record != Value::Nil {
         let mut record = Parts::of("account", record)?;
         let account = codec::account(id, &mut record)?;
-        found.push(BackupRecord::Account { account, ended_visits: record.count()? });
+        let ended_visits = record.count()?;
+        let ended_days = codec::days(record.next())?;
+        found.push(BackupRecord::Account { account, ended_visits, ended_days });
     }
     for pair in Parts::of("session", sessions)?.rest() {
         let mut pair = Parts::of("session", pair)?;
         let session = SessionId::from_bytes(pair.id()?);
-        let (session, epoch) = codec::session(id, session, pair.next())?;
-        found.push(BackupRecord::Session { session, epoch });
+        let SessionRecord { session, epoch, days } = codec::record(id, session, pair.next())?;
+        found.push(BackupRecord::Session { session, epoch, days });
     }
     for kept in Parts::of("variables", variables)?.rest() {
         let mut kept = Parts::of("variables", kept)?;

@@ -12,6 +12,7 @@ use crate::{
     model::{
         Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, Cause, Email,
         PasswordHash, Role, Session, SessionId, Succession, Timestamp, VariableRefused, Variables,
+        VisitDays,
         clock::later,
         session::ReplayPolicy,
         variables::{MAX_BYTES, MAX_NAME_BYTES, MAX_VALUE_BYTES, MOST_VARIABLES},
@@ -140,7 +141,7 @@ impl Store for RedisStore {
         }
         let ended = parts.count()?;
         let session = match goes_on {
-            Some(succession) => Some(codec::session(id, succession.to, parts.next())?.0),
+            Some(succession) => Some(codec::session(id, succession.to, parts.next())?),
             None => None,
         };
         Ok(PasswordChange::Changed { ended, session })
@@ -176,16 +177,20 @@ impl Store for RedisStore {
             2 => Ok(EmailChange::Taken),
             _ => {
                 let ended = parts.count()?;
-                let (session, _) = codec::session(id, goes_on.to, parts.next())?;
+                let session = codec::session(id, goes_on.to, parts.next())?;
                 Ok(EmailChange::Changed { ended, session })
             }
         }
     }
 
     async fn total_visits(&self, id: AccountId) -> Result<u64> {
-        let mut command = self.read("total_visits");
-        command.arg(id.as_bytes());
-        self.count("account", &command).await
+        self.visits(id).await?.count()
+    }
+
+    async fn visit_days(&self, id: AccountId) -> Result<VisitDays> {
+        let mut visits = self.visits(id).await?;
+        drop(visits.next());
+        codec::days(visits.next())
     }
 
     async fn create_session(
@@ -209,7 +214,7 @@ impl Store for RedisStore {
         if parts.count()? == 0 {
             return Ok(Created::AccountChanged);
         }
-        let (session, _) = codec::session(account, id, parts.next())?;
+        let session = codec::session(account, id, parts.next())?;
         let mut ended = Vec::new();
         for part in Parts::of("session", parts.next())?.rest() {
             ended.push(session_id(codec::bytes("session", part)?)?);
@@ -251,7 +256,7 @@ impl Store for RedisStore {
         for part in Parts::of("session", self.ask(&command).await?)?.rest() {
             let mut pair = Parts::of("session", part)?;
             let id = SessionId::from_bytes(pair.id()?);
-            sessions.push(codec::session(account, id, pair.next())?.0);
+            sessions.push(codec::session(account, id, pair.next())?);
         }
         sessions.sort_by_key(|session| (session.created_at, session.id));
         Ok(sessions)
@@ -283,8 +288,7 @@ impl Store for RedisStore {
         match parts.count()? {
             0 => Ok(Visited::Absent),
             2 => Ok(Visited::Copied),
-            _ => codec::session(token.account, token.session, parts.next())
-                .map(|(session, _)| Visited::Counted(session)),
+            _ => codec::session(token.account, token.session, parts.next()).map(Visited::Counted),
         }
     }
 
@@ -478,6 +482,13 @@ impl Store for RedisStore {
 }
 
 impl RedisStore {
+    /// The visits over all sessions of an account, and by the day.
+    async fn visits(&self, id: AccountId) -> Result<Parts> {
+        let mut command = self.read("visits");
+        command.arg(id.as_bytes());
+        Parts::of("visits", self.ask(&command).await?)
+    }
+
     async fn revoke(
         &self,
         account: AccountId,

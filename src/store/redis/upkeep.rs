@@ -120,14 +120,16 @@ impl RedisStore {
 
     fn add_record(&self, command: &mut Cmd, record: BackupRecord) -> Result<()> {
         match record {
-            BackupRecord::Account { account, ended_visits } => {
+            BackupRecord::Account { account, ended_visits, ended_days } => {
                 command.arg("a");
                 codec::add_account(command, &account);
                 command.arg(exact("account", ended_visits)?);
+                codec::add_days(command, &ended_days);
             }
-            BackupRecord::Session { session, epoch } => {
+            BackupRecord::Session { session, epoch, days } => {
                 command.arg("s").arg(session.account.as_bytes()).arg(session.id.as_bytes());
                 codec::add_session(command, &session, epoch)?;
+                codec::add_days(command, &days);
             }
             BackupRecord::Variables { account, session, variables } => {
                 command.arg("v").arg(account.as_bytes()).arg(session.as_bytes());

@@ -1,5 +1,6 @@
 -- Accounts: steps/accounts.rs. One is a hash of its e-mail `e`, password hash `p`, state `s`, role
--- `r`, when it was made `c`, when a copy was found `x`, and the visits over all its sessions `n`.
+-- `r`, when it was made `c`, when a copy was found `x`, and the visits over all its sessions and by the
+-- day `n`.
 
 local function account_of(p, account)
   local record = call('HMGET', p .. 'a' .. account, 'e', 'p', 's', 'r', 'c', 'x')
@@ -224,8 +225,8 @@ register('reauthenticate', function(keys, args)
   return session
 end)
 
--- accounts::total_visits
-register('total_visits', function(keys, args)
-  local record = call('HMGET', prefix(keys, args) .. 'a' .. args[2], 'e', 'n')
-  return record[1] and tonumber(record[2] or 0) or 0
+-- accounts::total_visits and visit_days
+register('visits', function(keys, args)
+  local p = prefix(keys, args)
+  return account_exists(p, args[2]) and visits_of(p, args[2]) or { 0, { 0 } }
 end, READS)

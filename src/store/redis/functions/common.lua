@@ -24,12 +24,11 @@ end
 
 -- How long a key outlives what is in it: clocks may differ, and a test's may stand still.
 local MARGIN = 60 * 60 * 1000
--- After this, dead sessions of an account that goes on being used are cleared away at its log-ins.
-local LONG_DEAD = 24 * 60 * 60 * 1000
-
 -- The places in a session.
 local EPOCH, CREATED, EXPIRES, IDLE, SEEN, VISITS = 1, 2, 3, 4, 5, 6
 local NUMBER, AT, LEFT, LEFT_AT, REMEMBER, TRANSPORT, AGENT, COPIED = 7, 8, 9, 10, 11, 12, 13, 14
+local DAYS = 15
+-- How many of them are arguments: all but the last.
 local SESSION_FIELDS = 14
 
 -- What the store's keys begin with. Its root holds the name of the generation in force: a restored
@@ -113,6 +112,87 @@ local function use(session, now, idle_end)
   session[SEEN] = now
 end
 
+-- Visits by the day, as `VisitDays` has them: the latest day with a visit, its visits, those of the
+-- day before, and so on; without visits, day 0 and none.
+local KEPT_DAYS = 14
+local DAY = 24 * 60 * 60 * 1000
+
+-- Without zeros at its two ends. What has nothing but zeros is empty.
+local function normal(days)
+  while #days > 1 and days[#days] == 0 do
+    days[#days] = nil
+  end
+  while #days > 1 and days[2] == 0 do
+    table.remove(days, 2)
+    days[1] = days[1] - 1
+  end
+  if #days == 1 then
+    days[1] = 0
+  end
+end
+
+-- VisitDays::add
+local function add_day(days, day, count)
+  if count == 0 then
+    return
+  end
+  if #days == 1 then
+    days[1] = day
+  end
+  while days[1] < day do
+    -- From far away, nothing is left.
+    if day - days[1] > KEPT_DAYS then
+      days[1] = day
+      for at = 2, #days do
+        days[at] = 0
+      end
+    else
+      days[1] = days[1] + 1
+      table.insert(days, 2, 0)
+      days[KEPT_DAYS + 2] = nil
+    end
+  end
+  local place = days[1] - day + 2
+  if place <= KEPT_DAYS + 1 then
+    for at = #days + 1, place do
+      days[at] = 0
+    end
+    days[place] = math.min(days[place] + count, 4294967295)
+  end
+  normal(days)
+end
+
+-- VisitDays::add_all
+local function add_days(days, others)
+  for at = 2, #others do
+    add_day(days, others[1] - at + 2, others[at])
+  end
+end
+
+-- What is left of days without these others of them.
+local function without_days(days, others)
+  for at = 2, #others do
+    local place = days[1] - (others[1] - at + 2) + 2
+    if place >= 2 and place <= #days then
+      days[place] = math.max(days[place] - others[at], 0)
+    end
+  end
+  normal(days)
+end
+
+-- The visits over all sessions of an account, and those of the latest days.
+local function visits_of(p, account)
+  local value = call('HGET', p .. 'a' .. account, 'n')
+  if value then
+    return unpacked(value)
+  end
+  return { 0, { 0 } }
+end
+
+local function save_visits(p, account, visits)
+  call('HSET', p .. 'a' .. account, 'n', packed(visits))
+end
+
 -- Takes sessions out, and their variables with them. Their visits stay: an account's total is
 -- counted with each visit, because a session that Redis clears away tells nobody.
 local function remove_sessions(p, account, ids)
@@ -122,20 +202,22 @@ local function remove_sessions(p, account, ids)
   end
 end
 
--- What an account has, to be exported: its id, itself or false, its sessions, their variables.
+-- What an account has, to be exported: its id, itself or false, its sessions, their variables. Its
+-- visits are those of sessions that are gone.
 local function bundle(p, account)
-  local record = call('HMGET', p .. 'a' .. account, 'e', 'p', 's', 'r', 'c', 'x', 'n')
-  local total = tonumber(record[7] or 0)
+  local record = call('HMGET', p .. 'a' .. account, 'e', 'p', 's', 'r', 'c', 'x')
+  local visits = visits_of(p, account)
   local sessions, variables = all_sessions(p, account), {}
   for _, one in ipairs(sessions) do
-    total = total - one[2][VISITS]
+    visits[1] = visits[1] - one[2][VISITS]
+    without_days(visits[2], one[2][DAYS])
     local kept = call('HGETALL', p .. 'v' .. account .. one[1])
     if #kept > 0 then
       table.insert(kept, 1, one[1])
       variables[#variables + 1] = kept
     end
   end
-  record[7] = math.max(total, 0)
+  record[7], record[8] = math.max(visits[1], 0), visits[2]
   return { account, record[1] and record or false, sessions, variables }
 end
 

@@ -51,6 +51,9 @@ local function end_all(p, account, keep)
   return ended
 end
 
+-- More dead sessions than this do not stay in an account: a log-in sweeps them away.
+local MOST_DEAD = 64
+
 -- sessions::create
 register('create_session', function(keys, args)
   local p, account, id = prefix(keys, args), args[2], args[3]
@@ -61,6 +64,7 @@ register('create_session', function(keys, args)
   end
   session[AGENT] = args[5 + AGENT]
   session[COPIED] = session[COPIED] or false
+  session[DAYS] = { 0 }
   local now = session[CREATED]
   local record = call('HMGET', p .. 'a' .. account, 's', 'p', 'x')
   if record[1] ~= 'a' or record[2] ~= checked then
@@ -75,7 +79,7 @@ register('create_session', function(keys, args)
   for _, one in ipairs(all_sessions(p, account)) do
     if is_alive(one[2], session[EPOCH], now) then
       others[#others + 1] = one
-    elseif end_of(one[2]) + LONG_DEAD < now then
+    else
       gone[#gone + 1] = one[1]
     end
   end
@@ -92,11 +96,15 @@ register('create_session', function(keys, args)
     session[COPIED] = tonumber(record[3])
     call('HDEL', p .. 'a' .. account, 'x')
   end
-  remove_sessions(p, account, gone)
+  if #gone > MOST_DEAD then
+    remove_sessions(p, account, gone)
+  end
   remove_sessions(p, account, ended)
   save_session(p, account, id, session, now)
   if session[VISITS] > 0 then
-    call('HINCRBY', p .. 'a' .. account, 'n', session[VISITS])
+    local visits = visits_of(p, account)
+    visits[1] = visits[1] + session[VISITS]
+    save_visits(p, account, visits)
   end
   write_event(p, args, 6 + SESSION_FIELDS, #ended)
   return { 1, session, ended }
@@ -155,8 +163,12 @@ register('visit', function(keys, args)
   end
   session[NUMBER], session[AT] = visits, now
   use(session, now, tonumber(args[11 + session[REMEMBER]]))
+  local total, day = visits_of(p, account), math.floor(now / DAY)
+  total[1] = total[1] + session[VISITS] - was
+  add_day(total[2], day, 1)
+  add_day(session[DAYS], day, 1)
   save_session(p, account, id, session, now)
-  call('HINCRBY', p .. 'a' .. account, 'n', session[VISITS] - was)
+  save_visits(p, account, total)
   return { 1, session }
 end)
 

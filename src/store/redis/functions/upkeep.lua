@@ -125,6 +125,23 @@ register('export_page', function(keys, args)
   return {}
 end)
 
+-- Days as an argument: numbers with spaces between them.
+local function days_in(text)
+  local days = {}
+  for number in text:gmatch('%S+') do
+    days[#days + 1] = tonumber(number)
+  end
+  return days
+end
+
+-- Adds visits to those of an account.
+local function add_visits(p, account, count, days)
+  local visits = visits_of(p, account)
+  visits[1] = visits[1] + count
+  add_days(visits[2], days)
+  save_visits(p, account, visits)
+end
+
 -- import::import. Everything is looked at before anything is written.
 register('import', function(keys, args)
   local p, records, taken = prefix(keys, args), {}, {}
@@ -148,14 +165,14 @@ register('import', function(keys, args)
     local kind = take(1)[1]
     local one = { kind }
     if kind == 'a' then
-      -- id, e-mail, password, state, role, made, copied, visits of ended sessions
-      one.fields = take(8)
+      -- id, e-mail, password, state, role, made, copied, visits of ended sessions, and by the day
+      one.fields = take(9)
       local id, email = one.fields[1], one.fields[2]
       if is_taken('a' .. id) or is_taken('e' .. email) or owner_of(p, email) or account_exists(p, id) then
         return damaged('account', 'it is there already')
       end
     elseif kind == 's' then
-      one.ids, one.fields = take(2), take(SESSION_FIELDS)
+      one.ids, one.fields = take(2), take(SESSION_FIELDS + 1)
       local account, id = one.ids[1], one.ids[2]
       if is_taken('s' .. account .. id) or call('HEXISTS', p .. 's' .. account, id) == 1 then
         return damaged('session', 'it is there already')
@@ -190,7 +207,7 @@ register('import', function(keys, args)
       local id = table.remove(fields, 1)
       touch(p, id)
       put_account(p, id, fields)
-      call('HINCRBY', p .. 'a' .. id, 'n', fields[7])
+      add_visits(p, id, tonumber(fields[7]), days_in(fields[8]))
     elseif kind == 's' then
       local account, id, session = one.ids[1], one.ids[2], {}
       for field = 1, SESSION_FIELDS do
@@ -198,10 +215,11 @@ register('import', function(keys, args)
       end
       session[AGENT] = fields[AGENT]
       session[COPIED] = session[COPIED] or false
+      session[DAYS] = days_in(fields[DAYS])
       touch(p, account)
       save_session(p, account, id, session, now)
       call('ZADD', p .. 'i', 0, account)
-      call('HINCRBY', p .. 'a' .. account, 'n', session[VISITS])
+      add_visits(p, account, session[VISITS], session[DAYS])
       if call('EXISTS', p .. 'v' .. account .. id) == 1 then
         live_on(p .. 'v' .. account .. id, session[EXPIRES] - now)
       end
