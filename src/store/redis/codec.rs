@@ -94,8 +94,9 @@ pub(super) fn add_account(command: &mut Cmd, account: &Account) {
 /// Adds visits by the day: one argument.
 pub(super) fn add_days(command: &mut Cmd, days: &VisitDays) {
     let (latest, counts) = days.parts();
-    let counts: String = counts.iter().map(|count| format!(" {count}")).collect();
-    command.arg(format!("{latest}{counts}"));
+    let mut words = vec![latest.to_string()];
+    words.extend(counts.iter().map(u32::to_string));
+    command.arg(words.join(" "));
 }
 
 /// Adds what stands in a session: fourteen arguments, without the ids and its days.
