@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use countersign::store::{Store, StoreError, Visited};
+use countersign::{
+    model::AccountState,
+    store::{Store, StoreError, Visited},
+};
 
 use super::{hasty, open};
 use crate::{
-    store_world::{alive, at, cause, count, join, log_in, visit},
+    store_world::{account, alive, at, cause, count, join, log_in, visit},
     support::{RedisServer, redis::redis_works},
 };
 
@@ -99,6 +102,35 @@ async fn a_frozen_redis_is_waited_for_in_bounds_and_goes_on() {
     let events = crate::store_machine::operation::list(&store, Some(ann.id), 10, at(2)).await;
     let ends = events.unwrap().into_iter().filter(|event| event.ended > 0).count();
     assert_eq!(ends, usize::from(!alive(&store, &one, 1).await));
+}
+
+#[tokio::test]
+async fn where_memory_is_full_checks_and_logouts_go_on() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let store = open(&server);
+    let ann = join(&store, "ann").await;
+    let mut made = Vec::new();
+    for _ in 0..4 {
+        made.push(log_in(&store, &ann, 0).await);
+    }
+    server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert!(is_away(store.visit(visit(&made[0], 0, 0, 1)).await).contains("OOM"));
+    is_away(store.ping().await);
+    is_away(store.create_account(account("bob"), cause(at(1))).await);
+    assert!(alive(&store, &made[0], 1).await);
+    assert!(store.revoke_session(ann.id, made[0].id, cause(at(1))).await.unwrap());
+    assert_eq!(store.revoke_sessions(ann.id, Some(made[1].id), cause(at(1))).await.unwrap(), 2);
+    let locked = store.set_account_state(ann.id, AccountState::Disabled, cause(at(1))).await;
+    assert_eq!(locked.unwrap(), Some(1));
+    store.revoke_all_sessions(cause(at(1))).await.unwrap();
+    server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    store.ping().await.unwrap();
+    assert!(store.create_account(account("bob"), cause(at(2))).await.unwrap());
+    let events = crate::store_machine::operation::list(&store, Some(ann.id), 20, at(2)).await;
+    assert_eq!(events.unwrap().iter().filter(|event| event.ended > 0).count(), 3);
 }
 
 /// It heals by itself.

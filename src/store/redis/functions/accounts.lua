@@ -98,7 +98,7 @@ register('set_state', function(keys, args)
   end
   call('HSET', p .. 'a' .. account, 's', state)
   return ended
-end)
+end, ENDS)
 
 -- accounts::set_role
 register('set_role', function(keys, args)
@@ -134,7 +134,7 @@ register('remove_account', function(keys, args)
   call('UNLINK', p .. 'a' .. account)
   write_event(p, args, 5, ended)
   return ended
-end)
+end, ENDS)
 
 -- AccountRecord::admits
 local function admits(record, checked)

@@ -257,3 +257,5 @@ local function register(name, callback, flags)
 end
 
 local READS = { 'no-writes' }
+-- What ends sessions is done also where memory is full: it makes room.
+local ENDS = { 'allow-oom' }

@@ -198,7 +198,7 @@ register('revoke', function(keys, args)
   end
   write_event(p, args, 6, 1)
   return 1
-end)
+end, ENDS)
 
 -- sessions::revoke_all_of
 register('revoke_others', function(keys, args)
@@ -215,7 +215,7 @@ register('revoke_others', function(keys, args)
     write_event(p, args, 5, #ids)
   end
   return #ids
-end)
+end, ENDS)
 
 -- sessions::revoke_all
 register('revoke_all', function(keys, args)
@@ -223,7 +223,7 @@ register('revoke_all', function(keys, args)
   call('INCR', p .. 'epoch')
   write_event(p, args, 2, 0)
   return 1
-end)
+end, ENDS)
 
 -- variables::find
 register('variables', function(keys, args)
