@@ -42,28 +42,23 @@ impl RedisStore {
     ) -> Result<Swept> {
         let mut budget = budget.clamp(1, MOST_LOOKED_AT) as u64;
         let from = from.map_or_else(|| vec![SESSIONS], |cursor| cursor.0);
-        let mut removed = 0;
+        let nothing = Swept { removed: 0, living: 0, next: None };
         match from.split_first() {
             Some((&SESSIONS, ids)) => {
-                let next = self.sweep_sessions(ids, &mut budget, now, &mut removed).await?;
-                if next.is_some() {
-                    return Ok(Swept { removed, next });
+                let swept = self.sweep_sessions(ids, &mut budget, now).await?;
+                if swept.next.is_some() {
+                    return Ok(swept);
                 }
-                self.sweep_attempts(&[], budget, now, removed).await
+                self.sweep_attempts(&[], budget, now, swept).await
             }
-            Some((&ATTEMPTS, place)) => self.sweep_attempts(place, budget, now, 0).await,
-            Some((&EVENTS, [])) => self.sweep_events(now, 0).await,
+            Some((&ATTEMPTS, place)) => self.sweep_attempts(place, budget, now, nothing).await,
+            Some((&EVENTS, [])) => self.sweep_events(now, nothing).await,
             _ => Err(damaged("sweep", "its place is none of this store")),
         }
     }
 
-    async fn sweep_sessions(
-        &self,
-        from: &[u8],
-        budget: &mut u64,
-        now: Timestamp,
-        removed: &mut u64,
-    ) -> Result<Option<SweepCursor>> {
+    async fn sweep_sessions(&self, from: &[u8], budget: &mut u64, now: Timestamp) -> Result<Swept> {
+        let mut swept = Swept { removed: 0, living: 0, next: None };
         let (mut account, mut first) = match from.split_at_checked(16) {
             Some((account, session)) => (account.to_vec(), session.to_vec()),
             None => (Vec::new(), Vec::new()),
@@ -72,15 +67,18 @@ impl RedisStore {
             let mut command = self.change("sweep_sessions");
             command.arg(millis(now)).arg(&account).arg(&first).arg(*budget);
             let mut parts = Parts::of("session", self.ask(&command).await?)?;
-            *removed += parts.count()?;
-            *budget -= parts.count()?.min(*budget);
+            let (removed, looked_at) = (parts.count()?, parts.count()?);
+            swept.removed += removed;
+            swept.living += looked_at.saturating_sub(removed);
+            *budget -= looked_at.min(*budget);
             let Value::BulkString(next) = parts.next() else {
-                return Ok(None);
+                return Ok(swept);
             };
             (account, first) = (next, parts.bytes()?);
             // An account alone: they were many, and have had few sessions.
             if !first.is_empty() {
-                return Ok(Some(cursor(SESSIONS, &[&account, &first])));
+                swept.next = Some(cursor(SESSIONS, &[&account, &first]));
+                return Ok(swept);
             }
         }
     }
@@ -90,23 +88,23 @@ impl RedisStore {
         from: &[u8],
         budget: u64,
         now: Timestamp,
-        removed: u64,
+        swept: Swept,
     ) -> Result<Swept> {
         let mut command = self.change("sweep_attempts");
         command.arg(millis(now)).arg(from).arg(budget);
         match self.ask(&command).await? {
             Value::BulkString(place) => {
-                Ok(Swept { removed, next: Some(cursor(ATTEMPTS, &[&place])) })
+                Ok(Swept { next: Some(cursor(ATTEMPTS, &[&place])), ..swept })
             }
-            _ => self.sweep_events(now, removed).await,
+            _ => self.sweep_events(now, swept).await,
         }
     }
 
-    async fn sweep_events(&self, now: Timestamp, removed: u64) -> Result<Swept> {
+    async fn sweep_events(&self, now: Timestamp, swept: Swept) -> Result<Swept> {
         let mut command = self.change("sweep_events");
         command.arg(millis(later(now, -self.audit.keep))).arg(codec::pages(self.audit));
         let pages = self.count("audit", &command).await?;
-        Ok(Swept { removed, next: (pages >= MOST_PAGES).then(|| cursor(EVENTS, &[])) })
+        Ok(Swept { next: (pages >= MOST_PAGES).then(|| cursor(EVENTS, &[])), ..swept })
     }
 
     /// All of them, or none.
