@@ -41,7 +41,7 @@ use std::path::PathBuf;
 
 use clap::{
     Parser, Subcommand,
-    error::{ContextKind, ErrorKind},
+    error::{ContextKind, ContextValue, ErrorKind},
 };
 
 pub use self::failure::Failure;
@@ -100,7 +100,8 @@ impl Cli {
     /// Reads the arguments of this process. Help, and what is not understood, ends it here.
     ///
     /// A word that has no place here is not repeated: it may be a password that somebody typed where
-    /// it does not belong, and what a command writes is kept by whoever runs it.
+    /// it does not belong, and what a command writes is kept by whoever runs it. Nor is a URL: it may
+    /// have one in it.
     #[must_use]
     pub fn read() -> Self {
         Self::try_parse().unwrap_or_else(|mut error| {
@@ -108,6 +109,11 @@ impl Cli {
             let is_flag = word.is_some_and(|word| word.starts_with('-'));
             if error.kind() == ErrorKind::UnknownArgument && !is_flag {
                 error.remove(ContextKind::InvalidArg);
+            }
+            let value = error.get(ContextKind::InvalidValue).map(ToString::to_string);
+            if value.is_some_and(|value| value.contains("://")) {
+                let hidden = ContextValue::String("...".to_owned());
+                error.insert(ContextKind::InvalidValue, hidden);
             }
             error.exit()
         })

@@ -13,9 +13,10 @@ use super::{Failure, output, progress::Progress};
 use crate::{
     config::{Config, StoreUrl},
     model::{AuditKind, By, Cause, Clock as _, clock::SystemClock},
-    service::{KEYS_DIR, sled_options},
+    service::{KEYS_DIR, redis_options, sled_options},
     store::{
-        BackupRecord, OpenError, Replacement, ReplacementError, Store,
+        BackupRecord, OpenError, RedisReplacement, RedisReplacementError, Replacement,
+        ReplacementError, Store,
         backup::{BackupKey, Counts, Decoder, Entry, Item},
     },
     token::{KeyCopy, place_keys},
@@ -66,36 +67,57 @@ impl Restore {
             read(file, progress, None).await.map_err(|error| self.failed(error))?;
             file.rewind().map_err(|error| self.failed(error))?;
         }
-        let StoreUrl::Sled = config.store.url;
-        let options = sled_options(config);
-        let replacement = Replacement::begin(&config.data_dir, options, !self.replace)
-            .await
-            .map_err(|error| self.refused(error))?;
-        let found = match self.fill(&mut source, &replacement, config).await {
+        let replacement = self.begin(config).await?;
+        let found = match self.fill(&mut source, replacement.store(), config).await {
             Ok(found) => found,
             Err(error) => {
-                replacement.discard().await.map_err(|error| self.refused(error))?;
+                match replacement {
+                    New::Sled(new) => new.discard().await.map_err(|error| self.refused(error))?,
+                    New::Redis(new) => {
+                        new.discard().await.map_err(|error| self.refused_by_redis(error))?;
+                    }
+                }
                 return Err(error);
             }
         };
-        replacement.finish().await.map_err(|error| self.refused(error))?;
+        match replacement {
+            New::Sled(new) => new.finish().await.map_err(|error| self.refused(error))?,
+            New::Redis(new) => new.finish().await.map_err(|error| self.refused_by_redis(error))?,
+        }
         self.say(&found, &config.data_dir.join(KEYS_DIR))
+    }
+
+    /// The new store beside the one that is there.
+    async fn begin(&self, config: &Config) -> Result<New, Failure> {
+        match &config.store.url {
+            StoreUrl::Sled => {
+                let options = sled_options(config);
+                let new = Replacement::begin(&config.data_dir, options, !self.replace).await;
+                new.map(New::Sled).map_err(|error| self.refused(error))
+            }
+            StoreUrl::Redis(url) => {
+                let options = redis_options(config).map_err(|error| self.refused(error.into()))?;
+                let new = RedisReplacement::begin(url.expose(), options, !self.replace).await;
+                new.map(|new| New::Redis(Box::new(new)))
+                    .map_err(|error| self.refused_by_redis(error))
+            }
+        }
     }
 
     /// Everything but the last step, after which there is no way back.
     async fn fill(
         &self,
         source: &mut Source,
-        replacement: &Replacement,
+        store: &dyn Store,
         config: &Config,
     ) -> Result<Found, Failure> {
         let progress = Progress::of("restore", source.size());
-        let found = read(source, progress, Some(replacement.store())).await;
+        let found = read(source, progress, Some(store)).await;
         let found = found.map_err(|error| self.failed(error))?;
         if self.end_sessions {
             let (what, at) = (AuditKind::AllSessionsEnded, SystemClock.now());
             let cause = Cause { what, by: By::COMMAND_LINE, at };
-            let ended = replacement.store().revoke_all_sessions(cause).await;
+            let ended = store.revoke_all_sessions(cause).await;
             ended.map_err(|error| self.failed(error))?;
         }
         if !found.keys.is_empty() {
@@ -137,6 +159,30 @@ impl Restore {
                 dir.display()
             )),
             error => Failure::Input(error.to_string()),
+        }
+    }
+
+    fn refused_by_redis(&self, error: RedisReplacementError) -> Failure {
+        match error {
+            RedisReplacementError::NotEmpty => self
+                .failed("the store in Redis is not empty; --replace puts the backup in its place"),
+            RedisReplacementError::Store(error) => self.failed(error),
+            RedisReplacementError::Open(error) => Failure::Input(error.to_string()),
+        }
+    }
+}
+
+/// The store that is made of the backup, until it is put in the place of the one that is there.
+enum New {
+    Sled(Replacement),
+    Redis(Box<RedisReplacement>),
+}
+
+impl New {
+    fn store(&self) -> &dyn Store {
+        match self {
+            Self::Sled(new) => new.store(),
+            Self::Redis(new) => new.store(),
         }
     }
 }

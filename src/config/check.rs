@@ -3,7 +3,7 @@
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, ConfigError, Period};
+use super::{Config, ConfigError, Period, StoreUrl};
 
 /// No duration is longer: beyond it, times of day run out of years.
 const LONGEST: Period = Period::days(3650);
@@ -34,6 +34,7 @@ impl Config {
         at_least("session.max_per_account", self.session.max_per_account, 1)?;
         between("audit.keep", self.audit.keep, Period::hours(1), LONGEST)?;
         between("audit.max_events", self.audit.max_events, 1_000, MOST_EVENTS)?;
+        between("store.redis.replicas", self.store.redis.replicas, 0, 100)?;
         between("store.cache_mib", self.store.cache_mib, 1, 1 << 20)?;
         if self.data_dir.as_os_str().is_empty() {
             return Err(broken("data_dir", "must not be empty"));
@@ -51,6 +52,7 @@ impl Config {
             ("session.recent", session.recent, Period::seconds(1)),
             ("replay.grace", self.replay.grace, Period::seconds(1)),
             ("store.sweep_interval", self.store.sweep_interval, Period::seconds(1)),
+            ("store.redis.timeout", self.store.redis.timeout, Period::seconds(1)),
             ("server.shutdown_timeout", self.server.shutdown_timeout, Period::seconds(1)),
             ("server.idle_timeout", self.server.idle_timeout, Period::seconds(1)),
         ] {
@@ -148,6 +150,13 @@ impl Config {
             warnings.push(format!(
                 "admin.listen is {admin}: metrics and the operator's interface can be reached from \
                  other machines"
+            ));
+        }
+        if let StoreUrl::Redis(url) = &self.store.url
+            && url.is_readable_on_its_way()
+        {
+            warnings.push(format!(
+                "store.url is {url}: password hashes and sessions travel unencrypted; use rediss"
             ));
         }
         warnings
@@ -326,9 +335,11 @@ mod tests {
         config.public_url = "http://login.example.com".parse::<PublicUrl>().unwrap();
         config.password.memory_kib = 64;
         config.admin.listen = Some(Address("0.0.0.0:3001".parse().unwrap()));
+        config.store.url = "redis://:secret@10.0.0.7".parse().unwrap();
         config.check().unwrap();
         let warnings = config.warnings();
-        assert_eq!(warnings.len(), 3, "{warnings:?}");
+        assert_eq!(warnings.len(), 4, "{warnings:?}");
+        assert!(warnings[3].contains("redis://:***@10.0.0.7: "), "{}", warnings[3]);
         assert!(warnings[0].contains("unencrypted"));
         assert!(warnings[1].contains("OWASP"));
         assert!(warnings[2].contains("admin.listen"));

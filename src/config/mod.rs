@@ -47,7 +47,7 @@ pub use self::{
     server::{Admin, ServerSection},
     session::SessionSection,
     source::{CONFIG_FILE, Overrides, Sources},
-    store::{Durability, InvalidStoreUrl, StoreSection, StoreUrl},
+    store::{Durability, InvalidStoreUrl, RedisSection, RedisUrl, StoreSection, StoreUrl},
     token::TokenSection,
 };
 use crate::session::{Policy, Registration};

@@ -300,7 +300,7 @@ mod tests {
             "`store.cache_mib` in the environment variable COUNTERSIGN_STORE__CACHE_MIB: expected \
              a whole number, 0 or more"
         );
-        let error = refused("", &[("COUNTERSIGN_STORE__URL", "redis://:secret@host/1")]);
+        let error = refused("", &[("COUNTERSIGN_STORE__URL", "redis+x://:secret@host/1")]);
         assert!(error.contains("not supported yet") && !error.contains("secret"));
     }
 

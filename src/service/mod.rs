@@ -18,7 +18,7 @@ use crate::{
     model::Clock,
     session::{self, Hasher, Sessions},
     store::{
-        self, Store,
+        self, RedisOptions, RedisStore, Store,
         sled::{self, SledOptions, SledStore},
     },
     token::{KeyError, KeySet, Tokens},
@@ -46,7 +46,8 @@ pub struct Service {
     sessions: Sessions,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    sweep_interval: Duration,
+    /// How often dead sessions are removed; `None` if the store clears them away by itself.
+    sweep_interval: Option<Duration>,
 }
 
 impl Service {
@@ -78,7 +79,10 @@ impl Service {
         let hasher = Hasher::new(config.password.cost()).map_err(OpenError::Passwords)?;
         let sessions =
             Sessions::new(Arc::clone(&store), tokens, Arc::clone(&clock), hasher, policy);
-        let sweep_interval = config.store.sweep_interval.unsigned();
+        let sweep_interval = match config.store.url {
+            StoreUrl::Sled => Some(config.store.sweep_interval.unsigned()),
+            StoreUrl::Redis(_) => None,
+        };
         Ok(Self { sessions, store, clock, sweep_interval })
     }
 
@@ -95,14 +99,46 @@ impl Service {
         stopped: S,
     ) -> impl Future<Output = ()> + Send + use<S> {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        sweep::run(store, clock, self.sweep_interval, stopped)
+        let every = self.sweep_interval;
+        async move {
+            match every {
+                Some(every) => sweep::run(store, clock, every, stopped).await,
+                None => stopped.await,
+            }
+        }
     }
 }
 
 fn open_store(config: &Config) -> Result<Arc<dyn Store>, store::OpenError> {
-    match config.store.url {
+    match &config.store.url {
         StoreUrl::Sled => Ok(Arc::new(SledStore::open(&config.data_dir, sled_options(config))?)),
+        StoreUrl::Redis(url) => {
+            let options = redis_options(config)?;
+            if SledStore::is_in(&config.data_dir) {
+                tracing::warn!(
+                    event = "configuration",
+                    "the data directory has a store of its own, which is not used: `store.url` names \
+                     another"
+                );
+            }
+            Ok(Arc::new(RedisStore::open(url.expose(), options)?))
+        }
     }
+}
+
+/// How a Redis is to be used. Takes the data directory, where the keys are, as the embedded store
+/// does.
+///
+/// # Errors
+/// [`store::OpenError`]: the data directory cannot be used.
+pub fn redis_options(config: &Config) -> Result<RedisOptions, store::OpenError> {
+    Ok(RedisOptions {
+        patience: config.store.redis.timeout.unsigned(),
+        must_append: config.store.redis.must_append,
+        replicas: config.store.redis.replicas,
+        audit: config.audit.bounds(),
+        lock: Some(SledStore::lock(&config.data_dir)?),
+    })
 }
 
 /// How the embedded store is to be kept.
@@ -126,13 +162,17 @@ pub fn sled_options(config: &Config) -> SledOptions {
 pub fn look(config: &Config) -> Result<(), OpenError> {
     match config.store.url {
         StoreUrl::Sled => Ok(SledStore::look(&config.data_dir)?),
+        // What is there is found out when it is opened.
+        StoreUrl::Redis(_) => Ok(()),
     }
 }
 
-/// Whether there is a store already: opening it would not make one.
+/// Whether there is a store already: opening it would not make one. A Redis that is there has one,
+/// be it empty.
 #[must_use]
 pub fn has_store(config: &Config) -> bool {
     match config.store.url {
         StoreUrl::Sled => SledStore::is_in(&config.data_dir),
+        StoreUrl::Redis(_) => true,
     }
 }

@@ -64,6 +64,14 @@ pub enum OpenError {
         /// How much is needed.
         needed_mib: u64,
     },
+    /// It cannot be trusted with sessions, or not be reached.
+    #[error("cannot use the Redis at {address}: {reason}")]
+    Redis {
+        /// Where it is, without user and password.
+        address: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
     /// The file system refused.
     #[error(
         "cannot use the data directory {dir}: {reason}; this user must be able to write to it, or \

@@ -1,8 +1,8 @@
 //! What keeps accounts, sessions, counters and revocations: the trait, and who implements it.
 //!
 //! [`Store`] is the contract. Its operations are whole business steps, each atomic: there is no
-//! read-modify-write across two calls, and no saving of whole records. Two backends keep it:
-//! `sled` (embedded, the default) and `memory` (for tests).
+//! read-modify-write across two calls, and no saving of whole records. Three backends keep it:
+//! `sled` (embedded, the default), `redis` (for several nodes) and `memory` (for tests).
 //!
 //! # Writing another store
 //! Implement [`Store`] and run `tests/it/store_contract` on it: that suite is the contract in
@@ -23,12 +23,14 @@ pub mod error;
 mod export;
 pub mod memory;
 mod records;
+pub mod redis;
 pub mod sled;
 mod steps;
 mod view;
 
 use std::net::IpAddr;
 
+pub use self::redis::{RedisOptions, RedisReplacement, RedisReplacementError, RedisStore};
 pub use self::sled::{Durability, Replacement, ReplacementError, SledOptions, SledStore};
 use async_trait::async_trait;
 pub use audit::{AuditBounds, AuditFilter, AuditPage, AuditPlace, InvalidAuditPlace};

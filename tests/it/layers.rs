@@ -26,8 +26,9 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 ];
 
 /// Where an outside crate may be used.
-const ONE_PLACE: [(&str, &[&str]); 9] = [
+const ONE_PLACE: [(&str, &[&str]); 10] = [
     ("sled", &["store/sled"]),
+    ("redis", &["store/redis"]),
     ("jsonwebtoken", &["token"]),
     ("aws_lc_rs", &["token"]),
     ("poem", &["http", "library", "cli/serve"]),

@@ -29,6 +29,8 @@
 //! | `cli` | the real binary: its command line, its start and its end |
 //! | `store_contract` | what every store must do, run on each |
 //! | `store_machine`, `store_history` | random series, and many at once: each store answers as a plain model |
+//! | `store_redis` | the store on a real Redis: its library lost, killed, frozen, refused, and how much it asks |
+//! | `nodes` | several real servers on one Redis |
 //! | `store_durability` | what the embedded store does when disks fail and processes end |
 //! | `vectors` | published attacks on signatures and tokens |
 //!
@@ -63,6 +65,7 @@ mod kernel;
 mod layers;
 mod logs;
 mod metrics;
+mod nodes;
 mod opaque;
 mod openapi;
 mod own_sessions;
@@ -74,6 +77,7 @@ mod store_contract;
 mod store_durability;
 mod store_history;
 mod store_machine;
+mod store_redis;
 mod store_world;
 mod support;
 mod throttle;

@@ -15,14 +15,14 @@ use countersign::{
         session::{Chain, ReplayPolicy},
     },
     store::{
-        AuditBounds, BackupRecord, Created, MemoryStore, OpenError, SledOptions, SledStore, Store,
-        Visit, Visited,
+        AuditBounds, BackupRecord, Created, MemoryStore, OpenError, RedisOptions, RedisStore,
+        SledOptions, SledStore, Store, Visit, Visited,
     },
 };
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, RedisServer};
 
 /// The idle time of all sessions here.
 pub(crate) const IDLE: SignedDuration = SignedDuration::from_mins(30);
@@ -140,30 +140,60 @@ pub(crate) async fn visit_days(store: &dyn Store, account: AccountId) -> BTreeMa
 /// A store and what is needed to keep it.
 pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
-    dir: Option<TempDir>,
+    kept: Kept,
+}
+
+/// What goes with it.
+enum Kept {
+    Nothing,
+    Directory(#[expect(dead_code, reason = "it is removed when this is dropped")] TempDir),
+    Server(#[expect(dead_code, reason = "it ends when this is dropped")] RedisServer),
 }
 
 impl World {
     pub(crate) fn memory() -> Self {
-        Self { store: Arc::new(MemoryStore::new()), dir: None }
+        Self::memory_with(AuditBounds::default())
     }
 
     pub(crate) fn sled() -> Self {
+        Self::sled_with(AuditBounds::default())
+    }
+
+    pub(crate) fn redis() -> Self {
+        Self::redis_with(AuditBounds::default())
+    }
+
+    fn memory_with(audit: AuditBounds) -> Self {
+        Self { store: Arc::new(MemoryStore::with(audit)), kept: Kept::Nothing }
+    }
+
+    fn sled_with(audit: AuditBounds) -> Self {
         let dir = TempDir::new().unwrap();
-        let store = SledStore::open(dir.path(), SledOptions::default()).unwrap();
-        Self { store: Arc::new(store), dir: Some(dir) }
+        let options = SledOptions { audit, ..SledOptions::default() };
+        let store = Arc::new(SledStore::open(dir.path(), options).unwrap());
+        Self { store, kept: Kept::Directory(dir) }
+    }
+
+    fn redis_with(audit: AuditBounds) -> Self {
+        let server = RedisServer::start();
+        let store = Arc::new(open_redis(&server, audit));
+        Self { store, kept: Kept::Server(server) }
     }
 
     /// Another, empty one of this kind, that keeps no more audit events than that.
     pub(crate) fn bounded(&self, audit: AuditBounds) -> Self {
-        if self.dir.is_none() {
-            return Self { store: Arc::new(MemoryStore::with(audit)), dir: None };
+        match self.kept {
+            Kept::Nothing => Self::memory_with(audit),
+            Kept::Directory(_) => Self::sled_with(audit),
+            Kept::Server(_) => Self::redis_with(audit),
         }
-        let dir = TempDir::new().unwrap();
-        let options = SledOptions { audit, ..SledOptions::default() };
-        let store = Arc::new(SledStore::open(dir.path(), options).unwrap());
-        Self { store, dir: Some(dir) }
     }
+}
+
+/// The store in a server that is there. The machine may be busy with other tests.
+pub(crate) fn open_redis(server: &RedisServer, audit: AuditBounds) -> RedisStore {
+    let options = RedisOptions { patience: PATIENCE / 4, audit, ..RedisOptions::default() };
+    RedisStore::open(&server.url(), options).unwrap()
 }
 
 /// Opens a store whose directory was open in this process before.

@@ -52,7 +52,10 @@ pub(super) struct Serve {
         help = "Where browsers find the service [default: http://localhost:3000]"
     )]
     public_url: Option<PublicUrl>,
-    /// Where accounts and sessions are kept [default: sled, in the data directory]
+    /// Where accounts and sessions are kept: sled, or redis://... [default: sled]
+    ///
+    /// A password in it is seen by everybody who sees this machine's processes: better set the
+    /// variable `COUNTERSIGN_STORE__URL`, or write it into the configuration file.
     #[arg(long, value_name = "URL")]
     store: Option<StoreUrl>,
     /// Address and port of the admin interface [default: 127.0.0.1:3001]

@@ -159,7 +159,8 @@ impl EventPage {
     }
 }
 
-fn encode(event: &AuditEvent) -> Result<Vec<u8>> {
+/// The bytes of one event.
+pub(in crate::store) fn encode(event: &AuditEvent) -> Result<Vec<u8>> {
     let stored = Stored {
         what: event.what.number(),
         at: event.at.as_millisecond(),
@@ -178,7 +179,8 @@ fn encode(event: &AuditEvent) -> Result<Vec<u8>> {
     postcard::to_allocvec(&stored).map_err(|error| damaged("audit", error))
 }
 
-fn decode(bytes: &[u8]) -> Result<AuditEvent> {
+/// The event that these bytes are.
+pub(in crate::store) fn decode(bytes: &[u8]) -> Result<AuditEvent> {
     let stored: Stored = match postcard::take_from_bytes(bytes) {
         Ok((stored, [])) => stored,
         Ok(_) => return Err(damaged("audit", "bytes are left over")),

@@ -44,11 +44,13 @@ pub(super) use self::{
     account::AccountRecord,
     attempts::{Bucket, KEY_BYTES as BUCKET_KEY_BYTES, bucket_key},
     audit::{
-        EventPage, MOST as EVENTS_IN_PAGE, open_page_key as open_events_key,
-        page_key as events_key, pages_prefix as events_prefix, trail_of as events_trail,
+        EventPage, MOST as EVENTS_IN_PAGE, decode as decode_event, encode as encode_event,
+        open_page_key as open_events_key, page_key as events_key, pages_prefix as events_prefix,
+        trail_of as events_trail,
     },
     page::{EMPTY as EMPTY_PAGE, Entry, MOST as MOST_IN_PAGE, Page, loses_a_session},
     session::SessionRecord,
+    user_agent::{shortened, whole as whole_user_agent},
     variables::{decode as decode_variables, encode as encode_variables},
 };
 use super::{Result, StoreError};

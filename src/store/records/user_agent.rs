@@ -50,7 +50,7 @@ const BEGINNINGS: &[u8] = b"M )CSVFG.;";
 const AS_IT_IS: u8 = 0;
 
 /// The user agent in as few bytes as the table allows.
-pub(super) fn shortened(text: &str) -> Vec<u8> {
+pub(in crate::store) fn shortened(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(32);
     let mut rest = text;
     while let Some(next) = rest.bytes().next() {
@@ -73,7 +73,7 @@ pub(super) fn shortened(text: &str) -> Vec<u8> {
 }
 
 /// The user agent that was [shortened].
-pub(super) fn whole(bytes: &[u8]) -> Result<String> {
+pub(in crate::store) fn whole(bytes: &[u8]) -> Result<String> {
     let unreadable = || damaged("session", "its user agent cannot be read");
     let mut text = Vec::with_capacity(128);
     let mut rest = bytes.iter();

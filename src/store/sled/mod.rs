@@ -195,6 +195,15 @@ impl SledStore {
         look::look_at(data_dir).map(drop)
     }
 
+    /// Makes the data directory if it is not there, and takes its lock, for a service whose store is
+    /// elsewhere: keys are in it, and one server at a time may use them.
+    ///
+    /// # Errors
+    /// [`OpenError`]: in use, another program's, on a full or read-only disk.
+    pub fn lock(data_dir: &Path) -> Result<File, OpenError> {
+        open::lock(data_dir).map(|(lock, _)| lock)
+    }
+
     /// Whether there is a store, or at least something in its place, under `data_dir`.
     #[must_use]
     pub fn is_in(data_dir: &Path) -> bool {

@@ -1,5 +1,5 @@
-//! Many at once against the embedded store: what they were answered could have been answered one
-//! after the other.
+//! Many at once against the embedded store, and against several nodes on one Redis: what they were
+//! answered could have been answered one after the other.
 //!
 //! Each history is short: a few tasks, each with a few operations on the same few sessions, of
 //! which is noted when they were called, when they returned and what was answered. What the tasks
@@ -30,7 +30,7 @@ use std::{
 
 use countersign::{
     model::{AuditEvent, AuditKind},
-    store::{Created, Durability, SledOptions, SledStore, Store, sled::Disk},
+    store::{AuditBounds, Created, Durability, SledOptions, SledStore, Store, sled::Disk},
 };
 use tempfile::TempDir;
 use tokio::{sync::Barrier, task::JoinSet};
@@ -44,7 +44,8 @@ use crate::{
         model::Model,
         operation::{self, Answer, Operation},
     },
-    store_world::at,
+    store_world::{at, open_redis},
+    support::{RedisServer, redis::redis_works},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -57,26 +58,45 @@ async fn so_it_could_with_visits_answered_first() {
     histories(Durability::Interval(Duration::from_millis(1))).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn so_it_could_by_several_nodes_on_one_redis() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let nodes = [(); 3].map(|()| open_redis(&server, AuditBounds::default()));
+    let nodes = nodes.map(|node| Arc::new(node) as Arc<dyn Store>);
+    all_histories(&nodes, "Redis").await;
+}
+
 async fn histories(durability: Durability) {
-    let repeated = number("COUNTERSIGN_HISTORY_SEED");
-    let random = uuid::Uuid::new_v4().as_u64_pair().1;
     let dir = TempDir::new().unwrap();
     let options = SledOptions { durability, disk: Arc::new(Brief), ..SledOptions::default() };
     let store: Arc<dyn Store> = Arc::new(SledStore::open(dir.path(), options).unwrap());
+    all_histories(&[store], &format!("{durability:?}")).await;
+}
+
+/// The tasks of a history are spread over the nodes, which are one store.
+async fn all_histories(nodes: &[Arc<dyn Store>], what: &str) {
+    let repeated = number("COUNTERSIGN_HISTORY_SEED");
+    let random = uuid::Uuid::new_v4().as_u64_pair().1;
+    let store = &*nodes[0];
     for index in 0..number("COUNTERSIGN_HISTORIES").unwrap_or(250) {
         let seed = repeated.unwrap_or_else(|| random.wrapping_add(index));
         let plan = plan::plan(seed, index);
         let mut model = Model::default();
         for operation in &plan.first {
-            assert_eq!(operation.ask(&*store).await, model.answer(operation), "{operation:?}");
+            assert_eq!(operation.ask(store).await, model.answer(operation), "{operation:?}");
         }
-        let history = run(&store, plan.tasks).await;
+        let history = run(nodes, plan.tasks).await;
         if let Err(unexplained) = search::explain(&model, &history) {
-            panic!("COUNTERSIGN_HISTORY_SEED={seed}, {durability:?}\n{unexplained}");
+            panic!("COUNTERSIGN_HISTORY_SEED={seed}, {what}\n{unexplained}");
         }
-        written_down(&*store, &plan.first, &history).await;
+        written_down(store, &plan.first, &history).await;
     }
-    store.close().await.unwrap();
+    for node in nodes {
+        node.close().await.unwrap();
+    }
 }
 
 /// Sees that each change has its event, and each event its change. Whether a state that was set
@@ -116,12 +136,13 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Lets all tasks of a plan go, and returns what they saw.
-async fn run(store: &Arc<dyn Store>, plan: Vec<Steps>) -> Vec<Event> {
+async fn run(nodes: &[Arc<dyn Store>], plan: Vec<Steps>) -> Vec<Event> {
     let clock = Arc::new(AtomicU64::new(0));
     let start = Arc::new(Barrier::new(plan.len()));
     let mut tasks = JoinSet::new();
     for (task, steps) in plan.into_iter().enumerate() {
-        let (store, clock, start) = (Arc::clone(store), Arc::clone(&clock), Arc::clone(&start));
+        let store = Arc::clone(&nodes[task % nodes.len()]);
+        let (clock, start) = (Arc::clone(&clock), Arc::clone(&start));
         tasks.spawn(async move {
             start.wait().await;
             work(&*store, task, steps, &clock).await

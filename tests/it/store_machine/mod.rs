@@ -23,7 +23,8 @@ use std::{fs::File, io, marker::PhantomData, path::Path, sync::Arc};
 use countersign::{
     model::Timestamp,
     store::{
-        Durability, MemoryStore, SledOptions, SledStore, Store, StoreError, SweepCursor, sled::Disk,
+        AuditBounds, Durability, MemoryStore, SledOptions, SledStore, Store, StoreError,
+        SweepCursor, sled::Disk,
     },
 };
 use proptest::prelude::*;
@@ -36,7 +37,10 @@ use self::{
     operation::{Answer, Operation},
     transition::Transition,
 };
-use crate::store_world::{account, at, opened};
+use crate::{
+    store_world::{account, at, open_redis, opened},
+    support::{RedisServer, redis::redis_works},
+};
 
 prop_state_machine! {
     #![proptest_config(cases(128))]
@@ -51,6 +55,12 @@ prop_state_machine! {
 
     #[test]
     fn with_visits_answered_first_it_does_so_too(sequential 1..80 => Machine<SledVisitsFirst>);
+}
+
+prop_state_machine! {
+    #![proptest_config(cases(if redis_works() { 24 } else { 0 }))]
+    #[test]
+    fn the_store_in_redis_does_what_the_model_does(sequential 1..80 => Machine<Redis>);
 }
 
 /// So many series, unless `PROPTEST_CASES` says how many.
@@ -120,29 +130,45 @@ trait Backend {
     /// Whether it forgets everything when it is closed.
     const FORGETS: bool = false;
 
-    fn open(dir: &Path) -> Arc<dyn Store>;
+    /// The server that it is in, if it is in one.
+    fn server() -> Option<RedisServer> {
+        None
+    }
+
+    fn open(dir: &Path, server: Option<&RedisServer>) -> Arc<dyn Store>;
 }
 
 struct Memory;
+struct Redis;
 struct Sled;
 struct SledVisitsFirst;
 
 impl Backend for Memory {
     const FORGETS: bool = true;
 
-    fn open(_: &Path) -> Arc<dyn Store> {
+    fn open(_: &Path, _: Option<&RedisServer>) -> Arc<dyn Store> {
         Arc::new(MemoryStore::new())
     }
 }
 
+impl Backend for Redis {
+    fn server() -> Option<RedisServer> {
+        Some(RedisServer::start())
+    }
+
+    fn open(_: &Path, server: Option<&RedisServer>) -> Arc<dyn Store> {
+        Arc::new(open_redis(server.expect("its server"), AuditBounds::default()))
+    }
+}
+
 impl Backend for Sled {
-    fn open(dir: &Path) -> Arc<dyn Store> {
+    fn open(dir: &Path, _: Option<&RedisServer>) -> Arc<dyn Store> {
         open_sled(dir, Durability::Commit)
     }
 }
 
 impl Backend for SledVisitsFirst {
-    fn open(dir: &Path) -> Arc<dyn Store> {
+    fn open(dir: &Path, _: Option<&RedisServer>) -> Arc<dyn Store> {
         open_sled(dir, Durability::Interval(Durability::LONGEST))
     }
 }
@@ -175,6 +201,7 @@ struct Tried {
     cursor: Option<SweepCursor>,
     runtime: Runtime,
     dir: TempDir,
+    server: Option<RedisServer>,
 }
 
 impl<B: Backend> StateMachineTest for Machine<B> {
@@ -183,8 +210,9 @@ impl<B: Backend> StateMachineTest for Machine<B> {
 
     fn init_test(_: &State) -> Tried {
         let dir = TempDir::new().unwrap();
-        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-        Tried { store: B::open(dir.path()), cursor: None, runtime, dir }
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let server = B::server();
+        Tried { store: B::open(dir.path(), server.as_ref()), cursor: None, runtime, dir, server }
     }
 
     fn apply(mut tried: Tried, state: &State, transition: Transition) -> Tried {
@@ -203,7 +231,11 @@ impl<B: Backend> StateMachineTest for Machine<B> {
             Transition::Reopen => {
                 if !B::FORGETS {
                     tried.runtime.block_on(close(store));
-                    tried.store = B::open(tried.dir.path());
+                    if let Some(server) = &mut tried.server {
+                        server.kill_hard();
+                        server.restart();
+                    }
+                    tried.store = B::open(tried.dir.path(), tried.server.as_ref());
                 }
                 Expected::Nothing
             }

@@ -9,6 +9,7 @@
 //! | `answer` | [`Answer`]: what came back, and what is asserted about it all the time |
 //! | `capture` | what `just secrets` looks through, when it runs the suite |
 //! | `dice` | [`Dice`]: chance that can be repeated by its seed |
+//! | `redis` | [`RedisServer`]: a real Redis, to be killed, frozen and started again |
 //! | `store` | [`HeldStore`]: a store whose steps can be held at a gate, or fail |
 //! | `raw` | requests that no well-behaved client can send |
 //! | `routes` | every route there is, from the OpenAPI document and the list of pages |
@@ -20,6 +21,7 @@ pub(crate) mod dice;
 pub(crate) mod jar;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod redis;
 pub(crate) mod routes;
 pub(crate) mod store;
 pub(crate) mod user;
@@ -32,6 +34,7 @@ pub(crate) use self::{
     dice::{Dice, number},
     jar::Jar,
     process::Process,
+    redis::RedisServer,
     store::{Control, Op, When},
     user::User,
 };

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, mpsc},
@@ -37,6 +38,22 @@ impl Process {
     /// The same, with more variables.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
         let mut process = Self::new(variables);
+        process.run();
+        process
+    }
+
+    /// Another node: configured as this one, with a copy of its keys, and nothing else in common.
+    pub(crate) fn beside(&self) -> Self {
+        let mut process = Self::new(&[]);
+        process.environment.clone_from(&self.environment);
+        let (from, to) = (self.data_dir().join("keys"), process.data_dir().join("keys"));
+        for made in [&process.data_dir(), &to] {
+            std::fs::DirBuilder::new().mode(0o700).create(made).expect("a directory");
+        }
+        for key in std::fs::read_dir(from).expect("keys") {
+            let key = key.expect("a key");
+            std::fs::copy(key.path(), to.join(key.file_name())).expect("a copy");
+        }
         process.run();
         process
     }
@@ -162,6 +179,12 @@ impl Process {
         for reader in self.readers.drain(..) {
             reader.join().expect("no panic");
         }
+    }
+
+    /// Sets a variable of its next lives.
+    pub(crate) fn configure(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(had, _)| had != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts it again on the same directory.

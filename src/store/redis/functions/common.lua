@@ -1,0 +1,261 @@
+-- What the functions share. Each file beside this one says which steps of `store/steps/` it mirrors;
+-- they are one library, in the order in which `library.rs` lists them.
+--
+-- A function runs alone: nothing else changes the store while it does. But nothing is undone when it
+-- fails, so each looks first, refuses what it has to, and then writes. Its first key is the store's
+-- root and its first argument a generation, or nothing for the one in force. Moments are
+-- milliseconds. `now` is the caller's: what is alive is decided by it alone, and the times to live
+-- of keys, which Redis counts by its own clock, only clear away.
+--
+-- Numbers are doubles here: exact up to 2^53, which `codec.rs` sees to.
+
+-- While the library is loaded, none of these is there yet.
+local function call(...)
+  return redis.call(...)
+end
+
+local function packed(value)
+  return cmsgpack.pack(value)
+end
+
+local function unpacked(value)
+  return cmsgpack.unpack(value)
+end
+
+-- How long a key outlives what is in it: clocks may differ, and a test's may stand still.
+local MARGIN = 60 * 60 * 1000
+-- The places in a session.
+local EPOCH, CREATED, EXPIRES, IDLE, SEEN, VISITS = 1, 2, 3, 4, 5, 6
+local NUMBER, AT, LEFT, LEFT_AT, REMEMBER, TRANSPORT, AGENT, COPIED = 7, 8, 9, 10, 11, 12, 13, 14
+local DAYS = 15
+-- How many of them are arguments: all but the last.
+local SESSION_FIELDS = 14
+
+-- What the store's keys begin with. Its root holds the name of the generation in force: a restored
+-- backup is another one, and comes into force whole.
+local function prefix(keys, args)
+  local generation = args[1]
+  if generation == '' then
+    generation = call('GET', keys[1]) or '0'
+  end
+  return keys[1] .. ':' .. generation .. ':'
+end
+
+local function damaged(kind, reason)
+  return redis.error_reply('DAMAGED ' .. kind .. ': ' .. reason)
+end
+
+-- Whether one id comes before another: byte by byte, for Lua compares by the server's locale.
+local function before(one, other)
+  for at = 1, math.min(#one, #other) do
+    local a, b = one:byte(at), other:byte(at)
+    if a ~= b then
+      return a < b
+    end
+  end
+  return #one < #other
+end
+
+-- Sees that a key lives for so long. Where it has to live longer, a quarter is added, so that not
+-- every use of a session has to say so again.
+local function live_on(key, millis)
+  millis = math.max(millis, 0) + MARGIN
+  if call('PTTL', key) < millis then
+    call('PEXPIRE', key, math.floor(millis + millis / 4))
+  end
+end
+
+-- steps::epoch
+local function epoch(p)
+  return tonumber(call('GET', p .. 'epoch') or 0)
+end
+
+-- steps::is_alive
+local function is_alive(session, in_force, now)
+  return session[EPOCH] == in_force and now < session[EXPIRES] and now < session[IDLE]
+end
+
+-- All sessions of an account, dead ones included, as pairs of id and session.
+local function all_sessions(p, account)
+  local flat = call('HGETALL', p .. 's' .. account)
+  local all = {}
+  for at = 1, #flat, 2 do
+    all[#all + 1] = { flat[at], unpacked(flat[at + 1]) }
+  end
+  return all
+end
+
+-- steps::load_living_session
+local function living_session(p, account, id, now)
+  local value = call('HGET', p .. 's' .. account, id)
+  if not value then
+    return nil
+  end
+  local session = unpacked(value)
+  return is_alive(session, epoch(p), now) and session or nil
+end
+
+-- When a session ends.
+local function end_of(session)
+  return math.min(session[EXPIRES], session[IDLE])
+end
+
+local function save_session(p, account, id, session, now)
+  local key = p .. 's' .. account
+  call('HSET', key, id, packed(session))
+  live_on(key, end_of(session) - now)
+end
+
+-- Session::use_at
+local function use(session, now, idle_end)
+  session[IDLE] = math.max(session[IDLE], math.min(idle_end, session[EXPIRES]))
+  session[SEEN] = now
+end
+
+-- Visits by the day, as `VisitDays` has them: the latest day with a visit, its visits, those of the
+-- day before, and so on; without visits, day 0 and none.
+local KEPT_DAYS = 14
+local DAY = 24 * 60 * 60 * 1000
+
+-- Without zeros at its two ends. What has nothing but zeros is empty.
+local function normal(days)
+  while #days > 1 and days[#days] == 0 do
+    days[#days] = nil
+  end
+  while #days > 1 and days[2] == 0 do
+    table.remove(days, 2)
+    days[1] = days[1] - 1
+  end
+  if #days == 1 then
+    days[1] = 0
+  end
+end
+
+-- VisitDays::add
+local function add_day(days, day, count)
+  if count == 0 then
+    return
+  end
+  if #days == 1 then
+    days[1] = day
+  end
+  while days[1] < day do
+    -- From far away, nothing is left.
+    if day - days[1] > KEPT_DAYS then
+      days[1] = day
+      for at = 2, #days do
+        days[at] = 0
+      end
+    else
+      days[1] = days[1] + 1
+      table.insert(days, 2, 0)
+      days[KEPT_DAYS + 2] = nil
+    end
+  end
+  local place = days[1] - day + 2
+  if place <= KEPT_DAYS + 1 then
+    for at = #days + 1, place do
+      days[at] = 0
+    end
+    days[place] = math.min(days[place] + count, 4294967295)
+  end
+  normal(days)
+end
+
+-- VisitDays::add_all
+local function add_days(days, others)
+  for at = 2, #others do
+    add_day(days, others[1] - at + 2, others[at])
+  end
+end
+
+-- What is left of days without these others of them.
+local function without_days(days, others)
+  for at = 2, #others do
+    local place = days[1] - (others[1] - at + 2) + 2
+    if place >= 2 and place <= #days then
+      days[place] = math.max(days[place] - others[at], 0)
+    end
+  end
+  normal(days)
+end
+
+-- The visits over all sessions of an account, and those of the latest days.
+local function visits_of(p, account)
+  local value = call('HGET', p .. 'a' .. account, 'n')
+  if value then
+    return unpacked(value)
+  end
+  return { 0, { 0 } }
+end
+
+local function save_visits(p, account, visits)
+  call('HSET', p .. 'a' .. account, 'n', packed(visits))
+end
+
+-- Takes sessions out, and their variables with them. Their visits stay: an account's total is
+-- counted with each visit, because a session that Redis clears away tells nobody.
+local function remove_sessions(p, account, ids)
+  for _, id in ipairs(ids) do
+    call('HDEL', p .. 's' .. account, id)
+    call('UNLINK', p .. 'v' .. account .. id)
+  end
+end
+
+-- What an account has, to be exported: its id, itself or false, its sessions, their variables. Its
+-- visits are those of sessions that are gone.
+local function bundle(p, account)
+  local record = call('HMGET', p .. 'a' .. account, 'e', 'p', 's', 'r', 'c', 'x')
+  local visits = visits_of(p, account)
+  local sessions, variables = all_sessions(p, account), {}
+  for _, one in ipairs(sessions) do
+    visits[1] = visits[1] - one[2][VISITS]
+    without_days(visits[2], one[2][DAYS])
+    local kept = call('HGETALL', p .. 'v' .. account .. one[1])
+    if #kept > 0 then
+      table.insert(kept, 1, one[1])
+      variables[#variables + 1] = kept
+    end
+  end
+  record[7], record[8] = math.max(visits[1], 0), visits[2]
+  return { account, record[1] and record or false, sessions, variables }
+end
+
+-- Called before anything of an account changes. An export that is under way shows the moment at
+-- which it began: of an account that it has not come to yet, it keeps what is there.
+local function touch(p, account)
+  for _, id in ipairs(call('SMEMBERS', p .. 'x')) do
+    local export = p .. 'x' .. id
+    local at = call('HGET', export, 'at')
+    if not at then
+      call('SREM', p .. 'x', id)
+    elseif before(at, account) and call('HEXISTS', export, '.' .. account) == 0 then
+      call('HSET', export, '.' .. account, packed(bundle(p, account)))
+    end
+  end
+end
+
+-- The account that has the e-mail. Members of the index are `e-mail, zero byte, account`; no e-mail
+-- has a zero byte.
+local function owner_of(p, email)
+  local found =
+    call('ZRANGEBYLEX', p .. 'e', '[' .. email .. '\0', '(' .. email .. '\1', 'LIMIT', 0, 1)
+  return found[1] and found[1]:sub(-16) or nil
+end
+
+local function account_exists(p, account)
+  return call('HEXISTS', p .. 'a' .. account, 'e') == 1
+end
+
+-- A function's name ends in the library's version: nodes of two versions do not meet.
+local function register(name, callback, flags)
+  redis.register_function {
+    function_name = 'cs_' .. name .. '_@VERSION@',
+    callback = callback,
+    flags = flags or {},
+  }
+end
+
+local READS = { 'no-writes' }
+-- What ends sessions is done also where memory is full: it makes room.
+local ENDS = { 'allow-oom' }

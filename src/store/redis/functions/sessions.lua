@@ -1,0 +1,274 @@
+-- Sessions and what is kept in them: steps/sessions.rs, visits.rs, variables.rs.
+
+-- A succession is eight arguments from `at` on: the session that ends, the id of the one that goes
+-- on, now, whether the password was shown, and the absolute and the idle end that follow, each
+-- without and with `remember`.
+local SUCCESSION = 8
+
+-- The session that may go on; nothing, if it is not alive, or what is wrong.
+local function may_succeed(p, account, args, at)
+  local session = living_session(p, account, args[at], tonumber(args[at + 2]))
+  if session and call('HEXISTS', p .. 's' .. account, args[at + 1]) == 1 then
+    return nil, damaged('session', 'its id is taken')
+  end
+  return session
+end
+
+-- sessions::succeed and Succession::successor, of a session that may
+local function succeed(p, account, session, args, at)
+  local from, to, now = args[at], args[at + 1], tonumber(args[at + 2])
+  local remember = session[REMEMBER]
+  session[NUMBER], session[AT] = session[VISITS], now
+  session[LEFT], session[LEFT_AT] = session[VISITS], now
+  if args[at + 3] == '1' then
+    session[CREATED] = now
+    session[EXPIRES] = tonumber(args[at + 4 + remember])
+    session[IDLE] = now
+  end
+  use(session, now, tonumber(args[at + 6 + remember]))
+  call('HDEL', p .. 's' .. account, from)
+  save_session(p, account, to, session, now)
+  local old, new = p .. 'v' .. account .. from, p .. 'v' .. account .. to
+  if call('EXISTS', old) == 1 then
+    call('RENAME', old, new)
+    live_on(new, session[EXPIRES] - now)
+  end
+  return session
+end
+
+-- accounts::end_all: how many of them were in force
+local function end_all(p, account, keep)
+  local in_force, ended, ids = epoch(p), 0, {}
+  for _, one in ipairs(all_sessions(p, account)) do
+    if one[1] ~= keep then
+      ids[#ids + 1] = one[1]
+      if one[2][EPOCH] == in_force then
+        ended = ended + 1
+      end
+    end
+  end
+  remove_sessions(p, account, ids)
+  return ended
+end
+
+-- More dead sessions than this do not stay in an account: a log-in sweeps them away.
+local MOST_DEAD = 64
+
+-- sessions::create
+register('create_session', function(keys, args)
+  local p, account, id = prefix(keys, args), args[2], args[3]
+  local checked, most = args[4], tonumber(args[5])
+  local session = {}
+  for field = 1, SESSION_FIELDS do
+    session[field] = tonumber(args[5 + field])
+  end
+  session[AGENT] = args[5 + AGENT]
+  session[COPIED] = session[COPIED] or false
+  session[DAYS] = { 0 }
+  local now = session[CREATED]
+  local record = call('HMGET', p .. 'a' .. account, 's', 'p', 'x')
+  if record[1] ~= 'a' or record[2] ~= checked then
+    return { 0 }
+  end
+  if call('HEXISTS', p .. 's' .. account, id) == 1 then
+    return damaged('session', 'its id is taken')
+  end
+  touch(p, account)
+  session[EPOCH] = epoch(p)
+  local others, gone, ended = {}, {}, {}
+  for _, one in ipairs(all_sessions(p, account)) do
+    if is_alive(one[2], session[EPOCH], now) then
+      others[#others + 1] = one
+    else
+      gone[#gone + 1] = one[1]
+    end
+  end
+  table.sort(others, function(one, other)
+    if one[2][CREATED] ~= other[2][CREATED] then
+      return one[2][CREATED] < other[2][CREATED]
+    end
+    return before(one[1], other[1])
+  end)
+  for at = 1, math.min(#others, #others + 1 - most) do
+    ended[at] = others[at][1]
+  end
+  if record[3] then
+    session[COPIED] = tonumber(record[3])
+    call('HDEL', p .. 'a' .. account, 'x')
+  end
+  if #gone > MOST_DEAD then
+    remove_sessions(p, account, gone)
+  end
+  remove_sessions(p, account, ended)
+  save_session(p, account, id, session, now)
+  if session[VISITS] > 0 then
+    local visits = visits_of(p, account)
+    visits[1] = visits[1] + session[VISITS]
+    save_visits(p, account, visits)
+  end
+  write_event(p, args, 6 + SESSION_FIELDS, #ended)
+  return { 1, session, ended }
+end)
+
+-- sessions::find
+register('session', function(keys, args)
+  return living_session(prefix(keys, args), args[2], args[3], tonumber(args[4])) or false
+end, READS)
+
+-- sessions::list. The caller sorts them.
+register('sessions', function(keys, args)
+  local p, now = prefix(keys, args), tonumber(args[3])
+  local in_force, living = epoch(p), {}
+  for _, one in ipairs(all_sessions(p, args[2])) do
+    if is_alive(one[2], in_force, now) then
+      living[#living + 1] = one
+    end
+  end
+  return living
+end, READS)
+
+-- visits::visit, Session::is_copied, Chain::has_left and go_on
+register('visit', function(keys, args)
+  local p, account, id, now = prefix(keys, args), args[2], args[3], tonumber(args[4])
+  -- Nothing is written for a session that is not alive: a late answer revives nothing.
+  local session = living_session(p, account, id, now)
+  if not session or session[TRANSPORT] ~= tonumber(args[5]) then
+    return { 0 }
+  end
+  local visits, prev = tonumber(args[6]), tonumber(args[7])
+  local signed_with_grace, grace, policy = tonumber(args[8]), tonumber(args[9]), args[10]
+  local function belongs(number)
+    return number == visits or number == prev
+  end
+  if session[TRANSPORT] == 0 and policy ~= 'ignore' then
+    local is_recent = session[AT] <= signed_with_grace
+    local was_resting = belongs(session[LEFT]) and now <= session[LEFT_AT] + grace
+    if not belongs(session[NUMBER]) and not is_recent and not was_resting then
+      if policy == 'revoke' then
+        touch(p, account)
+        remove_sessions(p, account, { id })
+        if account_exists(p, account) then
+          call('HSET', p .. 'a' .. account, 'x', now)
+        end
+        write_event(p, args, 13, 1)
+      end
+      return { 2 }
+    end
+  end
+  touch(p, account)
+  local was = session[VISITS]
+  session[VISITS] = math.max(was, visits) + 1
+  if visits ~= session[NUMBER] and now > session[LEFT_AT] + grace / 2 then
+    session[LEFT], session[LEFT_AT] = session[NUMBER], now
+  end
+  session[NUMBER], session[AT] = visits, now
+  use(session, now, tonumber(args[11 + session[REMEMBER]]))
+  local total, day = visits_of(p, account), math.floor(now / DAY)
+  total[1] = total[1] + session[VISITS] - was
+  add_day(total[2], day, 1)
+  add_day(session[DAYS], day, 1)
+  save_session(p, account, id, session, now)
+  save_visits(p, account, total)
+  return { 1, session }
+end)
+
+-- sessions::renew
+register('renew', function(keys, args)
+  local p, account, id, now = prefix(keys, args), args[2], args[3], tonumber(args[4])
+  local session = living_session(p, account, id, now)
+  if not session then
+    return false
+  end
+  touch(p, account)
+  use(session, now, tonumber(args[5]))
+  save_session(p, account, id, session, now)
+  return session
+end)
+
+-- sessions::revoke and revoke_copied
+register('revoke', function(keys, args)
+  local p, account, id, now = prefix(keys, args), args[2], args[3], tonumber(args[4])
+  if not living_session(p, account, id, now) then
+    return 0
+  end
+  touch(p, account)
+  remove_sessions(p, account, { id })
+  if args[5] == '1' and account_exists(p, account) then
+    call('HSET', p .. 'a' .. account, 'x', now)
+  end
+  write_event(p, args, 6, 1)
+  return 1
+end, ENDS)
+
+-- sessions::revoke_all_of
+register('revoke_others', function(keys, args)
+  local p, account, keep, now = prefix(keys, args), args[2], args[3], tonumber(args[4])
+  local in_force, ids = epoch(p), {}
+  for _, one in ipairs(all_sessions(p, account)) do
+    if one[1] ~= keep and is_alive(one[2], in_force, now) then
+      ids[#ids + 1] = one[1]
+    end
+  end
+  if #ids > 0 then
+    touch(p, account)
+    remove_sessions(p, account, ids)
+    write_event(p, args, 5, #ids)
+  end
+  return #ids
+end, ENDS)
+
+-- sessions::revoke_all
+register('revoke_all', function(keys, args)
+  local p = prefix(keys, args)
+  call('INCR', p .. 'epoch')
+  write_event(p, args, 2, 0)
+  return 1
+end, ENDS)
+
+-- variables::find
+register('variables', function(keys, args)
+  local p, account, id = prefix(keys, args), args[2], args[3]
+  if not living_session(p, account, id, tonumber(args[4])) then
+    return false
+  end
+  return call('HGETALL', p .. 'v' .. account .. id)
+end, READS)
+
+-- variables::change and Variables::set, whose bounds come along: of a name, of a value, how many,
+-- of all together
+register('change_variable', function(keys, args)
+  local p, account, id, now = prefix(keys, args), args[2], args[3], tonumber(args[4])
+  local name, has_value, value = args[5], args[6] == '1', args[7]
+  local session = living_session(p, account, id, now)
+  if not session then
+    return { 0 }
+  end
+  local key = p .. 'v' .. account .. id
+  if not has_value then
+    touch(p, account)
+    return { 1, call('HDEL', key, name) }
+  end
+  if #name < 1 or #name > tonumber(args[8]) then
+    return { 2, 'name' }
+  end
+  if #value > tonumber(args[9]) then
+    return { 2, 'value' }
+  end
+  local kept, count, bytes = call('HGETALL', key), 0, 0
+  for at = 1, #kept, 2 do
+    if kept[at] ~= name then
+      count = count + 1
+      bytes = bytes + #kept[at] + #kept[at + 1]
+    end
+  end
+  if count >= tonumber(args[10]) then
+    return { 2, 'many' }
+  end
+  if bytes + #name + #value > tonumber(args[11]) then
+    return { 2, 'much' }
+  end
+  touch(p, account)
+  local is_new = call('HSET', key, name, value)
+  live_on(key, session[EXPIRES] - now)
+  return { 1, 1 - is_new }
+end)

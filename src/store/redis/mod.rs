@@ -1,0 +1,219 @@
+//! The store that several nodes share: a Redis or Valkey server, 7.0 or later.
+//!
+//! Each operation is one function that runs in the server ([`library`]), atomic, in one round trip:
+//! a check is one, a visit is one, a log-in is one, each with its audit event. No node keeps
+//! anything that another could make untrue, so a session that was ended on one is refused by all
+//! from that moment on. Functions mirror the [steps](super::steps) of the other stores, and the
+//! contract's suites run on them unchanged.
+//!
+//! # Keys
+//! All begin with `countersign:{store}:` and the name of a generation, and lie in one slot:
+//!
+//! | key | what is there |
+//! |---|---|
+//! | `countersign:{store}` | the generation in force; without it `0`. A restored backup is another one |
+//! | `a` account | a hash: the account, and the visits over all its sessions |
+//! | `s` account | a hash: its sessions, by their ids |
+//! | `v` account, session | a hash: the variables that an app keeps in the session |
+//! | `e` | a sorted set: e-mails with their accounts, in the order of the addresses |
+//! | `i` | a sorted set: accounts in the order of their ids |
+//! | `t` two bytes, `u` | attempts at passwords: a place of their table; the places there are |
+//! | `l` trail, `l` trail `:` number, `o` trail | audit events: which pages, a page, the latest |
+//! | `epoch`, `ping` | as their names say |
+//! | `x`, `x` export | exports that are under way, and what changed since they began |
+//!
+//! **One slot, and not one for each part of the accounts.** The contract has sentences that no two
+//! slots keep together: every session of every account ends in one step; a trail has the order in
+//! which things happened; an export shows one moment; and what is answered at once could have been
+//! answered in a row. In one slot they hold as they do on a disk, an e-mail is claimed in the same
+//! step as its account is made, and nothing has to repair itself. The price is that one primary does
+//! the work for all: some 20 microseconds of its one thread a visit, and as many sessions as its
+//! memory has room for. That is several times what one node does.
+//!
+//! # What is over
+//! What is alive is decided by the moments that functions are given. Keys have a time to live beside
+//! that, counted by Redis, an hour longer than what is in them: so what is over leaves the memory
+//! without a sweep, and none [needs to run](RedisStore). Visits are counted in the account, too, and
+//! so its total loses none with a session that nobody sees go.
+//!
+//! # What is recorded
+//! With `appendonly yes` and `appendfsync always` an answer is given when it is on Redis's disk: what
+//! was answered survives `kill -9` and power loss. With `everysec` up to two seconds of it do not,
+//! also with `kill -9`: Redis puts off writing while the disk is busy. `docs/more-than-one-node.md`
+//! says what is lost when.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `open` | what a server must be before it is trusted with sessions |
+//! | `link` | the connection: kept, given up, made again |
+//! | `library`, `functions/` | the functions |
+//! | `codec` | what they are given and what they answer |
+//! | `operations` | the [`Store`](super::Store): one function each |
+//! | `events` | audit events, listed |
+//! | `upkeep` | the sweep and the import |
+//! | `export` | everything, of one moment |
+//! | `replacement` | a generation built beside the one in force, and put in its place |
+//!
+//! A new operation is a function in the file of its subject, and a method in `operations`.
+
+mod codec;
+mod events;
+mod export;
+mod library;
+mod link;
+mod open;
+mod operations;
+mod replacement;
+mod upkeep;
+
+use std::{fs::File, sync::Arc, time::Duration};
+
+use ::redis::{Cmd, Value};
+use parking_lot::Mutex;
+use url::Url;
+
+use self::link::Link;
+pub use self::replacement::{RedisReplacement, RedisReplacementError};
+use super::{AuditBounds, OpenError, Result};
+use crate::model::{AuditEvent, Cause};
+
+/// The name of the store: its root, and the slot of all its keys.
+const ROOT: &str = "countersign:{store}";
+
+/// How to use a Redis.
+#[derive(Debug)]
+pub struct RedisOptions {
+    /// How long it may take to be connected to, and to answer.
+    pub patience: Duration,
+    /// Whether one without an append-only file is refused. Otherwise it is only warned of.
+    pub must_append: bool,
+    /// How many replicas must have what ends sessions before that is answered.
+    pub replicas: u64,
+    /// How many audit events are kept, and for how long.
+    pub audit: AuditBounds,
+    /// What is let go of when the store is closed: the lock of a data directory.
+    pub lock: Option<File>,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(1),
+            must_append: true,
+            replicas: 0,
+            audit: AuditBounds::default(),
+            lock: None,
+        }
+    }
+}
+
+/// A [`Store`](super::Store) on a Redis or Valkey server, which any number of nodes may use at once.
+///
+/// Its [sweep](super::Store::sweep) walks through everything as that of another store does, but needs
+/// not be called: Redis clears away what is over by itself.
+pub struct RedisStore {
+    functions: Functions,
+    /// The link of what ends sessions, and how many replicas that waits for.
+    ends: Option<(Link, u64)>,
+    audit: AuditBounds,
+    lock: Mutex<Option<File>>,
+}
+
+impl RedisStore {
+    /// Looks whether the server is one that can be trusted with sessions, and loads the functions.
+    /// Waits for the server; the connection for requests is made with the first of them.
+    ///
+    /// # Errors
+    /// [`OpenError::Redis`]; nothing was changed.
+    pub fn open(url: &Url, options: RedisOptions) -> Result<Self, OpenError> {
+        Self::open_generation(url, options, String::new())
+    }
+
+    fn open_generation(
+        url: &Url,
+        options: RedisOptions,
+        generation: String,
+    ) -> Result<Self, OpenError> {
+        let (client, address) = open::open(url, &options)?;
+        let link = || Link::new(client.clone(), address.clone(), options.patience);
+        Ok(Self {
+            ends: (options.replicas > 0).then(|| (link(), options.replicas)),
+            functions: Functions { link: Arc::new(link()), generation },
+            audit: options.audit,
+            lock: Mutex::new(options.lock),
+        })
+    }
+
+    /// The beginning of a call of a function that changes something.
+    fn change(&self, function: &str) -> Cmd {
+        self.functions.change(function)
+    }
+
+    /// The beginning of a call of a function that changes nothing.
+    fn read(&self, function: &str) -> Cmd {
+        self.functions.read(function)
+    }
+
+    async fn ask(&self, command: &Cmd) -> Result<Value> {
+        self.functions.ask(command).await
+    }
+
+    /// Asks for something that ends sessions: it is answered when enough replicas have it.
+    async fn ask_end(&self, command: &Cmd) -> Result<Value> {
+        match &self.ends {
+            Some((link, replicas)) => link.ask_replicated(command, *replicas).await,
+            None => self.ask(command).await,
+        }
+    }
+
+    /// Asks for a count.
+    async fn count(&self, kind: &'static str, command: &Cmd) -> Result<u64> {
+        codec::count(kind, &self.ask(command).await?)
+    }
+
+    /// Ends sessions of an account: how many, or nothing if there is no such account.
+    async fn end_of_account(&self, command: &Cmd) -> Result<Option<u64>> {
+        match self.ask_end(command).await? {
+            Value::Nil => Ok(None),
+            answer => codec::count("account", &answer).map(Some),
+        }
+    }
+
+    /// Adds the event that a change is written down as.
+    fn add_event(
+        &self,
+        command: &mut Cmd,
+        cause: &Cause,
+        event: impl FnOnce(&Cause) -> AuditEvent,
+    ) -> Result<()> {
+        codec::add_event(command, &event(cause), self.audit)
+    }
+}
+
+/// Calls functions on one generation of the store.
+#[derive(Clone)]
+struct Functions {
+    link: Arc<Link>,
+    /// Empty: the one in force.
+    generation: String,
+}
+
+impl Functions {
+    fn change(&self, function: &str) -> Cmd {
+        self.call("FCALL", function)
+    }
+
+    fn read(&self, function: &str) -> Cmd {
+        self.call("FCALL_RO", function)
+    }
+
+    fn call(&self, how: &str, function: &str) -> Cmd {
+        let mut command = ::redis::cmd(how);
+        command.arg(library::function(function)).arg(1).arg(ROOT).arg(&self.generation);
+        command
+    }
+
+    async fn ask(&self, command: &Cmd) -> Result<Value> {
+        self.link.ask(command).await
+    }
+}

@@ -1,0 +1,177 @@
+//! What a server must be before it is trusted with sessions. What would quietly lose a log-out is
+//! refused, in one line that says what to do.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use ::redis::{Client, Connection, ErrorKind, RedisError, ServerErrorKind};
+use url::Url;
+
+use super::{RedisOptions, link};
+use crate::store::OpenError;
+
+/// The version that brought functions.
+const LEAST_VERSION: (u32, u32) = (7, 0);
+
+/// Looks at the server and loads the library. Returns who can connect to it, and what errors call it.
+pub(super) fn open(url: &Url, options: &RedisOptions) -> Result<(Client, String), OpenError> {
+    let address = address(url);
+    let client = look(url, options)
+        .map_err(|reason| OpenError::Redis { address: address.clone(), reason })?;
+    Ok((client, address))
+}
+
+/// Where the server is, without user and password.
+fn address(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("localhost");
+    format!("{host}:{}{}", url.port().unwrap_or(6379), url.path().trim_end_matches('/'))
+}
+
+fn look(url: &Url, options: &RedisOptions) -> Result<Client, String> {
+    let mut info = ::redis::IntoConnectionInfo::into_connection_info(url.clone())
+        .map_err(|_| "`store.url` is no address of a Redis".to_owned())?;
+    // Answers wait for no others, and a server that is gone is noticed.
+    let tcp = info
+        .tcp_settings()
+        .clone()
+        .set_nodelay(true)
+        .set_user_timeout(options.patience.max(Duration::from_secs(1)) * 2);
+    info = info.set_tcp_settings(tcp);
+    let client = Client::open(info).map_err(|error| reason(&error))?;
+    let mut connection =
+        client.get_connection_with_timeout(options.patience).map_err(|error| reason(&error))?;
+    for set in [Connection::set_read_timeout, Connection::set_write_timeout] {
+        set(&connection, Some(options.patience)).map_err(|error| reason(&error))?;
+    }
+    let text: String = ::redis::cmd("INFO")
+        .arg("everything")
+        .query(&mut connection)
+        .map_err(|error| reason(&error))?;
+    let mut warning = judge(&parse(&text), options.must_append)?;
+    link::load().exec(&mut connection).map_err(|error| reason(&error))?;
+    if warning.is_none() {
+        // Who may not ask is not told; a server in the cloud seldom lets anybody.
+        let asked = ::redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut connection);
+        warning = asked.ok().and_then(|said: Vec<String>| judge_sync(&said));
+    }
+    if let Some(warning) = warning {
+        tracing::warn!(event = "redis", "{warning}");
+    }
+    Ok(client)
+}
+
+/// The lines of `INFO`.
+fn parse(text: &str) -> BTreeMap<&str, &str> {
+    text.lines().filter_map(|line| line.trim_end().split_once(':')).collect()
+}
+
+/// Whether a server that says this of itself can be trusted; what to warn of.
+fn judge(info: &BTreeMap<&str, &str>, must_append: bool) -> Result<Option<String>, String> {
+    let said = |name: &str| info.get(name).copied().unwrap_or("unknown");
+    let version = said("redis_version");
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    if (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < LEAST_VERSION {
+        return Err(format!("it is of version {version}; Redis or Valkey 7.0 or later is needed"));
+    }
+    if said("cluster_enabled") == "1" {
+        return Err("it is a node of a cluster, which is not supported yet".to_owned());
+    }
+    if said("role") != "master" {
+        return Err("it is a read-only replica: name its primary in `store.url`".to_owned());
+    }
+    let policy = said("maxmemory_policy");
+    if policy != "noeviction" {
+        return Err(format!(
+            "its maxmemory-policy is {policy}, by which it may forget that a session ended: set \
+             `maxmemory-policy noeviction`"
+        ));
+    }
+    if said("aof_enabled") == "1" {
+        return Ok(None);
+    }
+    let without = "it has no append-only file and loses what was answered when it ends";
+    if must_append {
+        return Err(format!(
+            "{without}: set `appendonly yes`, or `store.redis.must_append = false` here"
+        ));
+    }
+    Ok(Some(format!("Redis: {without}")))
+}
+
+/// What to warn of where the file is not synced before each answer.
+fn judge_sync(said: &[String]) -> Option<String> {
+    let policy = said.get(1).filter(|policy| *policy != "always")?;
+    Some(format!(
+        "Redis: its appendfsync is {policy}: when it is killed, the last seconds of log-outs may be \
+         forgotten; `appendfsync always` forgets none"
+    ))
+}
+
+/// Why a server cannot be used.
+fn reason(error: &RedisError) -> String {
+    let detail = error.detail().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => {
+            "it refuses the user or the password of `store.url`".to_owned()
+        }
+        ErrorKind::Server(ServerErrorKind::NoPerm) => format!(
+            "its user may not do what is needed ({detail}): docs/more-than-one-node.md has the \
+             rules"
+        ),
+        _ => match error.code() {
+            Some("NOAUTH") => "it wants a password: write it into `store.url`".to_owned(),
+            Some("WRONGPASS") => "it refuses the user or the password of `store.url`".to_owned(),
+            Some(code) => format!("it says {code} {detail}"),
+            None if error.is_timeout() => "it does not answer in time".to_owned(),
+            None => error.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "# Server\r\nredis_version:7.0.15\r\nrole:master\r\ncluster_enabled:0\r\n\
+                        maxmemory_policy:noeviction\r\naof_enabled:1\r\n";
+
+    fn refused(line: &str, instead: &str) -> String {
+        assert!(GOOD.contains(line), "{line}");
+        judge(&parse(&GOOD.replace(line, instead)), true).unwrap_err()
+    }
+
+    #[test]
+    fn what_would_lose_a_logout_is_refused_and_the_reason_named() {
+        assert_eq!(judge(&parse(GOOD), true), Ok(None));
+        for (line, instead, word) in [
+            ("7.0.15", "6.2.14", "6.2.14"),
+            ("7.0.15", "what", "7.0 or later"),
+            ("role:master", "role:slave", "replica"),
+            ("noeviction", "allkeys-lru", "allkeys-lru"),
+            ("maxmemory_policy", "other", "unknown"),
+            ("cluster_enabled:0", "cluster_enabled:1", "cluster"),
+            ("aof_enabled:1", "aof_enabled:0", "append-only"),
+            ("aof_enabled", "other", "append-only"),
+        ] {
+            let reason = refused(line, instead);
+            assert!(reason.contains(word) && !reason.contains('\n'), "{reason}");
+        }
+        for version in ["7.2.4", "8.0.0", "10.1.0"] {
+            assert_eq!(judge(&parse(&GOOD.replace("7.0.15", version)), true), Ok(None));
+        }
+        let said = |policy: &str| ["appendfsync".to_owned(), policy.to_owned()];
+        assert_eq!((judge_sync(&said("always")), judge_sync(&[])), (None, None));
+        assert!(judge_sync(&said("everysec")).unwrap().contains("everysec"));
+        let without = GOOD.replace("aof_enabled:1", "aof_enabled:0");
+        assert!(judge(&parse(&without), false).unwrap().is_some_and(|it| it.contains("append")));
+    }
+
+    #[test]
+    fn an_address_has_no_password() {
+        for (url, expected) in [
+            ("redis://ann:secret@cache.example.com:7000/2", "cache.example.com:7000/2"),
+            ("rediss://:secret@[::1]", "[::1]:6379"),
+        ] {
+            assert_eq!(address(&url.parse().unwrap()), expected);
+        }
+    }
+}

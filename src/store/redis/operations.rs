@@ -1,0 +1,522 @@
+//! The operations: one function each.
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use super::{
+    RedisStore,
+    codec::{self, Parts, exact, exact_millis, millis},
+    export,
+};
+use crate::{
+    model::{
+        Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, Cause, Email,
+        PasswordHash, Role, Session, SessionId, Succession, Timestamp, VariableRefused, Variables,
+        VisitDays,
+        clock::later,
+        session::ReplayPolicy,
+        variables::{MAX_BYTES, MAX_NAME_BYTES, MAX_VALUE_BYTES, MOST_VARIABLES},
+    },
+    store::{
+        AuditFilter, AuditPage, AuditPlace, BackupRecord, Created, EmailChange, Export,
+        FoundAccounts, MOST_EMAILS_SEARCHED, PasswordChange, Result, Store, SweepCursor, Swept,
+        VariableChange, Visit, Visited, records::damaged,
+    },
+};
+
+/// More accounts than any list has room for.
+const MOST_LISTED: usize = 100_000;
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn create_account(&self, account: Account, cause: Cause) -> Result<bool> {
+        let mut command = self.change("create_account");
+        codec::add_account(&mut command, &account);
+        self.add_event(&mut command, &cause, |cause| cause.about(account.id))?;
+        Ok(self.count("account", &command).await? == 1)
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Account>> {
+        let mut command = self.read("account");
+        command.arg(id.as_bytes());
+        codec::account_if_any(self.ask(&command).await?)
+    }
+
+    async fn account_by_email(&self, email: &Email) -> Result<Option<Account>> {
+        let mut command = self.read("account_by_email");
+        command.arg(email.as_str());
+        codec::account_if_any(self.ask(&command).await?)
+    }
+
+    async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>> {
+        let mut command = self.read("accounts");
+        command.arg(after.map_or("", Email::as_str)).arg(limit.min(MOST_LISTED));
+        found(Parts::of("account", self.ask(&command).await?)?)
+    }
+
+    async fn find_accounts(
+        &self,
+        part: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<FoundAccounts> {
+        let mut command = self.read("find_accounts");
+        command.arg(after.unwrap_or_default()).arg(part).arg(limit).arg(MOST_EMAILS_SEARCHED);
+        let mut parts = Parts::of("account", self.ask(&command).await?)?;
+        let accounts = found(Parts::of("account", parts.next())?)?;
+        let next = match parts.next() {
+            ::redis::Value::Nil => None,
+            next => {
+                let text = String::from_utf8(codec::bytes("e-mail", next)?);
+                Some(codec::email(&text.map_err(|error| damaged("e-mail", error))?)?)
+            }
+        };
+        Ok(FoundAccounts { accounts, next })
+    }
+
+    async fn set_account_state(
+        &self,
+        id: AccountId,
+        state: AccountState,
+        cause: Cause,
+    ) -> Result<Option<u64>> {
+        let mut command = self.change("set_state");
+        command.arg(id.as_bytes()).arg(codec::state(state));
+        self.add_event(&mut command, &cause, |cause| cause.about(id))?;
+        self.end_of_account(&command).await
+    }
+
+    async fn set_role(&self, id: AccountId, role: Role, cause: Cause) -> Result<Option<u64>> {
+        let mut command = self.change("set_role");
+        command.arg(id.as_bytes()).arg(codec::role(role));
+        self.add_event(&mut command, &cause, |cause| cause.about(id))?;
+        self.end_of_account(&command).await
+    }
+
+    async fn remove_account(&self, id: AccountId, cause: Cause) -> Result<Option<u64>> {
+        let mut command = self.change("remove_account");
+        command.arg(id.as_bytes()).arg("").arg("");
+        self.add_event(&mut command, &cause, |cause| cause.about(id))?;
+        self.end_of_account(&command).await
+    }
+
+    async fn close_account(
+        &self,
+        id: AccountId,
+        by: SessionId,
+        cause: Cause,
+    ) -> Result<Option<u64>> {
+        let mut command = self.change("remove_account");
+        command.arg(id.as_bytes()).arg(by.as_bytes()).arg(millis(cause.at));
+        self.add_event(&mut command, &cause, |cause| cause.about(id))?;
+        self.end_of_account(&command).await
+    }
+
+    async fn change_password(
+        &self,
+        id: AccountId,
+        checked: Option<&PasswordHash>,
+        new: PasswordHash,
+        goes_on: Option<Succession>,
+        cause: Cause,
+    ) -> Result<PasswordChange> {
+        let mut command = self.change("change_password");
+        command
+            .arg(id.as_bytes())
+            .arg(u8::from(checked.is_some()))
+            .arg(checked.map_or("", PasswordHash::as_str))
+            .arg(new.as_str())
+            .arg(u8::from(goes_on.is_some()));
+        match &goes_on {
+            Some(succession) => codec::add_succession(&mut command, succession),
+            None => codec::add_no_succession(&mut command),
+        }
+        self.add_event(&mut command, &cause, |cause| {
+            let event = cause.about(id);
+            goes_on.map_or(event, |it| event.going_on(it.from, it.to))
+        })?;
+        let mut parts = Parts::of("account", self.ask_end(&command).await?)?;
+        if parts.count()? == 0 {
+            return Ok(PasswordChange::AccountChanged);
+        }
+        let ended = parts.count()?;
+        let session = match goes_on {
+            Some(succession) => Some(codec::session(id, succession.to, parts.next())?),
+            None => None,
+        };
+        Ok(PasswordChange::Changed { ended, session })
+    }
+
+    async fn rehash_password(
+        &self,
+        id: AccountId,
+        checked: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool> {
+        let mut command = self.change("rehash");
+        command.arg(id.as_bytes()).arg(checked.as_str()).arg(new.as_str());
+        Ok(self.count("account", &command).await? == 1)
+    }
+
+    async fn change_email(
+        &self,
+        id: AccountId,
+        new: Email,
+        goes_on: Succession,
+        cause: Cause,
+    ) -> Result<EmailChange> {
+        let mut command = self.change("change_email");
+        command.arg(id.as_bytes()).arg(new.as_str());
+        codec::add_succession(&mut command, &goes_on);
+        self.add_event(&mut command, &cause, |cause| {
+            cause.about(id).going_on(goes_on.from, goes_on.to)
+        })?;
+        let mut parts = Parts::of("account", self.ask_end(&command).await?)?;
+        match parts.count()? {
+            0 => Ok(EmailChange::AccountChanged),
+            2 => Ok(EmailChange::Taken),
+            _ => {
+                let ended = parts.count()?;
+                let session = codec::session(id, goes_on.to, parts.next())?;
+                Ok(EmailChange::Changed { ended, session })
+            }
+        }
+    }
+
+    async fn total_visits(&self, id: AccountId) -> Result<u64> {
+        self.visits(id).await?.count()
+    }
+
+    async fn visit_days(&self, id: AccountId) -> Result<VisitDays> {
+        let mut visits = self.visits(id).await?;
+        drop(visits.next());
+        codec::days(visits.next())
+    }
+
+    async fn create_session(
+        &self,
+        session: Session,
+        checked: &PasswordHash,
+        max_per_account: usize,
+        cause: Cause,
+    ) -> Result<Created> {
+        let (account, id) = (session.account, session.id);
+        let mut command = self.change("create_session");
+        command
+            .arg(account.as_bytes())
+            .arg(id.as_bytes())
+            .arg(checked.as_str())
+            .arg(max_per_account);
+        // Its epoch is the one in force, which the function knows.
+        codec::add_session(&mut command, &session, 0)?;
+        self.add_event(&mut command, &cause, |cause| cause.about(account).of_session(id))?;
+        let mut parts = Parts::of("session", self.ask(&command).await?)?;
+        if parts.count()? == 0 {
+            return Ok(Created::AccountChanged);
+        }
+        let session = codec::session(account, id, parts.next())?;
+        let mut ended = Vec::new();
+        for part in Parts::of("session", parts.next())?.rest() {
+            ended.push(session_id(codec::bytes("session", part)?)?);
+        }
+        Ok(Created::Added { session, ended })
+    }
+
+    async fn reauthenticate_session(
+        &self,
+        account: AccountId,
+        checked: &PasswordHash,
+        succession: Succession,
+        cause: Cause,
+    ) -> Result<Option<Session>> {
+        let mut command = self.change("reauthenticate");
+        command.arg(account.as_bytes()).arg(checked.as_str());
+        codec::add_succession(&mut command, &succession);
+        self.add_event(&mut command, &cause, |cause| {
+            cause.about(account).going_on(succession.from, succession.to)
+        })?;
+        codec::session_if_any(account, succession.to, self.ask_end(&command).await?)
+    }
+
+    async fn session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>> {
+        let mut command = self.read("session");
+        command.arg(account.as_bytes()).arg(id.as_bytes()).arg(millis(now));
+        codec::session_if_any(account, id, self.ask(&command).await?)
+    }
+
+    async fn sessions(&self, account: AccountId, now: Timestamp) -> Result<Vec<Session>> {
+        let mut command = self.read("sessions");
+        command.arg(account.as_bytes()).arg(millis(now));
+        let mut sessions = Vec::new();
+        for part in Parts::of("session", self.ask(&command).await?)?.rest() {
+            let mut pair = Parts::of("session", part)?;
+            let id = SessionId::from_bytes(pair.id()?);
+            sessions.push(codec::session(account, id, pair.next())?);
+        }
+        sessions.sort_by_key(|session| (session.created_at, session.id));
+        Ok(sessions)
+    }
+
+    async fn visit(&self, visit: Visit) -> Result<Visited> {
+        let Visit { token, transport, now, lifetimes, replay, .. } = visit;
+        let mut command = self.change("visit");
+        command
+            .arg(token.account.as_bytes())
+            .arg(token.session.as_bytes())
+            .arg(millis(now))
+            .arg(codec::transport(transport))
+            .arg(exact("session", token.visits)?)
+            .arg(exact("session", token.prev)?)
+            .arg(millis(later(token.issued_at, replay.grace)))
+            .arg(exact_millis(replay.grace))
+            .arg(match replay.policy {
+                ReplayPolicy::Revoke => "revoke",
+                ReplayPolicy::Refuse => "refuse",
+                ReplayPolicy::Ignore => "ignore",
+            })
+            .arg(millis(later(now, lifetimes.idle)))
+            .arg(millis(later(now, lifetimes.remember_idle)));
+        self.add_event(&mut command, &visit.copy_found(), |cause| {
+            cause.about(token.account).of_session(token.session)
+        })?;
+        let mut parts = Parts::of("session", self.ask(&command).await?)?;
+        match parts.count()? {
+            0 => Ok(Visited::Absent),
+            2 => Ok(Visited::Copied),
+            _ => codec::session(token.account, token.session, parts.next()).map(Visited::Counted),
+        }
+    }
+
+    async fn renew_session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+        idle: SignedDuration,
+    ) -> Result<Option<Session>> {
+        let mut command = self.change("renew");
+        command
+            .arg(account.as_bytes())
+            .arg(id.as_bytes())
+            .arg(millis(now))
+            .arg(millis(later(now, idle)));
+        codec::session_if_any(account, id, self.ask(&command).await?)
+    }
+
+    async fn revoke_session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        cause: Cause,
+    ) -> Result<bool> {
+        self.revoke(account, id, false, &cause).await
+    }
+
+    async fn revoke_copied_session(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        cause: Cause,
+    ) -> Result<bool> {
+        self.revoke(account, id, true, &cause).await
+    }
+
+    async fn revoke_sessions(
+        &self,
+        account: AccountId,
+        keep: Option<SessionId>,
+        cause: Cause,
+    ) -> Result<u64> {
+        let mut command = self.change("revoke_others");
+        command
+            .arg(account.as_bytes())
+            .arg(keep.as_ref().map_or(&[][..], |id| id.as_bytes().as_slice()))
+            .arg(millis(cause.at));
+        self.add_event(&mut command, &cause, |cause| cause.about(account))?;
+        codec::count("session", &self.ask_end(&command).await?)
+    }
+
+    async fn revoke_all_sessions(&self, cause: Cause) -> Result<()> {
+        let mut command = self.change("revoke_all");
+        self.add_event(&mut command, &cause, Cause::about_nobody)?;
+        self.ask_end(&command).await.map(drop)
+    }
+
+    async fn variables(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Variables>> {
+        let mut command = self.read("variables");
+        command.arg(account.as_bytes()).arg(id.as_bytes()).arg(millis(now));
+        match self.ask(&command).await? {
+            ::redis::Value::Nil => Ok(None),
+            answer => codec::variables(Parts::of("variables", answer)?).map(Some),
+        }
+    }
+
+    async fn change_variable(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        name: String,
+        value: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<VariableChange> {
+        let mut command = self.change("change_variable");
+        command
+            .arg(account.as_bytes())
+            .arg(id.as_bytes())
+            .arg(millis(now))
+            .arg(name)
+            .arg(u8::from(value.is_some()))
+            .arg(value.unwrap_or_default())
+            .arg(MAX_NAME_BYTES)
+            .arg(MAX_VALUE_BYTES)
+            .arg(MOST_VARIABLES)
+            .arg(MAX_BYTES);
+        let mut parts = Parts::of("variables", self.ask(&command).await?)?;
+        match parts.count()? {
+            0 => Ok(VariableChange::Absent),
+            1 => Ok(VariableChange::Made { was_there: parts.count()? == 1 }),
+            _ => Ok(VariableChange::Refused(match parts.text()?.as_str() {
+                "name" => VariableRefused::Name,
+                "value" => VariableRefused::Value,
+                "many" => VariableRefused::TooMany,
+                _ => VariableRefused::TooMuch,
+            })),
+        }
+    }
+
+    async fn attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Result<Vec<Attempts>> {
+        let mut command = self.read("attempts");
+        command.arg(millis(now));
+        for key in keys {
+            command.arg(key.as_bytes());
+        }
+        let mut all = Vec::with_capacity(keys.len());
+        for part in Parts::of("attempts", self.ask(&command).await?)?.rest() {
+            let mut pair = Parts::of("attempts", part)?;
+            let count = u32::try_from(pair.count()?).unwrap_or(u32::MAX);
+            all.push(Attempts { count, until: pair.moment()? });
+        }
+        Ok(all)
+    }
+
+    async fn count_attempt(
+        &self,
+        keys: Vec<AttemptKey>,
+        window: SignedDuration,
+        now: Timestamp,
+        event: Option<AuditEvent>,
+    ) -> Result<()> {
+        let mut command = self.change("count_attempt");
+        command.arg(millis(now)).arg(millis(later(now, window))).arg(u8::from(event.is_some()));
+        match &event {
+            Some(event) => codec::add_event(&mut command, event, self.audit)?,
+            None => codec::add_no_event(&mut command),
+        }
+        for key in keys {
+            command.arg(key.as_bytes());
+        }
+        self.ask(&command).await.map(drop)
+    }
+
+    async fn forget_attempts(&self, key: AttemptKey) -> Result<()> {
+        let mut command = self.change("forget_attempts");
+        command.arg(key.as_bytes());
+        self.ask(&command).await.map(drop)
+    }
+
+    async fn write_event(&self, event: AuditEvent) -> Result<()> {
+        let mut command = self.change("write_event");
+        codec::add_event(&mut command, &event, self.audit)?;
+        self.ask(&command).await.map(drop)
+    }
+
+    async fn audit_events(
+        &self,
+        filter: &AuditFilter,
+        before: Option<AuditPlace>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<AuditPage> {
+        self.list_events(*filter, before, limit, now).await
+    }
+
+    async fn sweep(
+        &self,
+        from: Option<SweepCursor>,
+        budget: usize,
+        now: Timestamp,
+    ) -> Result<Swept> {
+        self.sweep_step(from, budget, now).await
+    }
+
+    async fn export(&self) -> Result<Box<dyn Export>> {
+        Ok(Box::new(export::begin(self.functions.clone()).await?))
+    }
+
+    async fn import(&self, records: Vec<BackupRecord>) -> Result<()> {
+        self.import_records(records).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.ask(&self.change("ping")).await.map(drop)
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.functions.link.close();
+        if let Some((link, _)) = &self.ends {
+            link.close();
+        }
+        drop(self.lock.lock().take());
+        Ok(())
+    }
+}
+
+impl RedisStore {
+    /// The visits over all sessions of an account, and by the day.
+    async fn visits(&self, id: AccountId) -> Result<Parts> {
+        let mut command = self.read("visits");
+        command.arg(id.as_bytes());
+        Parts::of("visits", self.ask(&command).await?)
+    }
+
+    async fn revoke(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        was_copied: bool,
+        cause: &Cause,
+    ) -> Result<bool> {
+        let mut command = self.change("revoke");
+        command
+            .arg(account.as_bytes())
+            .arg(id.as_bytes())
+            .arg(millis(cause.at))
+            .arg(u8::from(was_copied));
+        self.add_event(&mut command, cause, |cause| cause.about(account).of_session(id))?;
+        Ok(codec::count("session", &self.ask_end(&command).await?)? == 1)
+    }
+}
+
+fn found(parts: Parts) -> Result<Vec<Account>> {
+    let mut accounts = Vec::new();
+    for part in parts.rest() {
+        let account = codec::account_if_any(part)?;
+        accounts.push(account.ok_or_else(|| damaged("account", "it is not there"))?);
+    }
+    Ok(accounts)
+}
+
+fn session_id(bytes: Vec<u8>) -> Result<SessionId> {
+    let bytes = bytes.try_into().map_err(|_| damaged("session", "its id has another length"))?;
+    Ok(SessionId::from_bytes(bytes))
+}

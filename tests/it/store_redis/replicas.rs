@@ -1,0 +1,71 @@
+//! What ends sessions waits for replicas, if it is told to.
+
+use std::time::{Duration, Instant};
+
+use countersign::store::{RedisOptions, RedisStore, Store, StoreError};
+
+use crate::{
+    store_world::{alive, at, cause, count, join, log_in},
+    support::{PATIENCE, RedisServer, redis::redis_works},
+};
+
+/// A replica that has all there is.
+async fn replica_of(primary: &RedisServer) -> RedisServer {
+    let port = primary.url().port().unwrap();
+    let replica = RedisServer::with(&["--replicaof", &format!("127.0.0.1 {port}")]);
+    let started = Instant::now();
+    while !replica.ask(&["INFO", "replication"]).contains("master_link_status:up") {
+        assert!(started.elapsed() < PATIENCE, "the replica does not follow");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    replica
+}
+
+fn open(server: &RedisServer, replicas: u64) -> RedisStore {
+    let patience = Duration::from_secs(2);
+    let options = RedisOptions { patience, replicas, ..RedisOptions::default() };
+    RedisStore::open(&server.url(), options).unwrap()
+}
+
+#[tokio::test]
+async fn an_answered_logout_outlives_the_primary() {
+    if !redis_works() {
+        return;
+    }
+    let mut primary = RedisServer::with(&["--repl-diskless-sync-delay", "0"]);
+    let replica = replica_of(&primary).await;
+    let store = open(&primary, 1);
+    let ann = join(&store, "ann").await;
+    let (one, other) = (log_in(&store, &ann, 0).await, log_in(&store, &ann, 0).await);
+    assert_eq!(count(&store, &other, 1).await.visits, 1);
+    assert!(store.revoke_session(ann.id, one.id, cause(at(1))).await.unwrap());
+    primary.kill_hard();
+    replica.ask(&["REPLICAOF", "NO", "ONE"]);
+    let store = open(&replica, 0);
+    assert!(!alive(&store, &one, 1).await);
+    assert!(alive(&store, &other, 1).await, "what came before it is there, too");
+}
+
+#[tokio::test]
+async fn a_logout_that_no_replica_has_is_not_answered() {
+    if !redis_works() {
+        return;
+    }
+    let primary = RedisServer::with(&["--repl-diskless-sync-delay", "0"]);
+    let replica = replica_of(&primary).await;
+    let store = open(&primary, 1);
+    let ann = join(&store, "ann").await;
+    let sessions = [log_in(&store, &ann, 0).await, log_in(&store, &ann, 0).await];
+    replica.freeze();
+    let started = Instant::now();
+    match store.revoke_session(ann.id, sessions[0].id, cause(at(1))).await {
+        Err(StoreError::Unavailable(reason)) => assert!(reason.contains("0 of 1"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert_eq!(count(&store, &sessions[1], 1).await.visits, 1, "visits do not wait");
+    replica.thaw();
+    assert!(store.revoke_session(ann.id, sessions[1].id, cause(at(2))).await.unwrap());
+    // The one that nobody was told of was done: asked again, it is over.
+    assert!(!store.revoke_session(ann.id, sessions[0].id, cause(at(2))).await.unwrap());
+}
