@@ -21,6 +21,7 @@ mod backend;
 pub mod backup;
 pub mod error;
 mod export;
+mod listing;
 pub mod memory;
 mod records;
 pub mod redis;

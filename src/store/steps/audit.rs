@@ -1,22 +1,15 @@
 //! Audit events: written down together with what they are about, listed, and removed when they are
 //! over.
 
-use std::collections::VecDeque;
-
 use crate::{
     model::{AccountId, AuditEvent, AuditTrail, Cause, Timestamp, clock::later},
     store::{
         AuditBounds, AuditFilter, AuditPage, AuditPlace, Result,
+        listing::{Listing, Next},
         records::{self, EVENTS_IN_PAGE, EventPage, Key},
         view::{Read, Write},
     },
 };
-
-/// The most pages that one listing looks at: about a millisecond.
-const MOST_LOOKED_AT: usize = 50;
-
-/// The most events that one listing gives.
-const MOST_LISTED: usize = 1_000;
 
 /// The most pages that a step of the sweep removes.
 pub(super) const MOST_SWEPT: usize = 64;
@@ -85,101 +78,28 @@ pub(in crate::store) fn list(
     limit: usize,
     over: Timestamp,
 ) -> Result<AuditPage> {
-    let limit = limit.clamp(1, MOST_LISTED);
-    let mut budget = MOST_LOOKED_AT;
-    let mut trails = Vec::new();
-    for (at, trail) in AuditTrail::ALL.into_iter().enumerate() {
-        trails.push(Backwards::begin(r, trail, before.map(|place| place.before[at]))?);
+    let mut ends = [0; AuditTrail::ALL.len()];
+    for (end, trail) in ends.iter_mut().zip(AuditTrail::ALL) {
+        if let Some(page) = open_page(r, trail)? {
+            *end = page.number() * EVENTS_IN_PAGE + page.count()?;
+        }
     }
-    let mut events = Vec::new();
+    let mut listing = Listing::new(filter, before, ends, limit, over);
     loop {
-        let mut is_over = true;
-        let mut heads = Vec::new();
-        for trail in &mut trails {
-            if trail.ahead.is_empty() && budget > 0 && trail.turn_page(r)? {
-                budget -= 1;
-            }
-            is_over &= trail.is_over();
-            heads.push(trail.ahead.back().map(|event| event.at));
-        }
-        // Of a trail whose next page may not be looked at, it is not known what comes next.
-        let unknown = trails.iter().any(|trail| trail.ahead.is_empty() && !trail.is_over());
-        if is_over || unknown || events.len() >= limit {
-            let next = (!is_over).then(|| {
-                let mut place = AuditPlace { before: [0; AuditTrail::ALL.len()] };
-                for (before, trail) in place.before.iter_mut().zip(&trails) {
-                    *before = trail.before;
-                }
-                place
-            });
-            return Ok(AuditPage { events, next });
-        }
-        // The later one; of two at one moment that of the first trail.
-        let latest = usize::from(heads[0] < heads[1]);
-        if let Some(event) = trails[latest].next()
-            && event.at > over
-            && filter.account.is_none_or(|account| event.concerns(account))
-        {
-            events.push(event);
+        match listing.go_on() {
+            Next::Page(trail, number) => listing.turn_page(trail, events_of(r, trail, number)?),
+            Next::Nothing(found) => return Ok(found),
         }
     }
 }
 
-/// A trail, read from its end.
-struct Backwards {
-    trail: AuditTrail,
-    /// The number of the event that was read last, or of the one behind the latest. Zero when there
-    /// are none before it.
-    before: u64,
-    /// What was looked at and not read yet.
-    ahead: VecDeque<AuditEvent>,
-    /// The number of the latest page.
-    open: u64,
-}
-
-impl Backwards {
-    fn begin(r: &dyn Read, trail: AuditTrail, before: Option<u64>) -> Result<Self> {
-        let (open, end) = match open_page(r, trail)? {
-            Some(page) => (page.number(), page.number() * EVENTS_IN_PAGE + page.count()?),
-            None => (0, 0),
-        };
-        let before = before.map_or(end, |before| before.min(end));
-        Ok(Self { trail, before, ahead: VecDeque::new(), open })
-    }
-
-    /// Whether there are no more.
-    fn is_over(&self) -> bool {
-        self.before == 0
-    }
-
-    /// Looks at the page that the next event is in. Returns whether a page had to be looked at.
-    fn turn_page(&mut self, r: &dyn Read) -> Result<bool> {
-        let Some(next) = self.before.checked_sub(1) else {
-            return Ok(false);
-        };
-        let number = next / EVENTS_IN_PAGE;
-        let key = if number == self.open {
-            records::open_events_key(self.trail)
-        } else {
-            records::events_key(self.trail, number)
-        };
-        let page = r.get(&key)?.map(EventPage::from_value).transpose()?;
-        self.ahead.clear();
-        self.before = 0;
-        // Where a page is gone, so is all before it: the sweep has it so.
-        if let Some(page) = page {
-            self.ahead = page.events()?.into();
-            self.ahead.truncate(usize::try_from(next % EVENTS_IN_PAGE).unwrap_or(usize::MAX) + 1);
-            self.before = number * EVENTS_IN_PAGE + self.ahead.len() as u64;
-        }
-        Ok(true)
-    }
-
-    fn next(&mut self) -> Option<AuditEvent> {
-        let event = self.ahead.pop_back()?;
-        self.before -= 1;
-        Some(event)
-    }
+/// The events of a page, or none where it is gone.
+fn events_of(r: &dyn Read, trail: AuditTrail, number: u64) -> Result<Vec<AuditEvent>> {
+    let page = match r.get(&records::events_key(trail, number))? {
+        Some(page) => Some(EventPage::from_value(page)?),
+        None => open_page(r, trail)?.filter(|page| page.number() == number),
+    };
+    page.map_or(Ok(Vec::new()), |page| page.events())
 }
 
 /// Pages that are over.
