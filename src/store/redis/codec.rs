@@ -153,6 +153,14 @@ pub(super) fn add_event(command: &mut Cmd, event: &AuditEvent, bounds: AuditBoun
     Ok(())
 }
 
+/// Adds until when something may be done, by the server's clock: one argument.
+pub(super) fn add_deadline(command: &mut Cmd, deadline: Option<u64>) {
+    match deadline {
+        Some(millis) => command.arg(millis),
+        None => command.arg(""),
+    };
+}
+
 /// Adds five arguments where there is no event.
 pub(super) fn add_no_event(command: &mut Cmd) {
     for _ in 0..5 {
@@ -295,6 +303,15 @@ pub(super) fn account(id: AccountId, parts: &mut Parts) -> Result<Account> {
 
 pub(super) fn email(text: &str) -> Result<Email> {
     Email::parse(text).map_err(|error| damaged("e-mail", error))
+}
+
+/// An e-mail, if it is one.
+pub(super) fn email_if_any(answer: Value) -> Result<Option<Email>> {
+    if answer == Value::Nil {
+        return Ok(None);
+    }
+    let text = String::from_utf8(bytes("e-mail", answer)?).map_err(|_| other("e-mail"))?;
+    email(&text).map(Some)
 }
 
 /// A session, if it is one.

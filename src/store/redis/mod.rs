@@ -77,7 +77,7 @@ pub use self::replacement::{RedisReplacement, RedisReplacementError};
 use super::{AuditBounds, OpenError, Result};
 use crate::model::{AuditEvent, Cause};
 
-/// The name of the store: its root, and the slot of all its keys.
+/// The root of a store that is alone, and the slot of all its keys.
 const ROOT: &str = "countersign:{store}";
 
 /// How to use a Redis.
@@ -126,19 +126,20 @@ impl RedisStore {
     /// # Errors
     /// [`OpenError::Redis`]; nothing was changed.
     pub fn open(url: &Url, options: RedisOptions) -> Result<Self, OpenError> {
-        Self::open_generation(url, options, String::new())
+        Self::open_generation(url, options, ROOT, String::new())
     }
 
     fn open_generation(
         url: &Url,
         options: RedisOptions,
+        root: &'static str,
         generation: String,
     ) -> Result<Self, OpenError> {
         let (client, address) = open::open(url, &options)?;
         let link = || Link::new(client.clone(), address.clone(), options.patience);
         Ok(Self {
             ends: (options.replicas > 0).then(|| (link(), options.replicas)),
-            functions: Functions { link: Arc::new(link()), generation },
+            functions: Functions { link: Arc::new(link()), root, generation },
             audit: options.audit,
             lock: Mutex::new(options.lock),
         })
@@ -194,6 +195,8 @@ impl RedisStore {
 #[derive(Clone)]
 struct Functions {
     link: Arc<Link>,
+    /// What all keys begin with.
+    root: &'static str,
     /// Empty: the one in force.
     generation: String,
 }
@@ -209,7 +212,7 @@ impl Functions {
 
     fn call(&self, how: &str, function: &str) -> Cmd {
         let mut command = ::redis::cmd(how);
-        command.arg(library::function(function)).arg(1).arg(ROOT).arg(&self.generation);
+        command.arg(library::function(function)).arg(1).arg(self.root).arg(&self.generation);
         command
     }
 

@@ -43,7 +43,7 @@ impl RedisReplacement {
         must_be_empty: bool,
     ) -> Result<Self, RedisReplacementError> {
         let generation = Uuid::new_v4().simple().to_string();
-        let store = RedisStore::open_generation(url, options, generation)?;
+        let store = RedisStore::open_generation(url, options, ROOT, generation)?;
         let in_force = Functions { generation: String::new(), ..store.functions.clone() };
         let is_empty = codec::count("store", &in_force.ask(&in_force.read("is_empty")).await?)?;
         if must_be_empty && is_empty == 0 {
@@ -91,7 +91,7 @@ impl RedisReplacement {
 /// Removes a generation, some keys at a time.
 async fn remove(functions: &Functions, generation: &str) -> Result<()> {
     // Braces mean themselves in a pattern; a generation is letters and digits.
-    let pattern = format!("{ROOT}:{generation}:*");
+    let pattern = format!("{}:{generation}:*", functions.root);
     let mut cursor = b"0".to_vec();
     loop {
         let mut scan = ::redis::cmd("SCAN");
