@@ -13,7 +13,7 @@ use super::{Failure, output, progress::Progress};
 use crate::{
     config::{Config, StoreUrl},
     model::{AuditKind, By, Cause, Clock as _, clock::SystemClock},
-    service::{KEYS_DIR, redis_options, sled_options},
+    service::{KEYS_DIR, redis_options, redis_servers, sled_options},
     store::{
         BackupRecord, OpenError, RedisReplacement, RedisReplacementError, Replacement,
         ReplacementError, Store,
@@ -97,7 +97,7 @@ impl Restore {
             }
             StoreUrl::Redis(url) => {
                 let options = redis_options(config).map_err(|error| self.refused(error.into()))?;
-                let new = RedisReplacement::begin(url.expose(), options, !self.replace).await;
+                let new = RedisReplacement::begin(redis_servers(url), options, !self.replace).await;
                 new.map(|new| New::Redis(Box::new(new)))
                     .map_err(|error| self.refused_by_redis(error))
             }
@@ -166,6 +166,7 @@ impl Restore {
         match error {
             RedisReplacementError::NotEmpty => self
                 .failed("the store in Redis is not empty; --replace puts the backup in its place"),
+            error @ RedisReplacementError::Interrupted(_) => self.failed(error),
             RedisReplacementError::Store(error) => self.failed(error),
             RedisReplacementError::Open(error) => Failure::Input(error.to_string()),
         }

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use super::{AuditFilter, AuditPage, AuditPlace, records::EVENTS_IN_PAGE};
 use crate::model::{AuditEvent, AuditTrail, Timestamp};
 
-/// The most pages that one listing of two trails looks at. For each further trail it is one more: the
-/// first page of each has to be known before the latest event is.
+/// The most pages that one listing of two trails looks at. For each further trail that has
+/// any it is one more: the first page of each has to be known before the latest event is.
 const MOST_LOOKED_AT: usize = 50;
 
 /// The most events that one listing gives.
@@ -64,7 +64,8 @@ impl Listing {
             }
         }
         let limit = limit.clamp(1, MOST_LISTED);
-        let budget = MOST_LOOKED_AT + trails.len().saturating_sub(AuditTrail::ALL.len());
+        let begun = trails.iter().filter(|trail| trail.before > 0).count();
+        let budget = MOST_LOOKED_AT + begun.saturating_sub(AuditTrail::ALL.len());
         Self { filter, limit, over, budget, trails, events: Vec::new() }
     }
 

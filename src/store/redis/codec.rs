@@ -153,14 +153,6 @@ pub(super) fn add_event(command: &mut Cmd, event: &AuditEvent, bounds: AuditBoun
     Ok(())
 }
 
-/// Adds until when something may be done, by the server's clock: one argument.
-pub(super) fn add_deadline(command: &mut Cmd, deadline: Option<u64>) {
-    match deadline {
-        Some(millis) => command.arg(millis),
-        None => command.arg(""),
-    };
-}
-
 /// Adds five arguments where there is no event.
 pub(super) fn add_no_event(command: &mut Cmd) {
     for _ in 0..5 {

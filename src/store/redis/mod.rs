@@ -45,6 +45,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `open` | what a server must be before it is trusted with sessions |
+//! | `servers`, `finder` | which servers there are, and which of them is the primary |
 //! | `link` | the connection: kept, given up, made again |
 //! | `library`, `functions/` | the functions |
 //! | `codec` | what they are given and what they answer |
@@ -56,24 +57,37 @@
 //!
 //! A new operation is a function in the file of its subject, and a method in `operations`.
 
+mod cluster;
 mod codec;
 mod events;
 mod export;
+mod finder;
 mod library;
 mod link;
 mod open;
 mod operations;
 mod replacement;
+mod servers;
 mod upkeep;
 
-use std::{fs::File, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use ::redis::{Cmd, Value};
 use parking_lot::Mutex;
-use url::Url;
 
-use self::link::Link;
-pub use self::replacement::{RedisReplacement, RedisReplacementError};
+pub use self::{
+    cluster::{ClusterStore, SHARDS, shard_of},
+    replacement::{RedisReplacement, RedisReplacementError},
+    servers::{RedisServers, RedisServersAre},
+};
+use self::{finder::Finder, link::Link};
 use super::{AuditBounds, OpenError, Result};
 use crate::model::{AuditEvent, Cause};
 
@@ -114,7 +128,9 @@ impl Default for RedisOptions {
 pub struct RedisStore {
     functions: Functions,
     /// The link of what ends sessions, and how many replicas that waits for.
-    ends: Option<(Link, u64)>,
+    waiting: Option<(Link, u64)>,
+    /// Counts the ends of sessions that were asked for here.
+    ends: AtomicU64,
     audit: AuditBounds,
     lock: Mutex<Option<File>>,
 }
@@ -125,24 +141,29 @@ impl RedisStore {
     ///
     /// # Errors
     /// [`OpenError::Redis`]; nothing was changed.
-    pub fn open(url: &Url, options: RedisOptions) -> Result<Self, OpenError> {
-        Self::open_generation(url, options, ROOT, String::new())
+    pub fn open(
+        servers: impl Into<RedisServers>,
+        options: RedisOptions,
+    ) -> Result<Self, OpenError> {
+        let finder = open::open(&servers.into(), &options)?;
+        Ok(Self::on(&finder, options, ROOT, String::new()))
     }
 
-    fn open_generation(
-        url: &Url,
+    /// The store in one slot of servers that were looked at.
+    fn on(
+        finder: &Arc<Finder>,
         options: RedisOptions,
         root: &'static str,
         generation: String,
-    ) -> Result<Self, OpenError> {
-        let (client, address) = open::open(url, &options)?;
-        let link = || Link::new(client.clone(), address.clone(), options.patience);
-        Ok(Self {
-            ends: (options.replicas > 0).then(|| (link(), options.replicas)),
+    ) -> Self {
+        let link = || Link::new(Arc::clone(finder), root);
+        Self {
+            waiting: (options.replicas > 0).then(|| (link(), options.replicas)),
             functions: Functions { link: Arc::new(link()), root, generation },
+            ends: AtomicU64::new(0),
             audit: options.audit,
             lock: Mutex::new(options.lock),
-        })
+        }
     }
 
     /// The beginning of a call of a function that changes something.
@@ -161,10 +182,30 @@ impl RedisStore {
 
     /// Asks for something that ends sessions: it is answered when enough replicas have it.
     async fn ask_end(&self, command: &Cmd) -> Result<Value> {
-        match &self.ends {
+        let answer = match &self.waiting {
             Some((link, replicas)) => link.ask_replicated(command, *replicas).await,
             None => self.ask(command).await,
+        };
+        // Also where there was no answer: it may have been done.
+        self.ended_some();
+        answer
+    }
+
+    /// To be called when sessions have ended by something that seldom ends any, before that is
+    /// answered: when enough replicas have it.
+    async fn some_ended(&self) -> Result<()> {
+        self.ended_some();
+        match &self.waiting {
+            // What is written now is behind it.
+            Some((link, replicas)) => {
+                link.ask_replicated(&self.change("ping"), *replicas).await.map(drop)
+            }
+            None => Ok(()),
         }
+    }
+
+    fn ended_some(&self) {
+        self.ends.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Asks for a count.

@@ -1,5 +1,7 @@
 //! The operations: one function each.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
@@ -31,7 +33,7 @@ const MOST_LISTED: usize = 100_000;
 #[async_trait]
 impl Store for RedisStore {
     async fn create_account(&self, account: Account, cause: Cause) -> Result<bool> {
-        Ok(self.create_account_until(&account, cause, None).await? == Some(true))
+        Ok(self.create_account_until(&account, cause, "").await? == Some(true))
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Account>> {
@@ -146,7 +148,7 @@ impl Store for RedisStore {
         goes_on: Succession,
         cause: Cause,
     ) -> Result<EmailChange> {
-        match self.change_email_until(id, &new, &goes_on, cause, None).await? {
+        match self.change_email_until(id, &new, &goes_on, cause, "").await? {
             Some((change, _)) => Ok(change),
             None => Err(damaged("account", "a change without a deadline came too late")),
         }
@@ -187,6 +189,9 @@ impl Store for RedisStore {
         let mut ended = Vec::new();
         for part in Parts::of("session", parts.next())?.rest() {
             ended.push(session_id(codec::bytes("session", part)?)?);
+        }
+        if !ended.is_empty() {
+            self.some_ended().await?;
         }
         Ok(Created::Added { session, ended })
     }
@@ -256,7 +261,12 @@ impl Store for RedisStore {
         let mut parts = Parts::of("session", self.ask(&command).await?)?;
         match parts.count()? {
             0 => Ok(Visited::Absent),
-            2 => Ok(Visited::Copied),
+            2 => {
+                if replay.policy == ReplayPolicy::Revoke {
+                    self.some_ended().await?;
+                }
+                Ok(Visited::Copied)
+            }
             _ => codec::session(token.account, token.session, parts.next()).map(Visited::Counted),
         }
     }
@@ -312,6 +322,12 @@ impl Store for RedisStore {
 
     async fn revoke_all_sessions(&self, cause: Cause) -> Result<()> {
         self.revoke_all(Some(cause)).await
+    }
+
+    /// Of the ends that were asked for here. Of another node's, the function knew that answered last:
+    /// to ask it again would only move the moment to which its answer belongs.
+    fn ends(&self) -> Option<u64> {
+        Some(self.ends.load(Ordering::SeqCst))
     }
 
     async fn variables(
@@ -454,18 +470,17 @@ pub(super) struct Searched {
 
 /// What several shards need to know of an operation, beside what [`Store`] tells.
 impl RedisStore {
-    /// Makes an account, unless it is later than `deadline` by the server's clock, in milliseconds:
-    /// then nothing.
+    /// Makes an account, unless it is too late by `deadline`, if there is one: then nothing.
     pub(super) async fn create_account_until(
         &self,
         account: &Account,
         cause: Cause,
-        deadline: Option<u64>,
+        deadline: &str,
     ) -> Result<Option<bool>> {
         let mut command = self.change("create_account");
         codec::add_account(&mut command, account);
         self.add_event(&mut command, &cause, |cause| cause.about(account.id))?;
-        codec::add_deadline(&mut command, deadline);
+        command.arg(deadline);
         Ok(match self.count("account", &command).await? {
             0 => Some(false),
             1 => Some(true),
@@ -473,15 +488,14 @@ impl RedisStore {
         })
     }
 
-    /// Changes an e-mail, unless it is later than `deadline` by the server's clock, in milliseconds:
-    /// then nothing. Returns the e-mail of before, too, if it was changed.
+    /// Changes an e-mail, unless it is too late by `deadline`, if there is one: then nothing. Returns the e-mail of before, too, if it was changed.
     pub(super) async fn change_email_until(
         &self,
         id: AccountId,
         new: &Email,
         goes_on: &Succession,
         cause: Cause,
-        deadline: Option<u64>,
+        deadline: &str,
     ) -> Result<Option<(EmailChange, Option<Email>)>> {
         let mut command = self.change("change_email");
         command.arg(id.as_bytes()).arg(new.as_str());
@@ -489,7 +503,7 @@ impl RedisStore {
         self.add_event(&mut command, &cause, |cause| {
             cause.about(id).going_on(goes_on.from, goes_on.to)
         })?;
-        codec::add_deadline(&mut command, deadline);
+        command.arg(deadline);
         let mut parts = Parts::of("account", self.ask_end(&command).await?)?;
         Ok(match parts.count()? {
             0 => Some((EmailChange::AccountChanged, None)),
@@ -502,6 +516,17 @@ impl RedisStore {
             2 => Some((EmailChange::Taken, None)),
             _ => None,
         })
+    }
+
+    /// Whether the session that wants another e-mail is alive, and its account active.
+    pub(super) async fn may_change_email(
+        &self,
+        id: AccountId,
+        goes_on: &Succession,
+    ) -> Result<bool> {
+        let mut command = self.read("may_change_email");
+        command.arg(id.as_bytes()).arg(goes_on.from.as_bytes()).arg(millis(goes_on.now));
+        Ok(self.count("account", &command).await? == 1)
     }
 
     /// Removes an account, only while the session `by` is alive if there is one. Returns how many
@@ -557,7 +582,7 @@ impl RedisStore {
     /// Refuses what comes from now on.
     pub(super) fn close_links(&self) {
         self.functions.link.close();
-        if let Some((link, _)) = &self.ends {
+        if let Some((link, _)) = &self.waiting {
             link.close();
         }
     }

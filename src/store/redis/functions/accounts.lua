@@ -21,11 +21,14 @@ local function put_account(p, account, record)
   end
 end
 
--- Whether it is later than the moment of the server's clock until which a change of an e-mail is the
--- caller's to make: he has a claim to it for so long (claims.lua). Where all lie in one slot, none is
--- needed.
-local function is_too_late(deadline)
-  return deadline ~= '' and server_time() > tonumber(deadline)
+-- Whether a change of an e-mail is not the caller's to make any more. He has a claim to it (claims.lua)
+-- until a moment of the server's clock and in a generation. Where all lie in one slot, none is needed.
+local function is_too_late(p, deadline)
+  if deadline == '' then
+    return false
+  end
+  local till, generation = deadline:match('^(%d+) (.*)$')
+  return server_time() > tonumber(till) or p:match(':([^:]*):$') ~= generation
 end
 
 -- accounts::create
@@ -35,7 +38,7 @@ register('create_account', function(keys, args)
   if owner_of(p, args[3]) or account_exists(p, account) then
     return 0
   end
-  if is_too_late(args[14]) then
+  if is_too_late(p, args[14]) then
     return 2
   end
   touch(p, account)
@@ -216,7 +219,7 @@ register('change_email', function(keys, args)
   if wrong then
     return wrong
   end
-  if is_too_late(args[17]) then
+  if is_too_late(p, args[17]) then
     return { 3 }
   end
   touch(p, account)

@@ -21,7 +21,7 @@ register('claim_of', function(keys, args)
 end, READS)
 
 -- Claims an e-mail for an account, for so long, in the place of exactly the claim that was there, or
--- of none. Returns 1, the claim, and until when; or 0 and what there is instead; or 2 while it may not
+-- of none. Returns 1, the claim, until when, and in which generation; or 0 and what there is instead; or 2 while it may not
 -- be done.
 register('claim', function(keys, args)
   local p, email, expected = prefix(keys, args), args[2], args[6]
@@ -35,7 +35,7 @@ register('claim', function(keys, args)
   local till = now + tonumber(args[5])
   claim = args[3] .. args[4] .. string.format('%.0f', till)
   call('HSET', p .. 'c', email, claim)
-  return { 1, claim, till }
+  return { 1, claim, till, p:match(':([^:]*):$') }
 end)
 
 -- Nobody is at exactly this claim any more: it stays if the account has the e-mail, and goes
@@ -78,13 +78,9 @@ register('claims', function(keys, args)
   return { page[1], found }
 end, READS)
 
--- Of pairs of account and e-mail, which accounts have them.
-register('have_emails', function(keys, args)
-  local p, have = prefix(keys, args), {}
-  for at = 2, #args, 2 do
-    have[#have + 1] = call('HGET', p .. 'a' .. args[at], 'e') == args[at + 1] and 1 or 0
-  end
-  return have
+-- Whether an account has an e-mail.
+register('has_email', function(keys, args)
+  return call('HGET', prefix(keys, args) .. 'a' .. args[2], 'e') == args[3] and 1 or 0
 end, READS)
 
 -- Nobody claims an e-mail from now on, for so long or until `thaw`.
