@@ -122,13 +122,11 @@ impl RedisReplacement {
         let mut old = Vec::new();
         for replaced in join_all(replaced).await {
             match replaced {
-                Ok(Value::BulkString(name)) => {
-                    old.push(String::from_utf8(name).map_err(|error| damaged("store", error))?);
-                }
-                Ok(_) => {
+                Ok(Value::Nil) => {
                     self.discard().await?;
                     return Err(RedisReplacementError::NotEmpty);
                 }
+                Ok(names) => old.push(names),
                 Err(error) if self.shards.len() > 1 => {
                     return Err(RedisReplacementError::Interrupted(error));
                 }
@@ -136,7 +134,7 @@ impl RedisReplacement {
             }
         }
         // The new one is in force: what is left of the old one is in nobody's way.
-        let removed = self.shards.iter().zip(&old).map(|(shard, old)| remove(shard, old));
+        let removed = self.shards.iter().zip(old).map(|(shard, old)| remove_old(shard, old));
         if let Err(error) = try_join_all(removed).await {
             tracing::warn!(event = "redis_left_over", %error, "the old store was not all removed");
         }
@@ -165,6 +163,19 @@ impl RedisReplacement {
         });
         join_all(asked).await.into_iter().collect()
     }
+}
+
+/// Removes the generations that were in force.
+async fn remove_old(functions: &Functions, old: Value) -> Result<()> {
+    for name in codec::Parts::of("store", old)?.rest() {
+        let name = String::from_utf8(codec::bytes("store", name)?);
+        let name = name.map_err(|error| damaged("store", error))?;
+        remove(functions, &name).await?;
+        let mut forget = functions.change("forget_generation");
+        forget.arg(&name);
+        functions.ask(&forget).await?;
+    }
+    Ok(())
 }
 
 /// Of a generation that nobody made before.

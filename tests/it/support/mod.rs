@@ -33,7 +33,7 @@ use std::{future::Future, time::Duration};
 pub(crate) use self::{
     answer::Answer,
     app::TestApp,
-    cluster::SharedCluster,
+    cluster::{RedisCluster, SharedCluster},
     dice::{Dice, number},
     jar::Jar,
     process::Process,

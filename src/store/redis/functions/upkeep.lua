@@ -289,13 +289,19 @@ register('reopen_generation', function(keys)
   return 1
 end)
 
--- Puts a generation in the place of the one in force. Returns the name of that, or nothing if it has
--- to be empty and is not.
+-- Puts a generation in the place of the one in force. Returns the names of those that were in force
+-- and are to be removed, or nothing if it has to be empty and is not.
 register('replace', function(keys, args)
   local old = in_force(keys)
   if args[3] == '1' and call('EXISTS', keys[1] .. ':' .. old .. ':i') == 1 then
     return false
   end
   call('SET', keys[1], args[2])
-  return old
+  call('SADD', keys[1] .. ':old', old)
+  return call('SMEMBERS', keys[1] .. ':old')
+end)
+
+-- It was removed.
+register('forget_generation', function(keys, args)
+  return call('SREM', keys[1] .. ':old', args[2])
 end)
