@@ -120,8 +120,8 @@ async fn a_primary_that_is_killed_is_replaced_and_nobody_is_logged_out_or_back_i
         });
     }
     // One leaves before it dies, the others from then on, again and again until they are told that
-    // they are out: with one replica, and that promoted, nobody is left to wait for, and an end that was
-    // done may have been answered 503.
+    // they are out: with one replica, and that promoted, there is none that could have their end too,
+    // and it is answered 503 until there is.
     let last = leaving.pop().unwrap();
     let mut left = vec![last.copy()];
     last.log_out().await.expect(204);
@@ -150,6 +150,8 @@ async fn a_primary_that_is_killed_is_replaced_and_nobody_is_logged_out_or_back_i
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     println!("back after {:?}", killed.elapsed());
+    // As a replica of the one that took over.
+    cluster.nodes[away].restart();
     gone.join_all().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     stop.store(true, Ordering::Relaxed);
