@@ -22,14 +22,18 @@
 //! | `l` trail, `l` trail `:` number, `o` trail | audit events: which pages, a page, the latest |
 //! | `epoch`, `ping` | as their names say |
 //! | `x`, `x` export | exports that are under way, and what changed since they began |
+//! | `c`, `z` | in a cluster: claims to e-mails; exports that nobody may claim beside |
 //!
-//! **One slot, and not one for each part of the accounts.** The contract has sentences that no two
-//! slots keep together: every session of every account ends in one step; a trail has the order in
-//! which things happened; an export shows one moment; and what is answered at once could have been
-//! answered in a row. In one slot they hold as they do on a disk, an e-mail is claimed in the same
-//! step as its account is made, and nothing has to repair itself. The price is that one primary does
-//! the work for all: some 20 microseconds of its one thread a visit, and as many sessions as its
-//! memory has room for. That is several times what one node does.
+//! **One slot where there is one primary.** The contract has sentences that no two slots keep
+//! together: every session of every account ends in one step; a trail has the order in which things
+//! happened; an export shows one moment. In one slot they hold as they do on a disk, an e-mail is
+//! claimed in the same step as its account is made, and nothing has to repair itself. The price is
+//! that one primary does the work for all: some 20 microseconds of its one thread a visit, and as many
+//! sessions as its memory has room for. That is several times what one node does.
+//!
+//! **32 slots in a cluster.** Each is such a store of its own, with everything of a 32nd of the
+//! accounts, under a root of its own (`countersign:{store-07-27}`). What is done to an account is as
+//! atomic as in one slot; what spans slots, and what is weaker for it, [`cluster`] says.
 //!
 //! # What is over
 //! What is alive is decided by the moments that functions are given. Keys have a time to live beside
@@ -54,6 +58,7 @@
 //! | `events` | audit events, listed |
 //! | `upkeep` | the sweep and the import |
 //! | `export` | everything, of one moment |
+//! | `cluster/` | the store over 32 of these |
 //! | `replacement` | a generation built beside the one in force, and put in its place |
 //!
 //! A new operation is a function in the file of its subject, and a method in `operations`.
