@@ -3,7 +3,7 @@
 //! Each operation is one function that runs in the server ([`library`]), atomic, in one round trip:
 //! a check is one, a visit is one, a log-in is one, each with its audit event. No node keeps
 //! anything that another could make untrue, so a session that was ended on one is refused by all
-//! from that moment on. Functions mirror the [steps](super::steps) of the other stores, and the
+//! from that moment on; unless it is told to [answer checks from memory](RedisChecks::Local). Functions mirror the [steps](super::steps) of the other stores, and the
 //! contract's suites run on them unchanged.
 //!
 //! # Keys
@@ -20,6 +20,7 @@
 //! | `t` two bytes, `u` | attempts at passwords: a place of their table; the places there are |
 //! | `l` trail, `l` trail `:` number, `o` trail | audit events: which pages, a page, the latest |
 //! | `epoch`, `ping` | as their names say |
+//! | `ends` | a stream: the accounts whose sessions ended lately |
 //! | `x`, `x` export | exports that are under way, and what changed since they began |
 //!
 //! **One slot, and not one for each part of the accounts.** The contract has sentences that no two
@@ -50,6 +51,9 @@
 //! | `library`, `functions/` | the functions |
 //! | `codec` | what they are given and what they answer |
 //! | `operations` | the [`Store`](super::Store): one function each |
+//! | `local` | checks that ask nobody |
+//! | `remembered` | the sessions that they are answered from |
+//! | `follower` | hears which sessions end |
 //! | `events` | audit events, listed |
 //! | `upkeep` | the sweep and the import |
 //! | `export` | everything, of one moment |
@@ -61,10 +65,13 @@ mod codec;
 mod events;
 mod export;
 mod finder;
+mod follower;
 mod library;
 mod link;
+mod local;
 mod open;
 mod operations;
+mod remembered;
 mod replacement;
 mod servers;
 mod upkeep;
@@ -81,13 +88,14 @@ use std::{
 use ::redis::{Cmd, Value};
 use parking_lot::Mutex;
 
-use self::link::Link;
+use self::{link::Link, local::Local, remembered::Changing};
 pub use self::{
+    local::RedisChecks,
     replacement::{RedisReplacement, RedisReplacementError},
     servers::{RedisServers, RedisServersAre},
 };
 use super::{AuditBounds, OpenError, Result};
-use crate::model::{AuditEvent, Cause};
+use crate::model::{AccountId, AuditEvent, Cause};
 
 /// The name of the store: its root, and the slot of all its keys.
 const ROOT: &str = "countersign:{store}";
@@ -101,6 +109,8 @@ pub struct RedisOptions {
     pub must_append: bool,
     /// How many replicas must have what ends sessions before that is answered.
     pub replicas: u64,
+    /// How checks of sessions are answered.
+    pub checks: RedisChecks,
     /// How many audit events are kept, and for how long.
     pub audit: AuditBounds,
     /// What is let go of when the store is closed: the lock of a data directory.
@@ -113,6 +123,7 @@ impl Default for RedisOptions {
             patience: Duration::from_secs(1),
             must_append: true,
             replicas: 0,
+            checks: RedisChecks::Strict,
             audit: AuditBounds::default(),
             lock: None,
         }
@@ -129,6 +140,8 @@ pub struct RedisStore {
     waiting: Option<(Link, u64)>,
     /// Counts the ends of sessions that were asked for here.
     ends: AtomicU64,
+    /// Where checks are answered from memory.
+    local: Option<Local>,
     audit: AuditBounds,
     lock: Mutex<Option<File>>,
 }
@@ -153,10 +166,17 @@ impl RedisStore {
     ) -> Result<Self, OpenError> {
         let finder = open::open(servers, &options)?;
         let link = || Link::new(Arc::clone(&finder), ROOT);
+        let functions = || Functions { link: Arc::new(link()), generation: generation.clone() };
         Ok(Self {
             waiting: (options.replicas > 0).then(|| (link(), options.replicas)),
-            functions: Functions { link: Arc::new(link()), generation },
+            functions: functions(),
             ends: AtomicU64::new(0),
+            local: match options.checks {
+                RedisChecks::Strict => None,
+                RedisChecks::Local { max_lag, most } => {
+                    Some(Local::new(functions(), options.patience, max_lag, most))
+                }
+            },
             audit: options.audit,
             lock: Mutex::new(options.lock),
         })
@@ -176,8 +196,15 @@ impl RedisStore {
         self.functions.ask(command).await
     }
 
-    /// Asks for something that ends sessions: it is answered when enough replicas have it.
-    async fn ask_end(&self, command: &Cmd) -> Result<Value> {
+    /// To be held while something of an account, or of all, is asked to change that a check tells.
+    fn changing(&self, account: Option<AccountId>) -> Option<Changing<'_>> {
+        self.local.as_ref().map(|local| local.remembered.changing(account))
+    }
+
+    /// Asks for something that ends sessions of an account, or of all: it is answered when enough
+    /// replicas have it.
+    async fn ask_end(&self, account: Option<AccountId>, command: &Cmd) -> Result<Value> {
+        let _changing = self.changing(account);
         let answer = match &self.waiting {
             Some((link, replicas)) => link.ask_replicated(command, *replicas).await,
             None => self.ask(command).await,
@@ -210,8 +237,8 @@ impl RedisStore {
     }
 
     /// Ends sessions of an account: how many, or nothing if there is no such account.
-    async fn end_of_account(&self, command: &Cmd) -> Result<Option<u64>> {
-        match self.ask_end(command).await? {
+    async fn end_of_account(&self, id: AccountId, command: &Cmd) -> Result<Option<u64>> {
+        match self.ask_end(Some(id), command).await? {
             Value::Nil => Ok(None),
             answer => codec::count("account", &answer).map(Some),
         }
