@@ -1,6 +1,6 @@
 //! `[store]`
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::Ipv4Addr, str::FromStr};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -146,7 +146,10 @@ impl RedisUrl {
     #[must_use]
     pub fn is_readable_on_its_way(&self) -> bool {
         let is_here = |url: &Url| match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
+            // In a URL of this kind an IPv4 address is a name, too.
+            Some(url::Host::Domain(name)) => {
+                name == "localhost" || name.parse().is_ok_and(|it: Ipv4Addr| it.is_loopback())
+            }
             Some(url::Host::Ipv4(address)) => address.is_loopback(),
             Some(url::Host::Ipv6(address)) => address.is_loopback(),
             None => false,
@@ -173,6 +176,10 @@ impl FromStr for RedisUrl {
             Some(at) => authority.split_at(at + 1),
             None => ("", authority),
         };
+        // The library would take `#insecure` for permission not to look at certificates.
+        if rest.contains('#') {
+            return Err(InvalidStoreUrl::Unknown);
+        }
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let path = path.trim_start_matches('/').trim_end_matches('/');
         let (are, database) = match kind {
@@ -202,12 +209,7 @@ impl FromStr for RedisUrl {
         let slash = if database.is_empty() { "" } else { "/" };
         let one = |host: &str| {
             let url = Url::parse(&format!("{base}://{credentials}{host}{slash}{database}"));
-            // The library would take `#insecure` for permission not to look at certificates.
-            url.ok().filter(|url| {
-                url.host_str().is_some_and(|host| !host.is_empty())
-                    && url.query().is_none()
-                    && url.fragment().is_none()
-            })
+            url.ok().filter(|url| url.host_str().is_some_and(|host| !host.is_empty()))
         };
         let named: Option<Vec<_>> = hosts.split(',').map(one).collect();
         Ok(Self { named: named.ok_or(InvalidStoreUrl::Unknown)?, are })

@@ -72,3 +72,28 @@ pub(super) const PORT: u16 = 6379;
 
 /// Where a Sentinel listens that names no port.
 pub(super) const SENTINEL_PORT: u16 = 26379;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_no_password() {
+        for (url, expected) in [
+            ("redis://ann:secret@cache.example.com:7000/2", "cache.example.com:7000/2"),
+            ("rediss://:secret@[::1]", "[::1]:6379"),
+        ] {
+            let servers = RedisServers::from(&url.parse::<Url>().unwrap());
+            assert_eq!(servers.address(), expected);
+            assert_eq!(format!("{servers:?}"), expected);
+        }
+        let named = ["redis://:secret@one", "redis://:secret@two:7000"];
+        let named = named.map(|url| url.parse().unwrap()).to_vec();
+        let password = Some("secret".to_owned());
+        let are = RedisServersAre::Sentinels { primary: "main".to_owned(), password };
+        let servers = RedisServers { named: named.clone(), are };
+        assert_eq!(format!("{servers:?}"), "main of one:26379,two:7000");
+        let servers = RedisServers { named, are: RedisServersAre::Cluster };
+        assert_eq!(format!("{servers:?}"), "one:6379,two:7000");
+    }
+}

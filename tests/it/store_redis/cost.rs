@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How often each command was asked for since the last look, but for those of a function.
-fn asked(server: &RedisServer) -> BTreeMap<String, u64> {
+pub(crate) fn asked(server: &RedisServer) -> BTreeMap<String, u64> {
     let mut asked = BTreeMap::new();
     for line in server.ask(&["INFO", "commandstats"]).lines() {
         let Some((name, rest)) = line.trim().split_once(":calls=") else { continue };
