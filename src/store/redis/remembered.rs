@@ -195,7 +195,7 @@ impl Changing<'_> {
     /// meanwhile, which may have been behind it.
     pub(super) fn keep(mut self, session: &Session) {
         let (before, account) = self.end();
-        if before == self.began && under_way(account) == 0 && under_way(self.all) == 0 {
+        if before == self.began {
             self.remembered.keep(Mark { account, all: self.all, at: self.at }, session);
         }
         std::mem::forget(self);
@@ -209,5 +209,188 @@ impl Changing<'_> {
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::model::{
+        Transport,
+        clock::{from_millis, later},
+        session::Chain,
+    };
+
+    const LAG: Duration = Duration::from_secs(2);
+
+    fn session(account: AccountId) -> Session {
+        let now = from_millis(1_790_000_000_000);
+        Session {
+            account,
+            id: SessionId::new(now),
+            created_at: now,
+            expires_at: later(now, jiff::SignedDuration::from_hours(12)),
+            idle_expires_at: later(now, jiff::SignedDuration::from_mins(30)),
+            last_seen_at: now,
+            visits: 0,
+            chain: Chain::begun(now),
+            remember: false,
+            transport: Transport::Cookie,
+            user_agent: String::new(),
+            copied_at: None,
+        }
+    }
+
+    /// What has heard everything until now, and remembers a session.
+    fn with_one() -> (Remembered, Session) {
+        let remembered = Remembered::new(100, LAG);
+        let one = session(AccountId::from_bytes([7; 16]));
+        remembered.heard_at(Instant::now());
+        remembered.keep(remembered.mark(one.account).unwrap(), &one);
+        assert_eq!(find(&remembered, &one), Some(one.clone()));
+        (remembered, one)
+    }
+
+    fn find(remembered: &Remembered, one: &Session) -> Option<Session> {
+        remembered.find(one.account, one.id, one.created_at)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_from_before_an_end_is_worth_nothing_whenever_it_arrives() {
+        for all in [false, true] {
+            let (remembered, one) = with_one();
+            let ended = (!all).then_some(one.account);
+            let before = remembered.mark(one.account).unwrap();
+            remembered.ended(ended);
+            assert_eq!(find(&remembered, &one), None, "remembered before it");
+            remembered.keep(before, &one);
+            assert_eq!(find(&remembered, &one), None, "asked before it, answered after");
+            // Asked after it: the store knew of it, and had another one in mind.
+            remembered.keep(remembered.mark(one.account).unwrap(), &one);
+            assert!(find(&remembered, &one).is_some());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_being_changed_here_is_not_remembered() {
+        for all in [false, true] {
+            let (remembered, one) = with_one();
+            let before = remembered.mark(one.account).unwrap();
+            let changing = remembered.changing((!all).then_some(one.account));
+            assert_eq!(find(&remembered, &one), None);
+            assert!(remembered.mark(one.account).is_none(), "it may be answered from before");
+            remembered.keep(before, &one);
+            assert_eq!(find(&remembered, &one), None);
+            drop(changing);
+            assert_eq!(find(&remembered, &one), None, "nor is what was answered meanwhile");
+            assert!(remembered.mark(one.account).is_some());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_change_made_of_it_is_remembered_unless_another_met_it() {
+        let (remembered, one) = with_one();
+        let changed = Session { visits: 1, ..one.clone() };
+        remembered.changing(Some(one.account)).keep(&changed);
+        assert_eq!(find(&remembered, &one).unwrap().visits, 1);
+
+        let other = Session { visits: 2, ..one.clone() };
+        let (first, second) =
+            (remembered.changing(Some(one.account)), remembered.changing(Some(one.account)));
+        second.keep(&other);
+        assert_eq!(find(&remembered, &one), None, "the first is still under way");
+        first.keep(&changed);
+        assert_eq!(find(&remembered, &one), None, "and may have come before the second");
+
+        let first = remembered.changing(Some(one.account));
+        drop(remembered.changing(Some(one.account)));
+        first.keep(&changed);
+        assert_eq!(find(&remembered, &one), None, "the other began and ended meanwhile");
+
+        let first = remembered.changing(Some(one.account));
+        remembered.ended(Some(one.account));
+        first.keep(&changed);
+        assert_eq!(find(&remembered, &one), None, "an end was heard meanwhile");
+
+        for (is_under_way, why) in [(true, "of all"), (false, "of all, and it is over")] {
+            let first = remembered.changing(Some(one.account));
+            let of_all = remembered.changing(None);
+            let of_all = is_under_way.then_some(of_all);
+            first.keep(&changed);
+            assert_eq!(find(&remembered, &one), None, "{why}");
+            drop(of_all);
+            assert_eq!(find(&remembered, &one), None, "{why}");
+        }
+        let of_all = remembered.changing(None);
+        let first = remembered.changing(Some(one.account));
+        drop(of_all);
+        first.keep(&changed);
+        assert_eq!(find(&remembered, &one), None, "a change of all was under way");
+        assert!(remembered.mark(one.account).is_some(), "nothing is left under way");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_heard_nothing_for_too_long_knows_nothing() {
+        let remembered = Remembered::new(100, LAG);
+        let one = session(AccountId::from_bytes([7; 16]));
+        remembered.keep(remembered.mark(one.account).unwrap(), &one);
+        assert_eq!((find(&remembered, &one), remembered.lag()), (None, None), "never");
+
+        let (remembered, one) = with_one();
+        advance(LAG).await;
+        assert!(find(&remembered, &one).is_some());
+        let asked = Instant::now();
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(find(&remembered, &one), None);
+        // Heard is what had ended when it was asked, not when it was answered.
+        remembered.heard_at(asked);
+        assert_eq!(remembered.lag(), Some(Duration::from_millis(1)));
+        assert!(find(&remembered, &one).is_some());
+        remembered.heard_at(asked - LAG);
+        assert!(find(&remembered, &one).is_some(), "a late answer takes nothing back");
+        advance(LAG).await;
+        assert_eq!(find(&remembered, &one), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_remembered_for_long() {
+        let (remembered, one) = with_one();
+        advance(LONGEST).await;
+        remembered.heard_at(Instant::now());
+        assert!(find(&remembered, &one).is_some());
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(find(&remembered, &one), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_over_is_asked_for() {
+        let (remembered, one) = with_one();
+        let last = later(one.idle_expires_at, jiff::SignedDuration::from_millis(-1));
+        assert!(remembered.find(one.account, one.id, last).is_some());
+        assert_eq!(remembered.find(one.account, one.id, one.idle_expires_at), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_closed_knows_nothing_any_more() {
+        let (remembered, one) = with_one();
+        let before = remembered.mark(one.account).unwrap();
+        remembered.close();
+        remembered.heard_at(Instant::now());
+        remembered.keep(before, &one);
+        assert_eq!(find(&remembered, &one), None);
+        assert!(remembered.mark(one.account).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_bounded() {
+        let remembered = Remembered::new(64, LAG);
+        for n in 0..10_000_u32 {
+            let id = [[0; 12].as_slice(), &n.to_be_bytes()].concat().try_into().unwrap();
+            let one = session(AccountId::from_bytes(id));
+            remembered.keep(remembered.mark(one.account).unwrap(), &one);
+        }
+        assert!(remembered.sessions.len() <= 64, "{}", remembered.sessions.len());
     }
 }

@@ -44,7 +44,7 @@ use crate::{
         model::Model,
         operation::{self, Answer, Operation},
     },
-    store_world::{at, open_redis},
+    store_world::{LOCAL, at, open_redis, open_redis_with},
     support::{RedisServer, redis::redis_works},
 };
 
@@ -67,6 +67,16 @@ async fn so_it_could_by_several_nodes_on_one_redis() {
     let nodes = [(); 3].map(|()| open_redis(&server, AuditBounds::default()));
     let nodes = nodes.map(|node| Arc::new(node) as Arc<dyn Store>);
     all_histories(&nodes, "Redis").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn so_it_could_by_one_node_that_answers_checks_from_memory() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let node = Arc::new(open_redis_with(&server, AuditBounds::default(), LOCAL));
+    all_histories(&[node], "Redis, local").await;
 }
 
 async fn histories(durability: Durability) {

@@ -38,7 +38,7 @@ use self::{
     transition::Transition,
 };
 use crate::{
-    store_world::{account, at, open_redis, opened},
+    store_world::{LOCAL, account, at, open_redis, open_redis_with, opened},
     support::{RedisServer, redis::redis_works},
 };
 
@@ -61,6 +61,9 @@ prop_state_machine! {
     #![proptest_config(cases(if redis_works() { 24 } else { 0 }))]
     #[test]
     fn the_store_in_redis_does_what_the_model_does(sequential 1..80 => Machine<Redis>);
+
+    #[test]
+    fn with_checks_from_memory_it_does_so_too(sequential 1..80 => Machine<RedisLocal>);
 }
 
 /// So many series, unless `PROPTEST_CASES` says how many.
@@ -140,6 +143,7 @@ trait Backend {
 
 struct Memory;
 struct Redis;
+struct RedisLocal;
 struct Sled;
 struct SledVisitsFirst;
 
@@ -158,6 +162,17 @@ impl Backend for Redis {
 
     fn open(_: &Path, server: Option<&RedisServer>) -> Arc<dyn Store> {
         Arc::new(open_redis(server.expect("its server"), AuditBounds::default()))
+    }
+}
+
+impl Backend for RedisLocal {
+    fn server() -> Option<RedisServer> {
+        Some(RedisServer::start())
+    }
+
+    fn open(_: &Path, server: Option<&RedisServer>) -> Arc<dyn Store> {
+        let server = server.expect("its server");
+        Arc::new(open_redis_with(server, AuditBounds::default(), LOCAL))
     }
 }
 
