@@ -265,6 +265,11 @@ mod tests {
                 .contains("shutdown_timeout")
         );
         assert!(refused(|c| c.server.idle_timeout = Period::seconds(0)).contains("idle_timeout"));
+        for lag in
+            [Period::seconds(0), Period(SignedDuration::from_millis(99)), Period::seconds(31)]
+        {
+            assert!(refused(|c| c.store.redis.max_lag = lag).contains("from 100ms to 30s"));
+        }
         accepted(|c| c.session.idle = c.session.absolute);
     }
 

@@ -84,10 +84,10 @@ impl Local {
 
     pub(super) fn close(&self) {
         self.remembered.close();
-        self.functions.link.close();
         if let Some(follower) = self.follower.get() {
             follower.abort();
         }
+        self.functions.link.close();
     }
 
     /// Begins with the first check, for whoever opens a store need not have a runtime. If the runtime

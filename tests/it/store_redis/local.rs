@@ -45,13 +45,13 @@ fn node_with(server: &RedisServer, max_lag: Duration) -> RedisStore {
 async fn is_remembered(server: &RedisServer, store: &RedisStore, one: &Session) -> bool {
     server.freeze();
     let check = store.session(one.account, one.id, at(1));
-    let answer = tokio::time::timeout(Duration::from_millis(50), check).await;
+    let answer = tokio::time::timeout(Duration::from_millis(300), check).await;
     server.thaw();
     matches!(answer, Ok(Ok(Some(_))))
 }
 
 /// Asks until it is remembered.
-async fn remember(server: &RedisServer, store: &RedisStore, one: &Session) {
+pub(super) async fn remember(server: &RedisServer, store: &RedisStore, one: &Session) {
     let started = Instant::now();
     loop {
         // While it is on its way back, Redis may be away.
