@@ -12,6 +12,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    metrics,
     store_redis::cost::asked,
     support::{
         PASSWORD, PATIENCE, Process, RedisServer, User, at_once, capture, redis::redis_works,

@@ -156,17 +156,17 @@ impl RedisStore {
         servers: impl Into<RedisServers>,
         options: RedisOptions,
     ) -> Result<Self, OpenError> {
-        Self::open_generation(&servers.into(), options, String::new())
+        Self::open_generation(&servers.into(), options, "")
     }
 
     fn open_generation(
         servers: &RedisServers,
         options: RedisOptions,
-        generation: String,
+        generation: &str,
     ) -> Result<Self, OpenError> {
         let finder = open::open(servers, &options)?;
         let link = || Link::new(Arc::clone(&finder), ROOT);
-        let functions = || Functions { link: Arc::new(link()), generation: generation.clone() };
+        let functions = || Functions { link: Arc::new(link()), generation: generation.to_owned() };
         Ok(Self {
             waiting: (options.replicas > 0).then(|| (link(), options.replicas)),
             functions: functions(),

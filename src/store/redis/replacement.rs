@@ -42,7 +42,7 @@ impl RedisReplacement {
         must_be_empty: bool,
     ) -> Result<Self, RedisReplacementError> {
         let generation = Uuid::new_v4().simple().to_string();
-        let store = RedisStore::open_generation(&servers.into(), options, generation)?;
+        let store = RedisStore::open_generation(&servers.into(), options, &generation)?;
         let in_force = Functions { generation: String::new(), ..store.functions.clone() };
         let is_empty = codec::count("store", &in_force.ask(&in_force.read("is_empty")).await?)?;
         if must_be_empty && is_empty == 0 {
