@@ -25,6 +25,9 @@ use crate::{
     support::{RedisServer, redis::redis_works},
 };
 
+/// The root of the store.
+const ROOT: &str = "countersign:{store}";
+
 /// By then everything is heard, however busy the machine is. Less than sessions are remembered for
 /// and than the lag of [`LOCAL`]: who has not heard by then would still answer from memory.
 const SOON: Duration = Duration::from_secs(15);
@@ -349,6 +352,11 @@ async fn what_a_replica_has_is_not_heard() {
         assert!(started.elapsed() < SOON, "it listens to a replica");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // Not even over a connection that is still there.
+    let library = server.ask(&["FUNCTION", "LIST"]);
+    let function = library.split_whitespace().find(|word| word.starts_with("cs_ended_since_"));
+    let said = server.ask(&["FCALL_RO", function.unwrap(), "1", ROOT, "", "run", "0-0", "1"]);
+    assert!(said.contains("READONLY"), "{said}");
     server.ask(&["REPLICAOF", "NO", "ONE"]);
     remember(&server, &store, &one).await;
 }
