@@ -81,7 +81,7 @@ const ALL: &[(Kind, &str, &str)] = &[
     (
         Gauge,
         "countersign_redis_lag_seconds",
-        "Time since which sessions end was last heard, with store.redis.checks = local",
+        "Time since which sessions end was last heard, with store.redis.checks = local, by shard",
     ),
     (Gauge, "countersign_store_healthy", "1, or 0 from a failed commit until the store has healed"),
 ];

@@ -58,7 +58,8 @@ impl Follower {
             let began = Instant::now();
             let step = self.step(&mut place, began).await;
             if let Some(lag) = self.remembered.lag() {
-                gauge!("countersign_redis_lag_seconds").set(lag.as_secs_f64());
+                let root = self.functions.root;
+                gauge!("countersign_redis_lag_seconds", "store" => root).set(lag.as_secs_f64());
             }
             match (&step, is_heard) {
                 (Err(error), true) => tracing::warn!(

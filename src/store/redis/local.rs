@@ -32,6 +32,14 @@ pub enum RedisChecks {
 impl RedisChecks {
     /// How many sessions to remember, where nothing speaks for another number.
     pub const MOST: usize = 1 << 16;
+
+    /// The same for one of so many shards, which are equal parts.
+    pub(super) fn of_one_in(self, shards: usize) -> Self {
+        match self {
+            Self::Strict => self,
+            Self::Local { max_lag, most } => Self::Local { max_lag, most: most.div_ceil(shards) },
+        }
+    }
 }
 
 /// What there is in [`RedisChecks::Local`].

@@ -12,6 +12,7 @@
 //! | key | what is there |
 //! |---|---|
 //! | `countersign:{store}` | the generation in force; without it `0`. A restored backup is another one |
+//! | `countersign:{store}:old` | generations that were in force and are not all removed |
 //! | `a` account | a hash: the account, and the visits over all its sessions |
 //! | `s` account | a hash: its sessions, by their ids |
 //! | `v` account, session | a hash: the variables that an app keeps in the session |
@@ -61,6 +62,7 @@
 //!
 //! A new operation is a function in the file of its subject, and a method in `operations`.
 
+mod cluster;
 mod codec;
 mod events;
 mod export;
@@ -88,16 +90,17 @@ use std::{
 use ::redis::{Cmd, Value};
 use parking_lot::Mutex;
 
-use self::{link::Link, local::Local, remembered::Changing};
 pub use self::{
+    cluster::{ClusterStore, SHARDS, shard_of},
     local::RedisChecks,
     replacement::{RedisReplacement, RedisReplacementError},
     servers::{RedisServers, RedisServersAre},
 };
+use self::{finder::Finder, link::Link, local::Local, remembered::Changing};
 use super::{AuditBounds, OpenError, Result};
 use crate::model::{AccountId, AuditEvent, Cause};
 
-/// The name of the store: its root, and the slot of all its keys.
+/// The root of a store that is alone, and the slot of all its keys.
 const ROOT: &str = "countersign:{store}";
 
 /// How to use a Redis.
@@ -156,30 +159,33 @@ impl RedisStore {
         servers: impl Into<RedisServers>,
         options: RedisOptions,
     ) -> Result<Self, OpenError> {
-        Self::open_generation(&servers.into(), options, "")
+        let finder = open::open(&servers.into(), &options)?;
+        Ok(Self::on(&finder, options, ROOT, String::new()))
     }
 
-    fn open_generation(
-        servers: &RedisServers,
+    /// The store in one slot of servers that were looked at.
+    fn on(
+        finder: &Arc<Finder>,
         options: RedisOptions,
-        generation: &str,
-    ) -> Result<Self, OpenError> {
-        let finder = open::open(servers, &options)?;
-        let link = || Link::new(Arc::clone(&finder), ROOT);
-        let functions = || Functions { link: Arc::new(link()), generation: generation.to_owned() };
-        Ok(Self {
+        root: &'static str,
+        generation: String,
+    ) -> Self {
+        let link = || Link::new(Arc::clone(finder), root);
+        let functions = Functions { link: Arc::new(link()), root, generation };
+        Self {
             waiting: (options.replicas > 0).then(|| (link(), options.replicas)),
-            functions: functions(),
             ends: AtomicU64::new(0),
             local: match options.checks {
                 RedisChecks::Strict => None,
                 RedisChecks::Local { max_lag, most } => {
-                    Some(Local::new(functions(), options.patience, max_lag, most))
+                    let functions = Functions { link: Arc::new(link()), ..functions.clone() };
+                    Some(Local::new(functions, options.patience, max_lag, most))
                 }
             },
+            functions,
             audit: options.audit,
             lock: Mutex::new(options.lock),
-        })
+        }
     }
 
     /// The beginning of a call of a function that changes something.
@@ -259,6 +265,8 @@ impl RedisStore {
 #[derive(Clone)]
 struct Functions {
     link: Arc<Link>,
+    /// What all keys begin with.
+    root: &'static str,
     /// Empty: the one in force.
     generation: String,
 }
@@ -274,7 +282,7 @@ impl Functions {
 
     fn call(&self, how: &str, function: &str) -> Cmd {
         let mut command = ::redis::cmd(how);
-        command.arg(library::function(function)).arg(1).arg(ROOT).arg(&self.generation);
+        command.arg(library::function(function)).arg(1).arg(self.root).arg(&self.generation);
         command
     }
 

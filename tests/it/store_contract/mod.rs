@@ -40,8 +40,12 @@ macro_rules! contract {
 }
 
 contract! {
-    memory if true, sled if true, redis if crate::support::redis::redis_works(),
-    redis_local if crate::support::redis::redis_works(),; {
+    memory if true,
+    sled if true,
+    redis if crate::support::redis::redis_works(),
+    redis_local if crate::support::redis::redis_works(),
+    shards if crate::support::redis::redis_works(),
+    cluster if crate::support::redis::redis_works(),; {
     accounts {
         an_account_is_found_by_both_its_names
         an_email_belongs_to_one_account

@@ -20,7 +20,7 @@ use super::cost::asked;
 use crate::{
     store_world::{
         LOCAL, PLENTY, alive, at, cause, count, email, hash, join, log_in, open_redis_with,
-        session, succession, visit,
+        open_shards_with, session, succession, visit,
     },
     support::{RedisServer, redis::redis_works},
 };
@@ -69,7 +69,7 @@ pub(super) async fn remember(server: &RedisServer, store: &RedisStore, one: &Ses
 }
 
 /// Waits until the session is refused: soon, though nothing was asked for lately.
-async fn until_refused(store: &RedisStore, one: &Session, why: &str) {
+async fn until_refused(store: &dyn Store, one: &Session, why: &str) {
     let started = Instant::now();
     loop {
         match store.session(one.account, one.id, at(1)).await {
@@ -294,6 +294,35 @@ async fn what_cannot_be_followed_is_forgotten_whole() {
     server.restart();
     server.ask(&["EVAL", LOSE, "0"]);
     until_refused(&store, &one, "another run").await;
+}
+
+/// Each shard is followed for itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_in_any_shard_is_heard() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let open = || open_shards_with(&server.url(), AuditBounds::default(), LOCAL);
+    let (here, there) = (open(), open());
+    let mut sessions = Vec::new();
+    for n in 0..40 {
+        let person = join(&here, &format!("user{n}")).await;
+        let one = log_in(&here, &person, 0).await;
+        // The first begins to listen, and the others are remembered.
+        for _ in 0..3 {
+            assert!(alive(&there, &one, 1).await);
+        }
+        sessions.push(one);
+    }
+    for (n, one) in sessions.iter().enumerate().skip(20) {
+        assert!(here.revoke_session(one.account, one.id, cause(at(1))).await.unwrap());
+        until_refused(&there, one, &format!("{n}")).await;
+    }
+    here.revoke_all_sessions(cause(at(1))).await.unwrap();
+    for one in &sessions[..20] {
+        until_refused(&there, one, "all").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

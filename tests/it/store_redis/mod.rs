@@ -13,7 +13,7 @@
 mod away;
 pub(crate) mod cost;
 mod local;
-mod moved;
+pub(crate) mod moved;
 mod refused;
 mod replicas;
 
