@@ -14,11 +14,12 @@ mod sweep;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{Config, Durability, RedisUrl, StoreUrl},
+    config::{self, Config, Durability, RedisUrl, StoreUrl},
     model::Clock,
     session::{self, Hasher, Sessions},
     store::{
-        self, ClusterStore, RedisOptions, RedisServers, RedisServersAre, RedisStore, Store,
+        self, ClusterStore, RedisChecks, RedisOptions, RedisServers, RedisServersAre, RedisStore,
+        Store,
         sled::{self, SledOptions, SledStore},
     },
     token::{KeyError, KeySet, Tokens},
@@ -159,6 +160,13 @@ pub fn redis_options(config: &Config) -> Result<RedisOptions, store::OpenError> 
         patience: config.store.redis.timeout.unsigned(),
         must_append: config.store.redis.must_append,
         replicas: config.store.redis.replicas,
+        checks: match config.store.redis.checks {
+            config::RedisChecks::Strict => RedisChecks::Strict,
+            config::RedisChecks::Local => RedisChecks::Local {
+                max_lag: config.store.redis.max_lag.unsigned(),
+                most: RedisChecks::MOST,
+            },
+        },
         audit: config.audit.bounds(),
         lock: Some(SledStore::lock(&config.data_dir)?),
     })

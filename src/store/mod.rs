@@ -32,7 +32,7 @@ mod view;
 use std::net::IpAddr;
 
 pub use self::redis::{
-    ClusterStore, RedisOptions, RedisReplacement, RedisReplacementError, RedisServers,
+    ClusterStore, RedisChecks, RedisOptions, RedisReplacement, RedisReplacementError, RedisServers,
     RedisServersAre, RedisStore,
 };
 pub use self::sled::{Durability, Replacement, ReplacementError, SledOptions, SledStore};

@@ -12,6 +12,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    metrics,
     store_redis::cost::asked,
     support::{
         PASSWORD, PATIENCE, Process, RedisServer, User, at_once, capture, redis::redis_works,
@@ -69,6 +70,46 @@ async fn two_nodes_count_exactly_and_a_logout_holds_at_both() {
     }
     wrong(&first).await.expect(429);
     wrong(&second).await.expect(429);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_checks_from_memory_a_logout_holds_at_the_other_node_when_it_is_heard() {
+    if !redis_works() {
+        return;
+    }
+    let redis = RedisServer::start();
+    let mut first = node_on(&redis);
+    assert!(first.terminate().success());
+    first.configure("COUNTERSIGN_STORE__REDIS__CHECKS", "local");
+    // Whoever does not hear of it within that time does not ask either.
+    first.configure("COUNTERSIGN_STORE__REDIS__MAX_LAG", "20s");
+    first.restart();
+    let second = first.beside();
+    let ann = first.program();
+    ann.join("ann@example.com").await;
+    assert_eq!(ann.visit().await, 1);
+    let there = at(&second, &ann);
+    let from_memory = async || {
+        let said = metrics::scrape(&metrics::admin_address(&second)).await;
+        let lag = metrics::value(&said, "countersign_redis_lag_seconds", "{store}");
+        assert!(lag > 0.0 && lag < 5.0, "a quarter of what may be: {lag}");
+        metrics::value(&said, "countersign_redis_checks_total", "answered=\"from_memory\"")
+    };
+    let started = Instant::now();
+    there.check().await.expect(200);
+    while from_memory().await == 0.0 {
+        assert!(started.elapsed() < BOUND, "nothing is remembered");
+        there.check().await.expect(200);
+    }
+    assert_eq!(there.visit().await, 2, "visits are counted by Redis alone");
+    there.check().await.expect(200);
+    ann.log_out().await.expect(204);
+    ann.check().await.expect(401);
+    let started = Instant::now();
+    while there.check().await.status != 401 {
+        assert!(started.elapsed() < BOUND, "it was not heard of");
+    }
+    assert_eq!(there.try_visit().await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 //! Each operation is one function that runs in the server ([`library`]), atomic, in one round trip:
 //! a check is one, a visit is one, a log-in is one, each with its audit event. No node keeps
 //! anything that another could make untrue, so a session that was ended on one is refused by all
-//! from that moment on. Functions mirror the [steps](super::steps) of the other stores, and the
+//! from that moment on; unless it is told to [answer checks from memory](RedisChecks::Local). Functions mirror the [steps](super::steps) of the other stores, and the
 //! contract's suites run on them unchanged.
 //!
 //! # Keys
@@ -21,6 +21,7 @@
 //! | `t` two bytes, `u` | attempts at passwords: a place of their table; the places there are |
 //! | `l` trail, `l` trail `:` number, `o` trail | audit events: which pages, a page, the latest |
 //! | `epoch`, `ping` | as their names say |
+//! | `ends` | a stream: the accounts whose sessions ended lately |
 //! | `x`, `x` export | exports that are under way, and what changed since they began |
 //! | `c`, `z` | in a cluster: claims to e-mails; exports that nobody may claim beside |
 //!
@@ -55,6 +56,9 @@
 //! | `library`, `functions/` | the functions |
 //! | `codec` | what they are given and what they answer |
 //! | `operations` | the [`Store`](super::Store): one function each |
+//! | `local` | checks that ask nobody |
+//! | `remembered` | the sessions that they are answered from |
+//! | `follower` | hears which sessions end |
 //! | `events` | audit events, listed |
 //! | `upkeep` | the sweep and the import |
 //! | `export` | everything, of one moment |
@@ -68,10 +72,13 @@ mod codec;
 mod events;
 mod export;
 mod finder;
+mod follower;
 mod library;
 mod link;
+mod local;
 mod open;
 mod operations;
+mod remembered;
 mod replacement;
 mod servers;
 mod upkeep;
@@ -90,12 +97,13 @@ use parking_lot::Mutex;
 
 pub use self::{
     cluster::{ClusterStore, SHARDS, shard_of},
+    local::RedisChecks,
     replacement::{RedisReplacement, RedisReplacementError},
     servers::{RedisServers, RedisServersAre},
 };
-use self::{finder::Finder, link::Link};
+use self::{finder::Finder, link::Link, local::Local, remembered::Changing};
 use super::{AuditBounds, OpenError, Result};
-use crate::model::{AuditEvent, Cause};
+use crate::model::{AccountId, AuditEvent, Cause};
 
 /// The root of a store that is alone, and the slot of all its keys.
 const ROOT: &str = "countersign:{store}";
@@ -109,6 +117,8 @@ pub struct RedisOptions {
     pub must_append: bool,
     /// How many replicas must have what ends sessions before that is answered.
     pub replicas: u64,
+    /// How checks of sessions are answered.
+    pub checks: RedisChecks,
     /// How many audit events are kept, and for how long.
     pub audit: AuditBounds,
     /// What is let go of when the store is closed: the lock of a data directory.
@@ -121,6 +131,7 @@ impl Default for RedisOptions {
             patience: Duration::from_secs(1),
             must_append: true,
             replicas: 0,
+            checks: RedisChecks::Strict,
             audit: AuditBounds::default(),
             lock: None,
         }
@@ -137,6 +148,8 @@ pub struct RedisStore {
     waiting: Option<(Link, u64)>,
     /// Counts the ends of sessions that were asked for here.
     ends: AtomicU64,
+    /// Where checks are answered from memory.
+    local: Option<Local>,
     audit: AuditBounds,
     lock: Mutex<Option<File>>,
 }
@@ -163,10 +176,18 @@ impl RedisStore {
         generation: String,
     ) -> Self {
         let link = || Link::new(Arc::clone(finder), root);
+        let functions = Functions { link: Arc::new(link()), root, generation };
         Self {
             waiting: (options.replicas > 0).then(|| (link(), options.replicas)),
-            functions: Functions { link: Arc::new(link()), root, generation },
             ends: AtomicU64::new(0),
+            local: match options.checks {
+                RedisChecks::Strict => None,
+                RedisChecks::Local { max_lag, most } => {
+                    let functions = Functions { link: Arc::new(link()), ..functions.clone() };
+                    Some(Local::new(functions, options.patience, max_lag, most))
+                }
+            },
+            functions,
             audit: options.audit,
             lock: Mutex::new(options.lock),
         }
@@ -186,8 +207,15 @@ impl RedisStore {
         self.functions.ask(command).await
     }
 
-    /// Asks for something that ends sessions: it is answered when enough replicas have it.
-    async fn ask_end(&self, command: &Cmd) -> Result<Value> {
+    /// To be held while something of an account, or of all, is asked to change that a check tells.
+    fn changing(&self, account: Option<AccountId>) -> Option<Changing<'_>> {
+        self.local.as_ref().map(|local| local.remembered.changing(account))
+    }
+
+    /// Asks for something that ends sessions of an account, or of all: it is answered when enough
+    /// replicas have it.
+    async fn ask_end(&self, account: Option<AccountId>, command: &Cmd) -> Result<Value> {
+        let _changing = self.changing(account);
         let answer = match &self.waiting {
             Some((link, replicas)) => link.ask_replicated(command, *replicas).await,
             None => self.ask(command).await,
@@ -220,8 +248,8 @@ impl RedisStore {
     }
 
     /// Ends sessions of an account: how many, or nothing if there is no such account.
-    async fn end_of_account(&self, command: &Cmd) -> Result<Option<u64>> {
-        match self.ask_end(command).await? {
+    async fn end_of_account(&self, id: AccountId, command: &Cmd) -> Result<Option<u64>> {
+        match self.ask_end(Some(id), command).await? {
             Value::Nil => Ok(None),
             answer => codec::count("account", &answer).map(Some),
         }

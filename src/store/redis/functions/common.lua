@@ -206,9 +206,23 @@ local function save_visits(p, account, visits)
   call('HSET', p .. 'a' .. account, 'n', packed(visits))
 end
 
+-- How many of the latest ends are kept, for nodes that follow them: `ends.lua`.
+local MOST_ENDS = 10000
+
+-- Says that sessions of an account end, or of every account, where that is empty. Said before it is
+-- done: what is said and not done only makes nodes ask once more.
+local function tell_end(p, account)
+  local ends = p .. 'ends'
+  call('XADD', ends, 'MAXLEN', '~', MOST_ENDS, '*', 'a', account)
+  call('PEXPIRE', ends, MARGIN)
+end
+
 -- Takes sessions out, and their variables with them. Their visits stay: an account's total is
 -- counted with each visit, because a session that Redis clears away tells nobody.
 local function remove_sessions(p, account, ids)
+  if #ids > 0 then
+    tell_end(p, account)
+  end
   for _, id in ipairs(ids) do
     call('HDEL', p .. 's' .. account, id)
     call('UNLINK', p .. 'v' .. account .. id)

@@ -26,6 +26,7 @@ local function succeed(p, account, session, args, at)
     session[IDLE] = now
   end
   use(session, now, tonumber(args[at + 6 + remember]))
+  tell_end(p, account)
   call('HDEL', p .. 's' .. account, from)
   save_session(p, account, to, session, now)
   local old, new = p .. 'v' .. account .. from, p .. 'v' .. account .. to
@@ -220,6 +221,7 @@ end, ENDS)
 -- sessions::revoke_all. Of several shards one has the event.
 register('revoke_all', function(keys, args)
   local p = prefix(keys, args)
+  tell_end(p, '')
   call('INCR', p .. 'epoch')
   if args[2] ~= '' then
     write_event(p, args, 2, 0)

@@ -238,6 +238,8 @@ register('import', function(keys, args)
         live_on(key, unpacked(session)[EXPIRES] - now)
       end
     elseif kind == 'e' then
+      -- Sessions of an earlier one are dead.
+      tell_end(p, '')
       call('SET', p .. 'epoch', fields[1])
     else
       local trail, number, keep = one.ids[1], one.ids[2], one.ids[3]
