@@ -111,6 +111,11 @@ impl Balancer {
         fs::read_to_string(self.dir.path().join("said")).unwrap_or_default()
     }
 
+    /// Where people reach it.
+    pub(crate) fn address(&self) -> Url {
+        self.address.lock().clone()
+    }
+
     /// People reach it by this URL, and their address bars say that one.
     pub(crate) fn known_as(&mut self, url: &str, public: &str) {
         *self.address.lock() = Url::parse(url).unwrap();

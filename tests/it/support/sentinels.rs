@@ -59,8 +59,17 @@ impl Sentinels {
 
     async fn begin(more: &[&str], has_wire: bool) -> Self {
         let source = format!("127.0.0.{}", Self::GROUP);
-        // A replica has everything a moment after the primary, and follows a new one at once.
-        let common = ["--repl-diskless-sync-delay", "0", "--bind-source-addr", &source];
+        // A replica follows a new primary at once; and that address is none that is thought to be here.
+        let common = [
+            "--repl-diskless-sync-delay",
+            "0",
+            "--bind-source-addr",
+            &source,
+            "--replica-announce-ip",
+            "127.0.0.1",
+            "--protected-mode",
+            "no",
+        ];
         let arguments = [&common[..], more].concat();
         let primary = RedisServer::with(&arguments);
         let wire = if has_wire { Some(Wire::to(primary.port()).await) } else { None };
@@ -70,14 +79,15 @@ impl Sentinels {
         let mut servers = vec![primary];
         servers.extend([1, 2].map(|_| RedisServer::with(&arguments)));
         let ports = vec![known, servers[1].port(), servers[2].port()];
-        let sentinels = (0..3).map(|_| sentinel(known, &source)).collect();
-        let this = Self { servers, ports, sentinels, wire };
+        let mut this = Self { servers, ports, sentinels: Vec::new(), wire };
         this.wait("the replicas follow", || {
             this.servers[1..].iter().all(|replica| {
                 replica.ask(&["INFO", "replication"]).contains("master_link_status:up")
             })
         })
         .await;
+        // They look for replicas at once, and then every ten seconds.
+        this.sentinels = (0..3).map(|_| sentinel(known, &source)).collect();
         this.wait("the Sentinels know everybody", || {
             this.sentinels.iter().all(|sentinel| {
                 let said = sentinel.ask(&["SENTINEL", "MASTER", NAME]);
@@ -86,7 +96,10 @@ impl Sentinels {
                     let at = said.iter().position(|word| *word == name).expect("a field");
                     said[at + 1].parse::<usize>().expect("a number")
                 };
-                (number("num-slaves"), number("num-other-sentinels")) == (2, 2)
+                // With no further flag, such as that it is down.
+                let replicas = sentinel.ask(&["SENTINEL", "REPLICAS", NAME]);
+                let well = replicas.matches("flags\nslave\n").count();
+                (well, number("num-other-sentinels")) == (2, 2)
             })
         })
         .await;
@@ -157,7 +170,7 @@ fn sentinel(primary: u16, source: &str) -> Sentinel {
     let dir = TempDir::new().unwrap();
     let port = port::free();
     let configuration = format!(
-        "port {port}\nbind 127.0.0.1\nbind-source-addr {source}\nsentinel announce-ip 127.0.0.1\n\
+        "port {port}\nprotected-mode no\nbind 127.0.0.1\nbind-source-addr {source}\nsentinel announce-ip 127.0.0.1\n\
          sentinel monitor {NAME} 127.0.0.1 {primary} {QUORUM}\n\
          sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 5000\n"
     );

@@ -220,9 +220,14 @@ impl Crowd {
         enough.await.expect("the crowd is there");
     }
 
+    /// Nobody begins anything more.
+    pub(super) fn stop(&self) {
+        self.asking.stop.store(true, SeqCst);
+    }
+
     /// Lets everybody finish what they want, and then looks whether all that they were told holds.
     pub(super) async fn holds(self) -> Outcome {
-        self.asking.stop.store(true, SeqCst);
+        self.stop();
         for task in self.tasks {
             tokio::time::timeout(3 * PATIENCE, task).await.expect("an end").expect("no panic");
         }

@@ -10,16 +10,21 @@
 //! | `redis` | Redis, killed and started again from its file, and frozen |
 //! | `network` | what is between a node and Redis: cut, held, slow, forgotten |
 //! | `failover` | the primary, whose place a replica takes |
-//! | `loss` | the same, without waiting for replicas: how much is lost is measured |
+//! | `split` | the way between the primary and everybody but a node: two primaries for a while |
+//! | `loss` | whatever may lose what was answered: how much that is, for `just failover-loss` |
 //! | `deployed` | nothing: the files of `packaging/two-nodes` are started as they are |
 //! | `crowd`, `wishes` | the clients and their books |
 //!
 //! `COUNTERSIGN_SURVIVAL_ROUNDS` sets how often things die.
 
 mod crowd;
+mod deployed;
+mod failover;
+mod loss;
 mod network;
 mod node;
 mod redis;
+mod split;
 mod wishes;
 
 use std::time::{Duration, Instant};

@@ -66,7 +66,8 @@ fn haproxy(port: u16, _: &Path, nodes: &[Process]) -> String {
     )
 }
 
-/// A visit of `/admin` is a GET that counts: nginx must not ask for it twice.
+/// nginx asks the next node for a GET, PUT or DELETE that the first one may have done. But a visit of
+/// `/admin` is a GET that counts, and a password is changed once: so it must not.
 fn nginx(port: u16, dir: &Path, nodes: &[Process]) -> String {
     let mut servers = String::new();
     for address in addresses(nodes) {
@@ -80,7 +81,6 @@ fn nginx(port: u16, dir: &Path, nodes: &[Process]) -> String {
          upstream nodes {{ {servers} keepalive 16; }}\n server {{\n  listen 127.0.0.1:{port};\n  \
          proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host $http_host;\n  \
          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n  \
-         location / {{ proxy_pass http://nodes; }}\n  \
-         location = /admin {{ proxy_pass http://nodes; proxy_next_upstream off; }}\n }}\n}}\n"
+         location / {{ proxy_pass http://nodes; proxy_next_upstream off; }}\n }}\n}}\n"
     )
 }
