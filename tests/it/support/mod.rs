@@ -41,8 +41,8 @@ use std::{future::Future, time::Duration};
 pub(crate) use self::{
     answer::Answer,
     app::TestApp,
-    cluster::{RedisCluster, SharedCluster},
     balancer::Balancer,
+    cluster::{RedisCluster, SharedCluster},
     dice::{Dice, number},
     jar::Jar,
     process::Process,

@@ -78,6 +78,16 @@ async fn log_out_meanwhile(group: &Sentinels, nodes: &[Process]) -> Told {
     tokio::join!(promoted, log_outs);
     let other = nodes[1].anonymous();
     until_ready(&other).await;
+    // While there are still two, this node finds out by itself which one to leave.
+    let gone = nodes[1].program();
+    gone.log_in("ann@example.com").await;
+    gone.log_out().await.expect(204);
+    let (here, started) = (nodes[0].program(), Instant::now());
+    here.take(&gone.token());
+    while is_good(&here).await {
+        assert!(started.elapsed() < PATIENCE, "it stays with the old primary");
+    }
+    println!("a log-out elsewhere was known after {:?}", started.elapsed());
 
     wire.set_for(Sentinels::GROUP, Way::Open);
     group.until_follows(0).await;
