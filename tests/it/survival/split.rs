@@ -57,6 +57,8 @@ async fn log_out_meanwhile(group: &Sentinels, nodes: &[Process]) -> Told {
         }
     }))
     .await;
+    let gone = nodes[1].program();
+    gone.log_in("ann@example.com").await;
     // The replicas have all of them.
     tokio::time::sleep(Duration::from_secs(1)).await;
 
@@ -79,8 +81,6 @@ async fn log_out_meanwhile(group: &Sentinels, nodes: &[Process]) -> Told {
     let other = nodes[1].anonymous();
     until_ready(&other).await;
     // While there are still two, this node finds out by itself which one to leave.
-    let gone = nodes[1].program();
-    gone.log_in("ann@example.com").await;
     gone.log_out().await.expect(204);
     let (here, started) = (nodes[0].program(), Instant::now());
     here.take(&gone.token());
