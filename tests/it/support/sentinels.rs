@@ -24,7 +24,7 @@ pub(crate) struct Sentinels {
     servers: Vec<RedisServer>,
     /// The port that everybody knows each server by.
     ports: Vec<u16>,
-    sentinels: Vec<Sentinel>,
+    watchers: Vec<Sentinel>,
     /// The way to the first server, where there is one: replicas and Sentinels come from
     /// 127.0.0.[`GROUP`](Self::GROUP).
     pub(crate) wire: Option<Wire>,
@@ -79,7 +79,7 @@ impl Sentinels {
         let mut servers = vec![primary];
         servers.extend([1, 2].map(|_| RedisServer::with(&arguments)));
         let ports = vec![known, servers[1].port(), servers[2].port()];
-        let mut this = Self { servers, ports, sentinels: Vec::new(), wire };
+        let mut this = Self { servers, ports, watchers: Vec::new(), wire };
         this.wait("the replicas follow", || {
             this.servers[1..].iter().all(|replica| {
                 replica.ask(&["INFO", "replication"]).contains("master_link_status:up")
@@ -87,9 +87,9 @@ impl Sentinels {
         })
         .await;
         // They look for replicas at once, and then every ten seconds.
-        this.sentinels = (0..3).map(|_| sentinel(known, &source)).collect();
+        this.watchers = (0..3).map(|_| sentinel(known, &source)).collect();
         this.wait("the Sentinels know everybody", || {
-            this.sentinels.iter().all(|sentinel| {
+            this.watchers.iter().all(|sentinel| {
                 let said = sentinel.ask(&["SENTINEL", "MASTER", NAME]);
                 let said: Vec<_> = said.lines().collect();
                 let number = |name: &str| {
@@ -108,7 +108,7 @@ impl Sentinels {
 
     /// For `store.url`.
     pub(crate) fn url(&self) -> String {
-        let named = self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port));
+        let named = self.watchers.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port));
         format!("redis+sentinel://{}/{NAME}", named.collect::<Vec<_>>().join(","))
     }
 
@@ -119,7 +119,7 @@ impl Sentinels {
 
     /// The number of the primary that the most Sentinels name.
     pub(crate) fn primary(&self) -> Option<usize> {
-        let named: Vec<_> = self.sentinels.iter().map(|it| it.primary()).collect();
+        let named: Vec<_> = self.watchers.iter().map(Sentinel::primary).collect();
         let number = |port: u16| self.ports.iter().position(|known| *known == port);
         let is_named = |number: &usize| {
             let votes = named.iter().filter(|port| **port == Some(self.ports[*number]));

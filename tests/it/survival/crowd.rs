@@ -160,7 +160,7 @@ impl Crowd {
         for n in 0..3 {
             let whose = doors[n % doors.len()].program();
             whose.join(&format!("{name}-visitor-{n}@example.com")).await;
-            let visits = crowd.new_visits(whose);
+            let visits = crowd.new_visits(&whose);
             for door in doors {
                 let who = door.program();
                 who.take(&visits.whose.token());
@@ -170,7 +170,7 @@ impl Crowd {
         for (n, door) in doors.iter().cycle().take(2).enumerate() {
             let who = door.browser();
             who.join(&format!("{name}-reader-{n}@example.com")).await;
-            let visits = crowd.new_visits(who.clone());
+            let visits = crowd.new_visits(&who);
             crowd.tasks.push(tokio::spawn(visit(asking.clone(), visits, who)));
         }
         for (n, door) in doors.iter().cycle().take(3).enumerate() {
@@ -185,7 +185,7 @@ impl Crowd {
         crowd
     }
 
-    fn new_visits(&mut self, whose: User) -> Arc<Visits> {
+    fn new_visits(&mut self, whose: &User) -> Arc<Visits> {
         let visits = Visits {
             whose: whose.copy(),
             tried: AtomicU64::new(0),

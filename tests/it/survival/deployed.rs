@@ -40,12 +40,15 @@ fn with(name: &str, changes: &[(&str, &str)]) -> String {
 }
 
 /// Ends with this value.
-struct Redis(Child, TempDir);
+struct Redis {
+    child: Child,
+    _dir: TempDir,
+}
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -83,7 +86,7 @@ fn redis(port: &str) -> Redis {
         assert!(started.elapsed() < PATIENCE, "Redis does not start");
         std::thread::sleep(Duration::from_millis(10));
     }
-    Redis(child, dir)
+    Redis { child, _dir: dir }
 }
 
 /// A node with these files, and with the keys of the first, if there is one.

@@ -26,7 +26,7 @@ async fn no_answered_end_of_a_session_is_lost_with_the_primary() {
         group.server(old).restart();
         crowd.until_answers(100).await;
         group.until_follows(old).await;
-        group.until_followed(new, 2).await;
+        group.until_followed(new, 1).await;
     }
     crowd.until_answers(100).await;
     let outcome = crowd.holds().await;

@@ -29,7 +29,7 @@ async fn a_killed_node_loses_nothing(
     let balancer = Balancer::start(program, |port, dir| configuration(port, dir, &nodes));
     until_ready(&balancer.anonymous()).await;
     let crowd = Crowd::start("node", &[&balancer]).await;
-    for round in 0..rounds() + 1 {
+    for round in 0..=rounds() {
         let killed = usize::try_from(round % 2).unwrap();
         crowd.until_answers(100).await;
         nodes[killed].kill_hard();
@@ -52,10 +52,8 @@ fn addresses(nodes: &[Process]) -> Vec<String> {
 }
 
 fn haproxy(port: u16, _: &Path, nodes: &[Process]) -> String {
-    let mut servers = String::new();
-    for (n, address) in addresses(nodes).iter().enumerate() {
-        servers += &format!("  server node{n} {address}\n");
-    }
+    let server = |(n, address)| format!("  server node{n} {address}\n");
+    let servers = addresses(nodes).iter().enumerate().map(server).collect::<Vec<_>>().concat();
     format!(
         "global\n  nbthread 1\n\
          defaults\n  mode http\n  option forwardfor\n  option redispatch 1\n  retries 3\n  \
@@ -69,10 +67,8 @@ fn haproxy(port: u16, _: &Path, nodes: &[Process]) -> String {
 /// nginx asks the next node for a GET, PUT or DELETE that the first one may have done. But a visit of
 /// `/admin` is a GET that counts, and a password is changed once: so it must not.
 fn nginx(port: u16, dir: &Path, nodes: &[Process]) -> String {
-    let mut servers = String::new();
-    for address in addresses(nodes) {
-        servers += &format!("server {address} max_fails=1 fail_timeout=1s; ");
-    }
+    let server = |address| format!("server {address} max_fails=1 fail_timeout=1s; ");
+    let servers = addresses(nodes).iter().map(server).collect::<Vec<_>>().concat();
     let dir = dir.display();
     format!(
         "worker_processes 1; pid {dir}/pid; events {{ worker_connections 1024; }}\n\

@@ -37,7 +37,7 @@ async fn with_waiting_no_log_out_is_answered_that_would_be_lost() {
 async fn cut_off(replicas: &str) -> Told {
     let group = Sentinels::behind_a_wire(&[]).await;
     let mut nodes = two_nodes(&group.url(), &[("COUNTERSIGN_STORE__REDIS__REPLICAS", replicas)]);
-    let told = log_out_meanwhile(&group, &nodes).await;
+    let told = log_out_meanwhile(&group, &mut nodes).await;
     println!(
         "store.redis.replicas = {replicas}: {} log-outs answered, {} not, {} lost",
         told.answered, told.unserved, told.lost
@@ -46,7 +46,7 @@ async fn cut_off(replicas: &str) -> Told {
     told
 }
 
-async fn log_out_meanwhile(group: &Sentinels, nodes: &[Process]) -> Told {
+async fn log_out_meanwhile(group: &Sentinels, nodes: &mut [Process; 2]) -> Told {
     let ann = nodes[0].program();
     ann.join("ann@example.com").await;
     let sessions = at_once((0..60).map(|_| {
@@ -78,9 +78,10 @@ async fn log_out_meanwhile(group: &Sentinels, nodes: &[Process]) -> Told {
         }
     };
     tokio::join!(promoted, log_outs);
-    let other = nodes[1].anonymous();
-    until_ready(&other).await;
-    // While there are still two, this node finds out by itself which one to leave.
+    // A node that starts now is with the new one. That it knows of a log-out, the other one hears while
+    // there are still two, because it leaves the old one by itself.
+    nodes[1].kill_hard();
+    nodes[1].restart();
     gone.log_out().await.expect(204);
     let (here, started) = (nodes[0].program(), Instant::now());
     here.take(&gone.token());
@@ -91,7 +92,7 @@ async fn log_out_meanwhile(group: &Sentinels, nodes: &[Process]) -> Told {
 
     wire.set_for(Sentinels::GROUP, Way::Open);
     group.until_follows(0).await;
-    for node in nodes {
+    for node in &*nodes {
         until_ready(&node.anonymous()).await;
         // Whoever logs in is known at once: the node is where the others are.
         node.program().log_in("ann@example.com").await;
