@@ -36,6 +36,14 @@ crash rounds="200":
 power-loss rounds="60":
     COUNTERSIGN_POWER_ROUNDS={{ rounds }} cargo test --locked --test it power_loss:: -- --nocapture
 
+# nodes, Redis and the network between them die under load, more often than `cargo test` lets them
+survive rounds="10":
+    COUNTERSIGN_SURVIVAL_ROUNDS={{ rounds }} cargo test --locked --test it survival:: -- --nocapture
+
+# what failovers, splits and kill -9 can lose where the configuration promises less than all: a table, in some minutes
+failover-loss rounds="5":
+    COUNTERSIGN_LOSS_ROUNDS={{ rounds }} cargo test --locked --test it survival::loss -- --ignored --nocapture
+
 # format, lints, documentation: what must hold beside the tests
 check:
     cargo fmt --check

@@ -33,6 +33,7 @@
 //! | `store_cluster` | the store in shards: claims to e-mails, backups, slots that move |
 //! | `nodes_cluster` | several real servers on a real cluster, whose nodes die |
 //! | `nodes` | several real servers on one Redis |
+//! | `survival` | and what they survive: killed, cut off, failed over, all of it under load |
 //! | `store_durability` | what the embedded store does when disks fail and processes end |
 //! | `vectors` | published attacks on signatures and tokens |
 //!
@@ -84,6 +85,7 @@ mod store_machine;
 mod store_redis;
 mod store_world;
 mod support;
+mod survival;
 mod throttle;
 mod tokens;
 mod tutorial;

@@ -278,8 +278,8 @@ async fn everybody_stays_logged_in_when_the_store_moves_to_redis_and_back() {
     assert_eq!(ann.open_admin().await, 2);
 }
 
-/// An authority, and a certificate for this machine that it signed, in a directory.
-fn certificates(dir: &Path) {
+/// An authority, and a certificate for this name that it signed, in a directory.
+pub(crate) fn certificates(dir: &Path, name: &str) {
     let openssl = |line: &str| {
         let done = Command::new("openssl").args(line.split(' ')).current_dir(dir).output().unwrap();
         assert!(done.status.success(), "{line}: {done:?}");
@@ -287,7 +287,7 @@ fn certificates(dir: &Path) {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
     openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=authority"));
     openssl(&format!("req {key} -keyout key.pem -out request.pem -subj /CN=redis"));
-    std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost").unwrap();
+    std::fs::write(dir.join("names"), format!("subjectAltName=DNS:{name}")).unwrap();
     openssl(
         "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 \
          -extfile names",
@@ -295,7 +295,7 @@ fn certificates(dir: &Path) {
 }
 
 /// Whether certificates can be made here.
-fn openssl_works() -> bool {
+pub(crate) fn openssl_works() -> bool {
     let tried = Command::new("openssl").arg("version").output();
     let works = tried.as_ref().is_ok_and(|output| output.status.success());
     if !works {
@@ -311,7 +311,7 @@ async fn with_tls_the_server_is_one_that_the_authorities_know() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    certificates(dir.path());
+    certificates(dir.path(), "localhost");
     let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let (cert, key, authority) = (file("cert.pem"), file("key.pem"), file("ca.pem"));
@@ -335,7 +335,7 @@ async fn with_tls_the_server_is_one_that_the_authorities_know() {
 
     // Another authority's.
     let elsewhere = tempfile::tempdir().unwrap();
-    certificates(elsewhere.path());
+    certificates(elsewhere.path(), "localhost");
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command
         .env_clear()

@@ -14,7 +14,10 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use url::Url;
 
-use super::{PATIENCE, User, capture, user::Kind};
+use super::{
+    PATIENCE, User, capture,
+    user::{Kind, http_client},
+};
 
 /// A server that is a process of its own.
 pub(crate) struct Process {
@@ -95,12 +98,7 @@ impl Process {
             address: Arc::new(Mutex::new(Url::parse("http://127.0.0.1:1").unwrap())),
             output: Arc::default(),
             readers: Vec::new(),
-            http: reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .no_proxy()
-                .tls_certs_only([])
-                .build()
-                .expect("a client"),
+            http: http_client(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 use url::Url;
 
-use super::PATIENCE;
+use super::{PATIENCE, port};
 
 /// A Redis of its own, with nothing in it, that keeps what it was told in an append-only file. It
 /// ends with this value, also when the test fails.
@@ -46,7 +46,7 @@ impl RedisServer {
         let mut server = Self { dir, port: 0, more, child: None };
         // Somebody may take the port before the server does.
         for _ in 0..20 {
-            server.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            server.port = port::free();
             if server.run() {
                 return server;
             }
