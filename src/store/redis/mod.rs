@@ -48,6 +48,7 @@
 //! | `link` | the connection: kept, given up, made again |
 //! | `library`, `functions/` | the functions |
 //! | `codec` | what they are given and what they answer |
+//! | `record` | a session, as it is kept and answered |
 //! | `operations` | the [`Store`](super::Store): one function each |
 //! | `events` | audit events, listed |
 //! | `upkeep` | the sweep and the import |
@@ -63,6 +64,7 @@ mod library;
 mod link;
 mod open;
 mod operations;
+mod record;
 mod replacement;
 mod upkeep;
 

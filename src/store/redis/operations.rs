@@ -1,11 +1,12 @@
 //! The operations: one function each.
 
+use ::redis::Value;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use super::{
     RedisStore,
-    codec::{self, Parts, exact, exact_millis, millis},
+    codec::{self, Parts, millis},
     export,
 };
 use crate::{
@@ -65,7 +66,7 @@ impl Store for RedisStore {
         let mut parts = Parts::of("account", self.ask(&command).await?)?;
         let accounts = found(Parts::of("account", parts.next())?)?;
         let next = match parts.next() {
-            ::redis::Value::Nil => None,
+            Value::Nil => None,
             next => {
                 let text = String::from_utf8(codec::bytes("e-mail", next)?);
                 Some(codec::email(&text.map_err(|error| damaged("e-mail", error))?)?)
@@ -263,32 +264,22 @@ impl Store for RedisStore {
     }
 
     async fn visit(&self, visit: Visit) -> Result<Visited> {
-        let Visit { token, transport, now, lifetimes, replay, .. } = visit;
+        let token = visit.token;
         let mut command = self.change("visit");
-        command
-            .arg(token.account.as_bytes())
-            .arg(token.session.as_bytes())
-            .arg(millis(now))
-            .arg(codec::transport(transport))
-            .arg(exact("session", token.visits)?)
-            .arg(exact("session", token.prev)?)
-            .arg(millis(later(token.issued_at, replay.grace)))
-            .arg(exact_millis(replay.grace))
-            .arg(match replay.policy {
-                ReplayPolicy::Revoke => "revoke",
-                ReplayPolicy::Refuse => "refuse",
-                ReplayPolicy::Ignore => "ignore",
-            })
-            .arg(millis(later(now, lifetimes.idle)))
-            .arg(millis(later(now, lifetimes.remember_idle)));
+        command.arg(token.account.as_bytes()).arg(token.session.as_bytes());
+        codec::add_visit(&mut command, &visit)?;
+        command.arg(match visit.replay.policy {
+            ReplayPolicy::Revoke => "revoke",
+            ReplayPolicy::Refuse => "refuse",
+            ReplayPolicy::Ignore => "ignore",
+        });
         self.add_event(&mut command, &visit.copy_found(), |cause| {
             cause.about(token.account).of_session(token.session)
         })?;
-        let mut parts = Parts::of("session", self.ask(&command).await?)?;
-        match parts.count()? {
-            0 => Ok(Visited::Absent),
-            2 => Ok(Visited::Copied),
-            _ => codec::session(token.account, token.session, parts.next()).map(Visited::Counted),
+        match self.ask(&command).await? {
+            Value::Int(0) => Ok(Visited::Absent),
+            Value::Int(2) => Ok(Visited::Copied),
+            answer => codec::session(token.account, token.session, answer).map(Visited::Counted),
         }
     }
 
@@ -356,7 +347,7 @@ impl Store for RedisStore {
         let mut command = self.read("variables");
         command.arg(account.as_bytes()).arg(id.as_bytes()).arg(millis(now));
         match self.ask(&command).await? {
-            ::redis::Value::Nil => Ok(None),
+            Value::Nil => Ok(None),
             answer => codec::variables(Parts::of("variables", answer)?).map(Some),
         }
     }
