@@ -13,7 +13,7 @@ use super::{Failure, output, progress::Progress};
 use crate::{
     config::{Config, StoreUrl},
     model::{AuditKind, By, Cause, Clock as _, clock::SystemClock},
-    service::{KEYS_DIR, redis_options, sled_options},
+    service::{KEYS_DIR, redis_options, redis_servers, sled_options},
     store::{
         BackupRecord, OpenError, RedisReplacement, RedisReplacementError, Replacement,
         ReplacementError, Store,
@@ -97,7 +97,7 @@ impl Restore {
             }
             StoreUrl::Redis(url) => {
                 let options = redis_options(config).map_err(|error| self.refused(error.into()))?;
-                let new = RedisReplacement::begin(url.expose(), options, !self.replace).await;
+                let new = RedisReplacement::begin(redis_servers(url), options, !self.replace).await;
                 new.map(|new| New::Redis(Box::new(new)))
                     .map_err(|error| self.refused_by_redis(error))
             }

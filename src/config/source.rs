@@ -301,7 +301,7 @@ mod tests {
              a whole number, 0 or more"
         );
         let error = refused("", &[("COUNTERSIGN_STORE__URL", "redis+x://:secret@host/1")]);
-        assert!(error.contains("not supported yet") && !error.contains("secret"));
+        assert!(error.contains("is not supported") && !error.contains("secret"));
     }
 
     #[test]

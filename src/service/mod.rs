@@ -14,11 +14,11 @@ mod sweep;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{Config, Durability, StoreUrl},
+    config::{Config, Durability, RedisUrl, StoreUrl},
     model::Clock,
     session::{self, Hasher, Sessions},
     store::{
-        self, RedisOptions, RedisStore, Store,
+        self, RedisOptions, RedisServers, RedisServersAre, RedisStore, Store,
         sled::{self, SledOptions, SledStore},
     },
     token::{KeyError, KeySet, Tokens},
@@ -121,9 +121,23 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, store::OpenError> {
                      another"
                 );
             }
-            Ok(Arc::new(RedisStore::open(url.expose(), options)?))
+            Ok(Arc::new(RedisStore::open(redis_servers(url), options)?))
         }
     }
+}
+
+/// Which servers a Redis is.
+#[must_use]
+pub fn redis_servers(url: &RedisUrl) -> RedisServers {
+    let are = match url.expose_sentinels() {
+        Some((primary, password)) => RedisServersAre::Sentinels {
+            primary: primary.to_owned(),
+            password: password.map(str::to_owned),
+        },
+        None if url.is_cluster() => RedisServersAre::Cluster,
+        None => RedisServersAre::Primary,
+    };
+    RedisServers { named: url.expose().to_vec(), are }
 }
 
 /// How a Redis is to be used. Takes the data directory, where the keys are, as the embedded store

@@ -31,7 +31,10 @@ mod view;
 
 use std::net::IpAddr;
 
-pub use self::redis::{RedisOptions, RedisReplacement, RedisReplacementError, RedisStore};
+pub use self::redis::{
+    RedisOptions, RedisReplacement, RedisReplacementError, RedisServers, RedisServersAre,
+    RedisStore,
+};
 pub use self::sled::{Durability, Replacement, ReplacementError, SledOptions, SledStore};
 use async_trait::async_trait;
 pub use audit::{AuditBounds, AuditFilter, AuditPage, AuditPlace, InvalidAuditPlace};
@@ -253,6 +256,11 @@ pub trait Store: Send + Sync + 'static {
     /// visit counted, and reads the same number later, knows that nobody has ended the session in
     /// between. Time may have: that is in the [session](Session::is_over). The number may also
     /// change when nothing ended.
+    ///
+    /// Where several nodes share a store, it is about the ends that were asked for at this one. That
+    /// a session was ended at another, after it was looked up, no look-up can exclude: its answer is
+    /// always of a moment ago. So an answer that is under way then may still carry a cookie, which
+    /// is good for nothing.
     fn ends(&self) -> Option<u64> {
         None
     }

@@ -2,6 +2,7 @@
 //! away.
 
 use std::{
+    collections::BTreeMap,
     net::TcpListener,
     path::Path,
     process::{Command, Stdio},
@@ -10,8 +11,11 @@ use std::{
 
 use serde_json::json;
 
-use crate::support::{
-    PASSWORD, PATIENCE, Process, RedisServer, User, at_once, capture, redis::redis_works,
+use crate::{
+    store_redis::cost::asked,
+    support::{
+        PASSWORD, PATIENCE, Process, RedisServer, User, at_once, capture, redis::redis_works,
+    },
 };
 
 /// The longest that an answer takes while Redis is away: twice its second, and what a busy machine
@@ -127,6 +131,23 @@ async fn a_frozen_redis_is_answered_503_in_bounded_time_and_nobody_is_logged_out
     back(&node).await;
     ann.check().await.expect(200);
     assert_eq!(ann.open_admin().await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_and_a_visit_ask_redis_once() {
+    if !redis_works() {
+        return;
+    }
+    let redis = RedisServer::start();
+    let node = node_on(&redis);
+    let ann = node.browser();
+    ann.join("ann@example.com").await;
+    ann.visit().await;
+    asked(&redis);
+    ann.check().await.expect(200);
+    assert_eq!(asked(&redis), BTreeMap::from([("fcall_ro".to_owned(), 1)]));
+    ann.visit().await;
+    assert_eq!(asked(&redis), BTreeMap::from([("fcall".to_owned(), 1)]));
 }
 
 /// What everybody is answered while Redis is away.

@@ -1,20 +1,22 @@
-//! The connection to Redis: one for all requests, kept as long as it works.
+//! The connection to the primary: one for all requests, kept as long as it works and that is the
+//! primary.
 //!
 //! A command is sent once. Whether one that got no answer was done, nobody knows, so it is never
-//! sent again; the one exception is a function that is not there, of which nothing was done. When
-//! the connection breaks, or an answer does not come in time, the next command finds another one:
-//! it is made once, all that come meanwhile wait for it together, and after a failure the next
-//! attempt waits a moment. So everything ends within twice the time that is given to Redis.
+//! sent again; the exceptions are a function that is not there, and a slot that is another node's: of
+//! these nothing was done. When the connection breaks, or an answer does not come in time, the next
+//! command finds another one, and where the [primary](super::finder) is by then: it is made once, all
+//! that come meanwhile wait for it together, and after a failure the next attempt waits a moment. So
+//! everything ends within twice the time that is given to Redis.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value,
-    aio::MultiplexedConnection,
-};
+use ::redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection};
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
@@ -22,23 +24,33 @@ use futures_util::{
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::library::LIBRARY;
+use super::{
+    finder::{Finder, Primary, connect_to, slot_of},
+    library::LIBRARY,
+};
 use crate::store::{Result, StoreError};
 
 /// How long after a connection could not be made the next attempt begins.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A connection that is there, that is being made, or that could not be made.
-type Attempt = Shared<BoxFuture<'static, Result<MultiplexedConnection, RedisError>>>;
+/// A connection that is there, that is being made, or that could not be made, and whom it is to.
+type Attempt =
+    Shared<BoxFuture<'static, Result<(MultiplexedConnection, Arc<Primary>), RedisError>>>;
 
 /// The connection.
 pub(super) struct Link {
-    client: Client,
-    /// Whom errors name: without user and password.
-    address: String,
-    patience: Duration,
+    finder: Arc<Finder>,
+    /// The slot of all keys that commands are about.
+    slot: u16,
     current: Mutex<Current>,
     closed: AtomicBool,
+}
+
+/// A connection that is there.
+struct Connected {
+    number: u64,
+    connection: MultiplexedConnection,
+    primary: Arc<Primary>,
 }
 
 #[derive(Default)]
@@ -50,20 +62,16 @@ struct Current {
 }
 
 impl Link {
-    pub(super) fn new(client: Client, address: String, patience: Duration) -> Self {
-        Self {
-            client,
-            address,
-            patience,
-            current: Mutex::default(),
-            closed: AtomicBool::new(false),
-        }
+    /// A connection to the primary that has the slot of `key`. It is made when it is needed.
+    pub(super) fn new(finder: Arc<Finder>, key: &str) -> Self {
+        let slot = slot_of(key);
+        Self { finder, slot, current: Mutex::default(), closed: AtomicBool::new(false) }
     }
 
     /// Sends a command and waits for its answer.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value> {
         // Each part has its own limit; this is for what none of them thought of.
-        match timeout(2 * self.patience + PAUSE, self.ask_and_load(command)).await {
+        match timeout(2 * self.patience() + PAUSE, self.ask_once(command)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.unavailable("it does not answer in time")),
         }
@@ -73,18 +81,19 @@ impl Link {
     /// over one connection, since Redis tells how far replicas are with what that connection wrote;
     /// it does nothing else there meanwhile, which is why these have a link of their own.
     pub(super) async fn ask_replicated(&self, command: &Cmd, replicas: u64) -> Result<Value> {
-        match timeout(3 * self.patience, self.ask_and_wait(command, replicas)).await {
+        match timeout(3 * self.patience(), self.ask_and_wait(command, replicas)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.unavailable("it does not answer in time")),
         }
     }
 
     async fn ask_and_wait(&self, command: &Cmd, replicas: u64) -> Result<Value> {
-        let answer = self.ask_and_load(command).await?;
+        let (answer, over) = self.ask_over(command).await.map_err(|error| self.failed(&error))?;
         let mut wait = ::redis::cmd("WAIT");
         // Less than the connection waits for an answer.
-        wait.arg(replicas).arg((self.patience / 2).as_millis());
-        let have = self.send(&wait).await.map_err(|error| self.failed(&error))?;
+        wait.arg(replicas).arg((self.patience() / 2).as_millis());
+        // On another connection, which wrote nothing yet, all replicas would have all of it.
+        let have = self.send(&over, &wait).await.map_err(|error| self.failed(&error))?;
         match have {
             Value::Int(have) if u64::try_from(have).is_ok_and(|have| have >= replicas) => {
                 Ok(answer)
@@ -102,35 +111,49 @@ impl Link {
         *self.current.lock() = Current::default();
     }
 
-    async fn ask_and_load(&self, command: &Cmd) -> Result<Value> {
-        match self.send(command).await {
-            // Redis was started anew without its library, or another one took its place.
-            Err(error) if is_unknown_function(&error) => {
-                self.send(&load()).await.map_err(|error| self.failed(&error))?;
-                tracing::info!(event = "redis_library", "the library of functions was loaded");
-                self.send(command).await
-            }
-            answer => answer,
+    async fn ask_once(&self, command: &Cmd) -> Result<Value> {
+        match self.ask_over(command).await {
+            Ok((answer, _)) => Ok(answer),
+            Err(error) => Err(self.failed(&error)),
         }
-        .map_err(|error| self.failed(&error))
     }
 
-    async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+    /// The answer, and over which connection it came.
+    async fn ask_over(&self, command: &Cmd) -> Result<(Value, Connected), RedisError> {
+        let mut over = self.connected().await?;
+        let mut answer = self.send(&over, command).await;
+        if answer.as_ref().is_err_and(is_moved) {
+            self.finder.forget();
+            over = self.connected().await?;
+            answer = self.send(&over, command).await;
+        }
+        // Redis was started anew without its library, or another one took its place.
+        if answer.as_ref().is_err_and(is_unknown_function) {
+            self.send(&over, &load()).await?;
+            tracing::info!(event = "redis_library", "the library of functions was loaded");
+            answer = self.send(&over, command).await;
+        }
+        answer.map(|answer| (answer, over))
+    }
+
+    async fn send(&self, over: &Connected, command: &Cmd) -> Result<Value, RedisError> {
+        let mut connection = over.connection.clone();
+        let answer = connection.send_packed_command(command).await.and_then(Value::extract_error);
+        if answer.as_ref().is_err_and(is_fatal) || !self.finder.is_still(self.slot, &over.primary) {
+            self.give_up(over.number, false);
+        }
+        answer
+    }
+
+    async fn connected(&self) -> Result<Connected, RedisError> {
         let (number, attempt) = self.attempt()?;
-        let mut connection = match attempt.await {
-            Ok(connection) => connection,
+        match attempt.await {
+            Ok((connection, primary)) => Ok(Connected { number, connection, primary }),
             Err(error) => {
                 self.give_up(number, true);
-                return Err(error);
+                Err(error)
             }
-        };
-        let answer = connection.send_packed_command(command).await;
-        if let Err(error) = &answer
-            && is_fatal(error)
-        {
-            self.give_up(number, false);
         }
-        answer.and_then(Value::extract_error)
     }
 
     /// The connection that is there or on its way, or else a new one.
@@ -145,14 +168,17 @@ impl Link {
         if current.failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
             return Err((ErrorKind::Io, "it cannot be reached").into());
         }
-        let (client, patience) = (self.client.clone(), self.patience);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(patience))
-            .set_response_timeout(Some(patience));
-        let attempt =
-            async move { client.get_multiplexed_async_connection_with_config(&config).await }
-                .boxed()
-                .shared();
+        let (finder, slot) = (Arc::clone(&self.finder), self.slot);
+        let attempt = async move {
+            let patience = finder.patience();
+            let made = async {
+                let primary = finder.primary(slot).await?;
+                Ok((connect_to(&primary, patience).await?, Arc::new(primary)))
+            };
+            let too_late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
+            timeout(patience, made).await.map_err(too_late)?
+        };
+        let attempt = attempt.boxed().shared();
         current.number += 1;
         current.attempt = Some(attempt.clone());
         Ok((current.number, attempt))
@@ -165,8 +191,12 @@ impl Link {
         }
     }
 
+    fn patience(&self) -> Duration {
+        self.finder.patience()
+    }
+
     fn unavailable(&self, why: &str) -> StoreError {
-        StoreError::Unavailable(format!("Redis at {}: {why}", self.address))
+        StoreError::Unavailable(format!("Redis at {}: {why}", self.finder.address()))
     }
 
     fn failed(&self, error: &RedisError) -> StoreError {
@@ -193,13 +223,22 @@ fn is_unknown_function(error: &RedisError) -> bool {
     error.detail().is_some_and(|detail| detail.starts_with("Function not found"))
 }
 
+/// Whether another node has the slot by now.
+fn is_moved(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::Moved)
+}
+
 /// Whether another connection has to be made: this one is broken or does not answer, or its server
-/// is no primary any more.
+/// is not the primary any more.
 fn is_fatal(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
         || error.is_unrecoverable_error()
-        || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        || is_moved(error)
+        || matches!(
+            error.kind(),
+            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::ClusterDown)
+        )
 }
 
 /// What a function found amiss: `kind: reason`.

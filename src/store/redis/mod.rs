@@ -45,6 +45,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `open` | what a server must be before it is trusted with sessions |
+//! | `servers`, `finder` | which servers there are, and which of them is the primary |
 //! | `link` | the connection: kept, given up, made again |
 //! | `library`, `functions/` | the functions |
 //! | `codec` | what they are given and what they answer |
@@ -60,22 +61,33 @@
 mod codec;
 mod events;
 mod export;
+mod finder;
 mod library;
 mod link;
 mod open;
 mod operations;
 mod record;
 mod replacement;
+mod servers;
 mod upkeep;
 
-use std::{fs::File, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use ::redis::{Cmd, Value};
 use parking_lot::Mutex;
-use url::Url;
 
 use self::link::Link;
-pub use self::replacement::{RedisReplacement, RedisReplacementError};
+pub use self::{
+    replacement::{RedisReplacement, RedisReplacementError},
+    servers::{RedisServers, RedisServersAre},
+};
 use super::{AuditBounds, OpenError, Result};
 use crate::model::{AuditEvent, Cause};
 
@@ -116,7 +128,9 @@ impl Default for RedisOptions {
 pub struct RedisStore {
     functions: Functions,
     /// The link of what ends sessions, and how many replicas that waits for.
-    ends: Option<(Link, u64)>,
+    waiting: Option<(Link, u64)>,
+    /// Counts the ends of sessions that were asked for here.
+    ends: AtomicU64,
     audit: AuditBounds,
     lock: Mutex<Option<File>>,
 }
@@ -127,20 +141,24 @@ impl RedisStore {
     ///
     /// # Errors
     /// [`OpenError::Redis`]; nothing was changed.
-    pub fn open(url: &Url, options: RedisOptions) -> Result<Self, OpenError> {
-        Self::open_generation(url, options, String::new())
+    pub fn open(
+        servers: impl Into<RedisServers>,
+        options: RedisOptions,
+    ) -> Result<Self, OpenError> {
+        Self::open_generation(&servers.into(), options, String::new())
     }
 
     fn open_generation(
-        url: &Url,
+        servers: &RedisServers,
         options: RedisOptions,
         generation: String,
     ) -> Result<Self, OpenError> {
-        let (client, address) = open::open(url, &options)?;
-        let link = || Link::new(client.clone(), address.clone(), options.patience);
+        let finder = open::open(servers, &options)?;
+        let link = || Link::new(Arc::clone(&finder), ROOT);
         Ok(Self {
-            ends: (options.replicas > 0).then(|| (link(), options.replicas)),
+            waiting: (options.replicas > 0).then(|| (link(), options.replicas)),
             functions: Functions { link: Arc::new(link()), generation },
+            ends: AtomicU64::new(0),
             audit: options.audit,
             lock: Mutex::new(options.lock),
         })
@@ -162,10 +180,30 @@ impl RedisStore {
 
     /// Asks for something that ends sessions: it is answered when enough replicas have it.
     async fn ask_end(&self, command: &Cmd) -> Result<Value> {
-        match &self.ends {
+        let answer = match &self.waiting {
             Some((link, replicas)) => link.ask_replicated(command, *replicas).await,
             None => self.ask(command).await,
+        };
+        // Also where there was no answer: it may have been done.
+        self.ended_some();
+        answer
+    }
+
+    /// To be called when sessions have ended by something that seldom ends any, before that is
+    /// answered: when enough replicas have it.
+    async fn some_ended(&self) -> Result<()> {
+        self.ended_some();
+        match &self.waiting {
+            // What is written now is behind it.
+            Some((link, replicas)) => {
+                link.ask_replicated(&self.change("ping"), *replicas).await.map(drop)
+            }
+            None => Ok(()),
         }
+    }
+
+    fn ended_some(&self) {
+        self.ends.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Asks for a count.

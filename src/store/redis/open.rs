@@ -1,62 +1,71 @@
 //! What a server must be before it is trusted with sessions. What would quietly lose a log-out is
 //! refused, in one line that says what to do.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
-use ::redis::{Client, Connection, ErrorKind, RedisError, ServerErrorKind};
-use url::Url;
+use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use super::{RedisOptions, link};
+use super::{
+    RedisOptions,
+    finder::{Finder, Primary, connect},
+    link,
+    servers::RedisServers,
+};
 use crate::store::OpenError;
 
 /// The version that brought functions.
 const LEAST_VERSION: (u32, u32) = (7, 0);
 
-/// Looks at the server and loads the library. Returns who can connect to it, and what errors call it.
-pub(super) fn open(url: &Url, options: &RedisOptions) -> Result<(Client, String), OpenError> {
-    let address = address(url);
-    let client = look(url, options)
-        .map_err(|reason| OpenError::Redis { address: address.clone(), reason })?;
-    Ok((client, address))
+/// Looks at each primary and loads the library. Returns how they are found.
+pub(super) fn open(
+    servers: &RedisServers,
+    options: &RedisOptions,
+) -> Result<Arc<Finder>, OpenError> {
+    let refused = |address: String| move |reason| OpenError::Redis { address, reason };
+    let finder = Finder::new(servers, options.patience).map_err(refused(servers.address()))?;
+    let looked = on_a_thread_of_its_own(async {
+        let primaries = finder.primaries().await;
+        let primaries =
+            primaries.map_err(|error| refused(finder.address().to_owned())(reason(&error)))?;
+        for (address, primary) in primaries {
+            look(&primary, finder.is_cluster(), options).await.map_err(refused(address))?;
+        }
+        Ok(())
+    });
+    looked
+        .unwrap_or_else(|error| Err(refused(servers.address())(error.to_string())))
+        .map(|()| Arc::new(finder))
 }
 
-/// Where the server is, without user and password.
-fn address(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("localhost");
-    format!("{host}:{}{}", url.port().unwrap_or(6379), url.path().trim_end_matches('/'))
+/// Waits for what is asynchronous. Whoever opens a store may be in a runtime, where nobody may wait.
+fn on_a_thread_of_its_own<T: Send>(work: impl Future<Output = T> + Send) -> std::io::Result<T> {
+    std::thread::scope(|scope| {
+        let waiting = std::thread::Builder::new().spawn_scoped(scope, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            Ok(runtime.block_on(work))
+        })?;
+        waiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
-fn look(url: &Url, options: &RedisOptions) -> Result<Client, String> {
-    let mut info = ::redis::IntoConnectionInfo::into_connection_info(url.clone())
-        .map_err(|_| "`store.url` is no address of a Redis".to_owned())?;
-    // Answers wait for no others, and a server that is gone is noticed.
-    let tcp = info
-        .tcp_settings()
-        .clone()
-        .set_nodelay(true)
-        .set_user_timeout(options.patience.max(Duration::from_secs(1)) * 2);
-    info = info.set_tcp_settings(tcp);
-    let client = Client::open(info).map_err(|error| reason(&error))?;
-    let mut connection =
-        client.get_connection_with_timeout(options.patience).map_err(|error| reason(&error))?;
-    for set in [Connection::set_read_timeout, Connection::set_write_timeout] {
-        set(&connection, Some(options.patience)).map_err(|error| reason(&error))?;
-    }
-    let text: String = ::redis::cmd("INFO")
-        .arg("everything")
-        .query(&mut connection)
-        .map_err(|error| reason(&error))?;
-    let mut warning = judge(&parse(&text), options.must_append)?;
-    link::load().exec(&mut connection).map_err(|error| reason(&error))?;
+async fn look(primary: &Primary, in_cluster: bool, options: &RedisOptions) -> Result<(), String> {
+    let said = |error: RedisError| reason(&error);
+    let mut connection = connect(&primary.client, options.patience).await.map_err(said)?;
+    let text: String =
+        ::redis::cmd("INFO").arg("everything").query_async(&mut connection).await.map_err(said)?;
+    let mut warning = judge(&parse(&text), in_cluster, options.must_append)?;
+    link::load().exec_async(&mut connection).await.map_err(said)?;
     if warning.is_none() {
         // Who may not ask is not told; a server in the cloud seldom lets anybody.
-        let asked = ::redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut connection);
-        warning = asked.ok().and_then(|said: Vec<String>| judge_sync(&said));
+        let mut asked = ::redis::cmd("CONFIG");
+        asked.arg("GET").arg("appendfsync");
+        let said: Option<Vec<String>> = asked.query_async(&mut connection).await.ok();
+        warning = said.and_then(|said| judge_sync(&said));
     }
     if let Some(warning) = warning {
         tracing::warn!(event = "redis", "{warning}");
     }
-    Ok(client)
+    Ok(())
 }
 
 /// The lines of `INFO`.
@@ -65,15 +74,30 @@ fn parse(text: &str) -> BTreeMap<&str, &str> {
 }
 
 /// Whether a server that says this of itself can be trusted; what to warn of.
-fn judge(info: &BTreeMap<&str, &str>, must_append: bool) -> Result<Option<String>, String> {
+fn judge(
+    info: &BTreeMap<&str, &str>,
+    in_cluster: bool,
+    must_append: bool,
+) -> Result<Option<String>, String> {
     let said = |name: &str| info.get(name).copied().unwrap_or("unknown");
     let version = said("redis_version");
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     if (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < LEAST_VERSION {
         return Err(format!("it is of version {version}; Redis or Valkey 7.0 or later is needed"));
     }
-    if said("cluster_enabled") == "1" {
-        return Err("it is a node of a cluster, which is not supported yet".to_owned());
+    match (in_cluster, said("cluster_enabled") == "1") {
+        (false, true) => {
+            return Err(
+                "it is a node of a cluster: name that as `redis+cluster://` in `store.url`"
+                    .to_owned(),
+            );
+        }
+        (true, false) => {
+            return Err(
+                "it is no node of a cluster: name it as `redis://` in `store.url`".to_owned()
+            );
+        }
+        _ => {}
     }
     if said("role") != "master" {
         return Err("it is a read-only replica: name its primary in `store.url`".to_owned());
@@ -136,12 +160,12 @@ mod tests {
 
     fn refused(line: &str, instead: &str) -> String {
         assert!(GOOD.contains(line), "{line}");
-        judge(&parse(&GOOD.replace(line, instead)), true).unwrap_err()
+        judge(&parse(&GOOD.replace(line, instead)), false, true).unwrap_err()
     }
 
     #[test]
     fn what_would_lose_a_logout_is_refused_and_the_reason_named() {
-        assert_eq!(judge(&parse(GOOD), true), Ok(None));
+        assert_eq!(judge(&parse(GOOD), false, true), Ok(None));
         for (line, instead, word) in [
             ("7.0.15", "6.2.14", "6.2.14"),
             ("7.0.15", "what", "7.0 or later"),
@@ -155,23 +179,18 @@ mod tests {
             let reason = refused(line, instead);
             assert!(reason.contains(word) && !reason.contains('\n'), "{reason}");
         }
+        let node = GOOD.replace("cluster_enabled:0", "cluster_enabled:1");
+        assert_eq!(judge(&parse(&node), true, true), Ok(None));
+        assert!(judge(&parse(GOOD), true, true).unwrap_err().contains("no node of a cluster"));
         for version in ["7.2.4", "8.0.0", "10.1.0"] {
-            assert_eq!(judge(&parse(&GOOD.replace("7.0.15", version)), true), Ok(None));
+            assert_eq!(judge(&parse(&GOOD.replace("7.0.15", version)), false, true), Ok(None));
         }
         let said = |policy: &str| ["appendfsync".to_owned(), policy.to_owned()];
         assert_eq!((judge_sync(&said("always")), judge_sync(&[])), (None, None));
         assert!(judge_sync(&said("everysec")).unwrap().contains("everysec"));
         let without = GOOD.replace("aof_enabled:1", "aof_enabled:0");
-        assert!(judge(&parse(&without), false).unwrap().is_some_and(|it| it.contains("append")));
-    }
-
-    #[test]
-    fn an_address_has_no_password() {
-        for (url, expected) in [
-            ("redis://ann:secret@cache.example.com:7000/2", "cache.example.com:7000/2"),
-            ("rediss://:secret@[::1]", "[::1]:6379"),
-        ] {
-            assert_eq!(address(&url.parse().unwrap()), expected);
-        }
+        assert!(
+            judge(&parse(&without), false, false).unwrap().is_some_and(|it| it.contains("append"))
+        );
     }
 }

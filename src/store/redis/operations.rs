@@ -1,5 +1,7 @@
 //! The operations: one function each.
 
+use std::sync::atomic::Ordering;
+
 use ::redis::Value;
 use async_trait::async_trait;
 use jiff::SignedDuration;
@@ -220,6 +222,9 @@ impl Store for RedisStore {
         for part in Parts::of("session", parts.next())?.rest() {
             ended.push(session_id(codec::bytes("session", part)?)?);
         }
+        if !ended.is_empty() {
+            self.some_ended().await?;
+        }
         Ok(Created::Added { session, ended })
     }
 
@@ -278,7 +283,12 @@ impl Store for RedisStore {
         })?;
         match self.ask(&command).await? {
             Value::Int(0) => Ok(Visited::Absent),
-            Value::Int(2) => Ok(Visited::Copied),
+            Value::Int(2) => {
+                if visit.replay.policy == ReplayPolicy::Revoke {
+                    self.some_ended().await?;
+                }
+                Ok(Visited::Copied)
+            }
             answer => codec::session(token.account, token.session, answer).map(Visited::Counted),
         }
     }
@@ -336,6 +346,12 @@ impl Store for RedisStore {
         let mut command = self.change("revoke_all");
         self.add_event(&mut command, &cause, Cause::about_nobody)?;
         self.ask_end(&command).await.map(drop)
+    }
+
+    /// Of the ends that were asked for here. Of another node's, the function knew that answered last:
+    /// to ask it again would only move the moment to which its answer belongs.
+    fn ends(&self) -> Option<u64> {
+        Some(self.ends.load(Ordering::SeqCst))
     }
 
     async fn variables(
@@ -464,7 +480,7 @@ impl Store for RedisStore {
 
     async fn close(&self) -> Result<()> {
         self.functions.link.close();
-        if let Some((link, _)) = &self.ends {
+        if let Some((link, _)) = &self.waiting {
             link.close();
         }
         drop(self.lock.lock().take());

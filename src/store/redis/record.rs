@@ -1,4 +1,4 @@
-//! A session as it is kept in Redis and answered: one value of MessagePack behind the other, in the
+//! A session as it is kept in Redis and answered: one value of `MessagePack` behind the other, in the
 //! order in which `closed` in `common.lua` writes them. One string instead of an array of fifteen
 //! parts: to answer those took Redis three microseconds, and as long again to read them here.
 

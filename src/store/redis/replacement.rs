@@ -3,10 +3,9 @@
 //! from then on.
 
 use ::redis::{Cmd, Value};
-use url::Url;
 use uuid::Uuid;
 
-use super::{Functions, ROOT, RedisOptions, RedisStore, codec};
+use super::{Functions, ROOT, RedisOptions, RedisServers, RedisStore, codec};
 use crate::store::{OpenError, Result, Store, StoreError, records::damaged};
 
 /// How many keys are looked at in one step while a generation is removed.
@@ -38,12 +37,12 @@ impl RedisReplacement {
     /// # Errors
     /// [`RedisReplacementError`]
     pub async fn begin(
-        url: &Url,
+        servers: impl Into<RedisServers>,
         options: RedisOptions,
         must_be_empty: bool,
     ) -> Result<Self, RedisReplacementError> {
         let generation = Uuid::new_v4().simple().to_string();
-        let store = RedisStore::open_generation(url, options, generation)?;
+        let store = RedisStore::open_generation(&servers.into(), options, generation)?;
         let in_force = Functions { generation: String::new(), ..store.functions.clone() };
         let is_empty = codec::count("store", &in_force.ask(&in_force.read("is_empty")).await?)?;
         if must_be_empty && is_empty == 0 {

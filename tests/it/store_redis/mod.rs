@@ -10,7 +10,7 @@
 //! | `moved` | from and to other stores, and one generation in the place of another |
 
 mod away;
-mod cost;
+pub(crate) mod cost;
 mod moved;
 mod refused;
 mod replicas;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use countersign::store::{RedisOptions, RedisStore, Store, StoreError};
+use countersign::store::{Created, RedisOptions, RedisStore, Store, StoreError, Visited};
 
 use crate::{
-    store_world::{alive, at, cause, count, join, log_in},
+    store_world::{PLENTY, alive, at, cause, count, join, log_in, session, visit},
     support::{PATIENCE, RedisServer, redis::redis_works},
 };
 
@@ -68,4 +68,36 @@ async fn a_logout_that_no_replica_has_is_not_answered() {
     assert!(store.revoke_session(ann.id, sessions[1].id, cause(at(2))).await.unwrap());
     // The one that nobody was told of was done: asked again, it is over.
     assert!(!store.revoke_session(ann.id, sessions[0].id, cause(at(2))).await.unwrap());
+}
+
+/// What ends a session on the way, too: the end of a copied one, and of the oldest at a log-in.
+#[tokio::test]
+async fn an_end_that_came_with_something_else_waits_as_well() {
+    if !redis_works() {
+        return;
+    }
+    let primary = RedisServer::with(&["--repl-diskless-sync-delay", "0"]);
+    let replica = replica_of(&primary).await;
+    let store = open(&primary, 1);
+    let ann = join(&store, "ann").await;
+    let (copied, oldest) = (log_in(&store, &ann, 0).await, log_in(&store, &ann, 1).await);
+    count(&store, &copied, 1).await;
+    let unknown = |answer: Result<(), StoreError>| match answer {
+        Err(StoreError::Unavailable(reason)) => assert!(reason.contains("0 of 1"), "{reason}"),
+        other => panic!("{other:?}"),
+    };
+    replica.freeze();
+    // A token that is of neither end of the chain, long after.
+    let copy = store.visit(visit(&copied, 7, 2, 600)).await;
+    assert!(matches!(copy, Ok(Visited::Counted(_))), "an unknown number is no copy yet: {copy:?}");
+    unknown(store.visit(visit(&copied, 1, 1, 900)).await.map(drop));
+    let new = session(ann.id, 2);
+    let id = new.id;
+    unknown(store.create_session(new, &ann.password, 1, cause(at(2))).await.map(drop));
+    let calm = store.create_session(session(ann.id, 3), &ann.password, PLENTY, cause(at(3))).await;
+    assert!(matches!(calm, Ok(Created::Added { ended, .. }) if ended.is_empty()));
+    replica.thaw();
+    // They were done.
+    assert!(!alive(&store, &copied, 4).await && !alive(&store, &oldest, 4).await);
+    assert!(store.session(ann.id, id, at(4)).await.unwrap().is_some());
 }

@@ -134,16 +134,14 @@ local function all_sessions(p, account)
   return all
 end
 
--- steps::load_living_session. The session, and as it is kept.
+-- steps::load_living_session
 local function living_session(p, account, id, now, in_force)
   local value = call('HGET', p .. 's' .. account, id)
   if not value then
     return nil
   end
   local session = opened(value)
-  if is_alive(session, in_force or epoch(p), now) then
-    return session, value
-  end
+  return is_alive(session, in_force or epoch(p), now) and session or nil
 end
 
 -- When a session ends.
