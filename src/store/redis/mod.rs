@@ -48,6 +48,7 @@
 //! | `servers`, `finder` | which servers there are, and which of them is the primary |
 //! | `link` | the connection: kept, given up, made again |
 //! | `library`, `functions/` | the functions |
+//! | `gather` | commands that come at the same time go together |
 //! | `codec` | what they are given and what they answer |
 //! | `record` | a session, as it is kept and answered |
 //! | `operations` | the [`Store`](super::Store): one function each |
@@ -62,6 +63,7 @@ mod codec;
 mod events;
 mod export;
 mod finder;
+mod gather;
 mod library;
 mod link;
 mod open;
@@ -83,7 +85,7 @@ use std::{
 use ::redis::{Cmd, Value};
 use parking_lot::Mutex;
 
-use self::link::Link;
+use self::{gather::Gather, link::Link};
 pub use self::{
     replacement::{RedisReplacement, RedisReplacementError},
     servers::{RedisServers, RedisServersAre},
@@ -157,7 +159,7 @@ impl RedisStore {
         let link = || Link::new(Arc::clone(&finder), ROOT);
         Ok(Self {
             waiting: (options.replicas > 0).then(|| (link(), options.replicas)),
-            functions: Functions { link: Arc::new(link()), generation },
+            functions: Functions { link: Arc::new(link()), gather: Arc::default(), generation },
             ends: AtomicU64::new(0),
             audit: options.audit,
             lock: Mutex::new(options.lock),
@@ -234,6 +236,7 @@ impl RedisStore {
 #[derive(Clone)]
 struct Functions {
     link: Arc<Link>,
+    gather: Arc<Gather>,
     /// Empty: the one in force.
     generation: String,
 }
@@ -254,6 +257,6 @@ impl Functions {
     }
 
     async fn ask(&self, command: &Cmd) -> Result<Value> {
-        self.link.ask(command).await
+        self.gather.ask(&self.link, command).await
     }
 }
