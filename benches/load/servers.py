@@ -182,7 +182,7 @@ def countersign(name, label, algorithm, durability="commit", hashes=CHEAP_HASHES
     )
 
 
-def countersign_on_redis(name, label, redis, **others):
+def countersign_on_redis(name, label, redis, more=(), **others):
     """As a node of several: it keeps nothing but its key. HS256, as cookies of peers are signed."""
     server = countersign(name, label, "HS256")
     env = (
@@ -191,7 +191,7 @@ def countersign_on_redis(name, label, redis, **others):
         ("COUNTERSIGN_STORE__REDIS__MUST_APPEND", str(redis == "always").lower()),
     )
     return dataclasses.replace(
-        server, redis=redis, durable=redis == "always", env=server.env + env, **others
+        server, redis=redis, durable=redis == "always", env=(*server.env, *env, *more), **others
     )
 
 

@@ -27,7 +27,7 @@
 //! which things happened; an export shows one moment; and what is answered at once could have been
 //! answered in a row. In one slot they hold as they do on a disk, an e-mail is claimed in the same
 //! step as its account is made, and nothing has to repair itself. The price is that one primary does
-//! the work for all: some 20 microseconds of its one thread a visit, and as many sessions as its
+//! the work for all: some 9 microseconds of its one thread a visit, and as many sessions as its
 //! memory has room for. That is several times what one node does.
 //!
 //! # What is over
