@@ -18,7 +18,7 @@ use crate::{
     model::Clock,
     session::{self, Hasher, Sessions},
     store::{
-        self, RedisOptions, RedisServers, RedisServersAre, RedisStore, Store,
+        self, ClusterStore, RedisOptions, RedisServers, RedisServersAre, RedisStore, Store,
         sled::{self, SledOptions, SledStore},
     },
     token::{KeyError, KeySet, Tokens},
@@ -26,6 +26,9 @@ use crate::{
 
 /// Where the signing keys are in the data directory.
 pub const KEYS_DIR: &str = "keys";
+
+/// How often a store in a cluster is swept: all else that is over clears itself away there.
+const CLAIMS_SWEPT_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a service cannot be opened. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +84,8 @@ impl Service {
             Sessions::new(Arc::clone(&store), tokens, Arc::clone(&clock), hasher, policy);
         let sweep_interval = match config.store.url {
             StoreUrl::Sled => Some(config.store.sweep_interval.unsigned()),
+            // What a node that died has left of a claim to an e-mail, nobody is waiting for.
+            StoreUrl::Redis(ref url) if url.is_cluster() => Some(CLAIMS_SWEPT_EVERY),
             StoreUrl::Redis(_) => None,
         };
         Ok(Self { sessions, store, clock, sweep_interval })
@@ -121,7 +126,11 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, store::OpenError> {
                      another"
                 );
             }
-            Ok(Arc::new(RedisStore::open(redis_servers(url), options)?))
+            let servers = redis_servers(url);
+            if url.is_cluster() {
+                return Ok(Arc::new(ClusterStore::open(servers, options)?));
+            }
+            Ok(Arc::new(RedisStore::open(servers, options)?))
         }
     }
 }

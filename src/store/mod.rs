@@ -32,8 +32,8 @@ mod view;
 use std::net::IpAddr;
 
 pub use self::redis::{
-    RedisOptions, RedisReplacement, RedisReplacementError, RedisServers, RedisServersAre,
-    RedisStore,
+    ClusterStore, RedisOptions, RedisReplacement, RedisReplacementError, RedisServers,
+    RedisServersAre, RedisStore,
 };
 pub use self::sled::{Durability, Replacement, ReplacementError, SledOptions, SledStore};
 use async_trait::async_trait;

@@ -33,12 +33,23 @@ local DAY, TODAY, EARLIER = 15, 16, 17
 -- How many of them are arguments: all but those by the day.
 local SESSION_FIELDS = 14
 
+-- What the name of a generation begins with that nobody is given: it is being replaced in one shard
+-- after the other.
+local CLOSED = '!'
+
+local function open_one(generation)
+  if generation:sub(1, 1) == CLOSED then
+    error({ err = 'REPLACING the store is being replaced by a backup; if that was interrupted, run it again' })
+  end
+  return generation
+end
+
 -- What the store's keys begin with. Its root holds the name of the generation in force: a restored
 -- backup is another one, and comes into force whole.
 local function prefix(keys, args)
   local generation = args[1]
   if generation == '' then
-    generation = call('GET', keys[1]) or '0'
+    generation = open_one(call('GET', keys[1]) or '0')
   end
   return keys[1] .. ':' .. generation .. ':'
 end
@@ -60,13 +71,19 @@ local function look(keys, args)
   local found = call('MGET', root, at[3], at[4])
   local generation = named or found[1] or '0'
   if at[1] ~= generation then
-    at = place(root, generation)
+    at = place(root, open_one(generation))
     found = call('MGET', root, at[3], at[4])
   end
   if not named then
     last_seen[root] = at
   end
   return at[2], found[2] and tonumber(found[2]) or 0, found[3] or ''
+end
+
+-- The time of this server in milliseconds.
+local function server_time()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 local function damaged(kind, reason)
