@@ -24,8 +24,7 @@ impl ClusterStore {
         after: Option<&Email>,
         limit: usize,
     ) -> Result<Vec<Account>> {
-        let mut accounts =
-            self.all(|shard| shard.accounts(after, limit)).await?.into_iter().flatten().collect();
+        let mut accounts = self.all(|shard| shard.accounts(after, limit)).await?.concat();
         in_order(&mut accounts);
         accounts.truncate(limit);
         Ok(accounts)
@@ -43,7 +42,7 @@ impl ClusterStore {
         // Of what is behind the first place where a shard stopped, not all is known.
         let mut next = searched.iter().filter_map(|it| it.found.next.clone()).min();
         let last = searched.iter().filter_map(|it| it.last.clone()).max();
-        let mut accounts = searched.into_iter().flat_map(|it| it.found.accounts).collect();
+        let mut accounts: Vec<_> = searched.into_iter().flat_map(|it| it.found.accounts).collect();
         in_order(&mut accounts);
         if let Some(next) = &next {
             accounts.retain(|account| account.email <= *next);
@@ -97,6 +96,6 @@ fn place(of: &PageOf) -> usize {
     of.shard * AuditTrail::ALL.len() + usize::from(of.trail == AuditTrail::Others)
 }
 
-fn in_order(accounts: &mut Vec<Account>) {
+fn in_order(accounts: &mut [Account]) {
     accounts.sort_by(|one, other| one.email.cmp(&other.email));
 }
