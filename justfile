@@ -102,6 +102,10 @@ bench *flags:
 bench-size *flags:
     python3 benches/size {{ flags }}
 
+# what accounts and sessions take in Redis, in bytes (needs redis-server)
+bench-redis-size *flags:
+    python3 benches/size/in_redis.py {{ flags }}
+
 # what one request costs without sockets and disk, in nanoseconds, beside a handler of the bare framework
 bench-requests *kind:
     cargo bench --locked --bench requests -- {{ kind }}

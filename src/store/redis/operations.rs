@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
+use ::redis::Value;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use super::{
     RedisStore,
-    codec::{self, Parts, exact, exact_millis, millis},
+    codec::{self, Parts, millis},
     export,
     upkeep::sweep_budget,
 };
@@ -246,39 +247,29 @@ impl Store for RedisStore {
     }
 
     async fn visit(&self, visit: Visit) -> Result<Visited> {
-        let Visit { token, transport, now, lifetimes, replay, .. } = visit;
+        let token = visit.token;
         let mut command = self.change("visit");
-        command
-            .arg(token.account.as_bytes())
-            .arg(token.session.as_bytes())
-            .arg(millis(now))
-            .arg(codec::transport(transport))
-            .arg(exact("session", token.visits)?)
-            .arg(exact("session", token.prev)?)
-            .arg(millis(later(token.issued_at, replay.grace)))
-            .arg(exact_millis(replay.grace))
-            .arg(match replay.policy {
-                ReplayPolicy::Revoke => "revoke",
-                ReplayPolicy::Refuse => "refuse",
-                ReplayPolicy::Ignore => "ignore",
-            })
-            .arg(millis(later(now, lifetimes.idle)))
-            .arg(millis(later(now, lifetimes.remember_idle)));
+        command.arg(token.account.as_bytes()).arg(token.session.as_bytes());
+        codec::add_visit(&mut command, &visit)?;
+        command.arg(match visit.replay.policy {
+            ReplayPolicy::Revoke => "revoke",
+            ReplayPolicy::Refuse => "refuse",
+            ReplayPolicy::Ignore => "ignore",
+        });
         self.add_event(&mut command, &visit.copy_found(), |cause| {
             cause.about(token.account).of_session(token.session)
         })?;
         let changing = self.changing(Some(token.account));
-        let mut parts = Parts::of("session", self.ask(&command).await?)?;
-        match parts.count()? {
-            0 => Ok(Visited::Absent),
-            2 => {
-                if replay.policy == ReplayPolicy::Revoke {
+        match self.ask(&command).await? {
+            Value::Int(0) => Ok(Visited::Absent),
+            Value::Int(2) => {
+                if visit.replay.policy == ReplayPolicy::Revoke {
                     self.some_ended().await?;
                 }
                 Ok(Visited::Copied)
             }
-            _ => {
-                let session = codec::session(token.account, token.session, parts.next())?;
+            answer => {
+                let session = codec::session(token.account, token.session, answer)?;
                 if let Some(changing) = changing {
                     changing.keep(&session);
                 }
@@ -360,7 +351,7 @@ impl Store for RedisStore {
         let mut command = self.read("variables");
         command.arg(account.as_bytes()).arg(id.as_bytes()).arg(millis(now));
         match self.ask(&command).await? {
-            ::redis::Value::Nil => Ok(None),
+            Value::Nil => Ok(None),
             answer => codec::variables(Parts::of("variables", answer)?).map(Some),
         }
     }
@@ -565,7 +556,7 @@ impl RedisStore {
             .arg(millis(cause.at));
         self.add_event(&mut command, &cause, |cause| cause.about(id))?;
         match self.ask_end(Some(id), &command).await? {
-            ::redis::Value::Nil => Ok(None),
+            Value::Nil => Ok(None),
             answer => {
                 let mut parts = Parts::of("account", answer)?;
                 Ok(Some((parts.count()?, codec::email(&parts.text()?)?)))
