@@ -175,12 +175,26 @@ fn links_between_the_documents_lead_somewhere() {
             if link.contains("://") {
                 continue;
             }
-            let file = root.join(name).parent().unwrap().join(link);
-            assert!(file.exists(), "{name}: {link}");
+            let (file, part) = link.split_once('#').map_or((link, None), |(f, p)| (f, Some(p)));
+            let to = root.join(name).parent().unwrap().join(file);
+            assert!(file.is_empty() || to.exists(), "{name}: {link}");
+            if let Some(part) = part {
+                let there =
+                    if file.is_empty() { text.clone() } else { fs::read_to_string(to).unwrap() };
+                assert!(headings(&there).any(|heading| heading == part), "{name}: {link}");
+            }
             followed += 1;
         }
     }
     assert!(followed >= 5, "{followed}");
+}
+
+/// What the headings of a document are called in links.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        words.replace(|c: char| !c.is_alphanumeric() && c != ' ' && c != '-', "").replace(' ', "-")
+    })
 }
 
 #[test]

@@ -2,9 +2,10 @@
 //! says.
 //!
 //! All that were named are asked at once, and what most of them say holds: one that is cut off from
-//! the others may go on naming a primary that is none any more. Which one is connected to is looked
-//! at again every [`RECHECK`], while commands come: so a node that can still reach such a primary
-//! leaves it.
+//! the others may go on naming a primary that is none any more. It is asked again every [`RECHECK`],
+//! while commands come, and what was said longer than [`GOOD_FOR`] ago holds no more: so a node that
+//! can still reach such a primary leaves it, and one that most Sentinels do not answer asks nobody. It
+//! might be on the wrong side, where nobody knows who was logged out on the other.
 
 use std::{
     sync::Arc,
@@ -31,6 +32,10 @@ const FRESH: Duration = Duration::from_millis(100);
 /// How often it is asked whether the primary is still the same.
 const RECHECK: Duration = Duration::from_secs(1);
 
+/// For how long what was said holds: less than the time after which another primary is made, which for
+/// Sentinels is 30 s where nothing else is set.
+const GOOD_FOR: Duration = Duration::from_secs(3);
+
 /// How many slots a cluster has.
 const SLOTS: u16 = 16_384;
 
@@ -48,7 +53,8 @@ pub(super) struct Finder {
 /// What was found out.
 #[derive(Default)]
 struct Known {
-    owners: Option<Arc<Owners>>,
+    /// When it was asked for that was answered, and the answer.
+    owners: Option<(Instant, Arc<Owners>)>,
     /// When it was last asked for, and that.
     latest: Option<(Instant, Look)>,
 }
@@ -147,21 +153,31 @@ impl Finder {
         addresses.into_iter().map(named).collect()
     }
 
-    /// Whether the primary of that slot is still there, as far as is known. Sees to it that more is
-    /// known soon.
-    pub(super) fn is_still(self: &Arc<Self>, slot: u16, primary: &Primary) -> bool {
+    /// Whether the primary of that slot is still that one. Waits only where nobody said so lately.
+    pub(super) async fn is_still(
+        self: &Arc<Self>,
+        slot: u16,
+        primary: &Primary,
+    ) -> Result<bool, RedisError> {
         let Some(address) = &primary.address else {
-            return true;
+            return Ok(true);
         };
-        let mut known = self.known.lock();
-        if known.latest.as_ref().is_none_or(|(at, _)| at.elapsed() > RECHECK) {
-            let look = self.begin(&mut known);
-            let finder = Arc::clone(self);
-            // What cannot be found out now stays as it is known: the connection works.
-            tokio::spawn(async move { finder.learn(look.await).ok() });
-        }
-        let owner = known.owners.as_ref().and_then(|owners| owners.of(slot));
-        owner.is_none_or(|owner| owner == address)
+        let known = {
+            let mut known = self.known.lock();
+            let said = known.owners.clone();
+            if said.as_ref().is_none_or(|(at, _)| at.elapsed() > RECHECK) && !known.is_asked() {
+                let look = self.begin(&mut known);
+                let finder = Arc::clone(self);
+                // What cannot be found out now is asked for again, by then with somebody waiting.
+                tokio::spawn(async move { finder.learn(look).await.ok() });
+            }
+            said.filter(|(at, _)| at.elapsed() <= GOOD_FOR)
+        };
+        let owners = match known {
+            Some((_, owners)) => owners,
+            None => self.look().await?,
+        };
+        Ok(owners.of(slot) == Some(address))
     }
 
     /// What was found out is not true any more.
@@ -194,26 +210,38 @@ impl Finder {
     async fn look(&self) -> Result<Arc<Owners>, RedisError> {
         let look = {
             let mut known = self.known.lock();
-            let latest = known.latest.as_ref();
-            let latest = latest.filter(|(at, look)| at.elapsed() < FRESH || look.peek().is_none());
-            match latest {
-                Some((_, look)) => look.clone(),
-                None => self.begin(&mut known),
+            match &known.latest {
+                Some(latest) if known.is_asked() => latest.clone(),
+                _ => self.begin(&mut known),
             }
         };
-        self.learn(look.await)
+        self.learn(look).await
     }
 
-    fn begin(&self, known: &mut Known) -> Look {
+    fn begin(&self, known: &mut Known) -> (Instant, Look) {
         let look = ask_all(self.named.clone(), self.are.clone(), self.patience).boxed().shared();
-        known.latest = Some((Instant::now(), look.clone()));
-        look
+        let latest = (Instant::now(), look);
+        known.latest = Some(latest.clone());
+        latest
     }
 
-    fn learn(&self, found: Result<Arc<Owners>, RedisError>) -> Result<Arc<Owners>, RedisError> {
-        let found = found?;
-        self.known.lock().owners = Some(Arc::clone(&found));
+    async fn learn(&self, (at, look): (Instant, Look)) -> Result<Arc<Owners>, RedisError> {
+        let found = look.await?;
+        let mut known = self.known.lock();
+        // Unless it was forgotten, or more is known by now.
+        let is_latest = known.latest.as_ref().is_some_and(|(latest, _)| *latest == at);
+        if is_latest {
+            known.owners = Some((at, Arc::clone(&found)));
+        }
         Ok(found)
+    }
+}
+
+impl Known {
+    /// Whether it is being asked for, or was so short a time ago.
+    fn is_asked(&self) -> bool {
+        let latest = self.latest.as_ref();
+        latest.is_some_and(|(at, look)| at.elapsed() < FRESH || look.peek().is_none())
     }
 }
 
@@ -239,6 +267,8 @@ async fn ask_all(
     patience: Duration,
 ) -> Result<Arc<Owners>, RedisError> {
     let most = named.len() / 2 + 1;
+    // A primary of a cluster that is cut off from most others refuses what it is asked by itself.
+    let must_be_most = matches!(are, RedisServersAre::Sentinels { .. });
     let mut answers: FuturesUnordered<_> =
         named.iter().map(|client| timeout(patience / 2, ask(client, &are, patience))).collect();
     let mut votes: Vec<(Owners, usize)> = Vec::new();
@@ -261,9 +291,9 @@ async fn ask_all(
         }
     }
     // Of two that as many say, what was said first.
-    let best = votes.into_iter().rev().max_by_key(|(_, count)| *count);
-    match best {
-        Some((owners, _)) => Ok(Arc::new(owners)),
+    match votes.into_iter().rev().max_by_key(|(_, count)| *count) {
+        Some((owners, count)) if count >= most || !must_be_most => Ok(Arc::new(owners)),
+        Some(_) => Err(failed("fewer than half of its Sentinels agree where it is")),
         None => Err(failure.unwrap_or_else(|| failed("nobody says where the primary is"))),
     }
 }
@@ -461,9 +491,11 @@ mod tests {
         for ports in [[1, 7, 7], [7, 1, 7], [7, 7, 1]] {
             assert_eq!(named_by(&ports.map(Some)).await, Some(7), "{ports:?}");
         }
-        // One that says nothing is not waited for where the others agree; and one alone is believed.
+        // One that says nothing is not waited for where the others agree.
         assert_eq!(named_by(&[None, Some(7), Some(7)]).await, Some(7));
-        assert_eq!(named_by(&[None, Some(7), None]).await, Some(7));
-        assert_eq!(named_by(&[None, None]).await, None);
+        assert_eq!(named_by(&[Some(7)]).await, Some(7));
+        for fewer in [[None, Some(7), None], [Some(1), Some(7), None], [None; 3]] {
+            assert_eq!(named_by(&fewer).await, None, "{fewer:?}");
+        }
     }
 }

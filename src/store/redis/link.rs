@@ -21,7 +21,7 @@ use ::redis::{
 };
 use futures_util::{
     FutureExt as _,
-    future::{BoxFuture, Shared},
+    future::{BoxFuture, Shared, join_all},
 };
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
@@ -55,7 +55,6 @@ pub(super) struct Link {
 struct Connected {
     number: u64,
     connection: MultiplexedConnection,
-    primary: Arc<Primary>,
 }
 
 #[derive(Default)]
@@ -95,18 +94,14 @@ impl Link {
                 return commands.cmd_iter().map(|_| Err(error())).collect();
             }
         };
-        let mut all = Vec::with_capacity(answers.len());
-        for (command, answer) in commands.cmd_iter().zip(answers) {
-            all.push(match answer {
-                Ok(answer) => Ok(answer),
-                // It was not done: once more, with what it lacks.
-                Err(error) if is_moved(&error) || is_unknown_function(&error) => {
-                    self.ask(command).await
-                }
-                Err(error) => Err(self.failed(&error)),
-            });
-        }
-        all
+        let each = commands.cmd_iter().zip(answers).map(async |(command, answer)| match answer {
+            // It was not done: once more, with what it lacks.
+            Err(error) if is_moved(&error) || is_unknown_function(&error) => {
+                self.ask(command).await
+            }
+            answer => answer.map_err(|error| self.failed(&error)),
+        });
+        join_all(each).await
     }
 
     /// Sends a command that ends sessions, and waits until so many replicas have what it did. Both go
@@ -171,7 +166,7 @@ impl Link {
     async fn send(&self, over: &Connected, command: &Cmd) -> Result<Value, RedisError> {
         let mut connection = over.connection.clone();
         let answer = connection.send_packed_command(command).await.and_then(Value::extract_error);
-        if answer.as_ref().is_err_and(is_fatal) || !self.finder.is_still(self.slot, &over.primary) {
+        if answer.as_ref().is_err_and(is_fatal) {
             self.give_up(over.number, false);
         }
         answer
@@ -189,19 +184,28 @@ impl Link {
             Ok(answers) => answers.iter().any(|answer| answer.as_ref().is_err_and(is_fatal)),
             Err(error) => is_fatal(error),
         };
-        if is_over || !self.finder.is_still(self.slot, &over.primary) {
+        if is_over {
             self.give_up(over.number, false);
         }
         answers
     }
 
+    /// A connection to the primary.
     async fn connected(&self) -> Result<Connected, RedisError> {
-        let (number, attempt) = self.attempt()?;
-        match attempt.await {
-            Ok((connection, primary)) => Ok(Connected { number, connection, primary }),
-            Err(error) => {
-                self.give_up(number, true);
-                Err(error)
+        loop {
+            let (number, attempt) = self.attempt()?;
+            match attempt.await {
+                Ok((connection, primary)) => {
+                    if self.finder.is_still(self.slot, &primary).await? {
+                        return Ok(Connected { number, connection });
+                    }
+                    // It was replaced.
+                    self.give_up(number, false);
+                }
+                Err(error) => {
+                    self.give_up(number, true);
+                    return Err(error);
+                }
             }
         }
     }

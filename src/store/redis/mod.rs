@@ -105,9 +105,7 @@ pub use self::{
     replacement::{RedisReplacement, RedisReplacementError},
     servers::{RedisServers, RedisServersAre},
 };
-use self::{
-    finder::Finder, gather::Gather, link::Link, local::Local, remembered::Changing,
-};
+use self::{finder::Finder, gather::Gather, link::Link, local::Local, remembered::Changing};
 use super::{AuditBounds, OpenError, Result};
 use crate::model::{AccountId, AuditEvent, Cause};
 
@@ -171,7 +169,7 @@ impl RedisStore {
         options: RedisOptions,
     ) -> Result<Self, OpenError> {
         let finder = open::open(&servers.into(), &options)?;
-        Ok(Self::on(&finder, options, ROOT, String::new()))
+        Ok(Self::on(&finder, options, ROOT, ""))
     }
 
     /// The store in one slot of servers that were looked at.
@@ -179,7 +177,7 @@ impl RedisStore {
         finder: &Arc<Finder>,
         options: RedisOptions,
         root: &'static str,
-        generation: String,
+        generation: &str,
     ) -> Self {
         let link = || Link::new(Arc::clone(finder), root);
         // Each with what it gathers of its own: that goes over one link.
@@ -187,7 +185,7 @@ impl RedisStore {
             link: Arc::new(link()),
             gather: Arc::default(),
             root,
-            generation: generation.clone(),
+            generation: generation.to_owned(),
         };
         Self {
             waiting: (options.replicas > 0).then(|| (link(), options.replicas)),

@@ -58,7 +58,7 @@ impl RedisReplacement {
             return Self::begin_in_shards(servers, options, must_be_empty).await;
         }
         let finder = open::open(&servers, &options)?;
-        let store = RedisStore::on(&finder, options, ROOT, name());
+        let store = RedisStore::on(&finder, options, ROOT, &name());
         let shards = vec![store.functions.clone()];
         Self { store: Box::new(store), shards, must_be_empty }.looked_at().await
     }

@@ -157,6 +157,20 @@ impl Sentinels {
         .await;
     }
 
+    /// These Sentinels go on to be there and say nothing any more.
+    pub(crate) fn freeze(&self, numbers: &[usize]) {
+        for number in numbers {
+            signal(&self.watchers[*number].child, "-STOP");
+        }
+    }
+
+    /// They go on.
+    pub(crate) fn thaw(&self, numbers: &[usize]) {
+        for number in numbers {
+            signal(&self.watchers[*number].child, "-CONT");
+        }
+    }
+
     async fn wait(&self, what: &str, mut is: impl FnMut() -> bool) {
         let started = Instant::now();
         while !is() {
@@ -164,6 +178,11 @@ impl Sentinels {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+fn signal(to: &Child, signal: &str) {
+    let pid = to.id().to_string();
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
 }
 
 fn sentinel(primary: u16, source: &str) -> Sentinel {

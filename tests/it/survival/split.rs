@@ -1,6 +1,7 @@
 //! The primary is cut off from its replicas and the Sentinels, and not from a node. They put another
 //! one in its place, and for a while there are two. What that node answers meanwhile is lost when the
-//! old one has to follow the new one; where log-outs wait for a replica, none is answered.
+//! old one has to follow the new one; where log-outs wait for a replica, none is answered. A node that
+//! cannot be told asks nobody.
 
 use std::time::{Duration, Instant};
 
@@ -112,4 +113,31 @@ async fn is_good(who: &User) -> bool {
             _ => assert!(started.elapsed() < PATIENCE, "it does not come back"),
         }
     }
+}
+
+/// Two of three Sentinels do not answer any more, although the primary is well: the node may be on the
+/// wrong side of a split, so it asks nobody, until they are back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_most_sentinels_do_not_answer_says_503() {
+    if !redis_works() {
+        return;
+    }
+    let group = Sentinels::start(&[]).await;
+    let mut nodes = two_nodes(&group.url(), &[]);
+    let ann = nodes[0].program();
+    ann.join("ann@example.com").await;
+    ann.check().await.expect(200);
+    group.freeze(&[0, 2]);
+    let started = Instant::now();
+    while ann.check().await.status == 200 {
+        assert!(started.elapsed() < PATIENCE, "it goes on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for _ in 0..3 {
+        ann.check().await.expect_problem(503, "store_unavailable");
+        ann.log_out().await.expect_problem(503, "store_unavailable");
+    }
+    group.thaw(&[0, 2]);
+    assert!(is_good(&ann).await, "nobody was logged out");
+    assert_well(&mut nodes);
 }

@@ -105,7 +105,7 @@ impl ClusterStore {
             let checks = checks.of_one_in(SHARDS);
             let options =
                 RedisOptions { patience, must_append, replicas, checks, audit, lock: None };
-            RedisStore::on(finder, options, root, generation.to_owned())
+            RedisStore::on(finder, options, root, generation)
         });
         Self { shards: Box::new(shards), patience, lock: Mutex::new(lock) }
     }
