@@ -48,7 +48,7 @@ pub use self::{
     session::SessionSection,
     source::{CONFIG_FILE, Overrides, Sources},
     store::{Durability, InvalidStoreUrl, RedisSection, RedisUrl, StoreSection, StoreUrl},
-    token::TokenSection,
+    token::{TokenSecret, TokenSection},
 };
 use crate::session::{Policy, Registration};
 

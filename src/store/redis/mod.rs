@@ -12,6 +12,7 @@
 //! | key | what is there |
 //! |---|---|
 //! | `countersign:{store}` | the generation in force; without it `0`. A restored backup is another one |
+//! | `countersign:{store}:keys` | a hash, of no generation: the signing keys, sealed, and their revision |
 //! | `a` account | a hash: the account, and the visits over all its sessions |
 //! | `s` account | a hash: its sessions, by their ids |
 //! | `v` account, session | a hash: the variables that an app keeps in the session |
@@ -52,6 +53,7 @@
 //! | `operations` | the [`Store`](super::Store): one function each |
 //! | `events` | audit events, listed |
 //! | `upkeep` | the sweep and the import |
+//! | `keys` | the signing keys that all nodes share |
 //! | `export` | everything, of one moment |
 //! | `replacement` | a generation built beside the one in force, and put in its place |
 //!
@@ -61,6 +63,7 @@ mod codec;
 mod events;
 mod export;
 mod finder;
+mod keys;
 mod library;
 mod link;
 mod open;
@@ -83,6 +86,7 @@ use parking_lot::Mutex;
 
 use self::link::Link;
 pub use self::{
+    keys::RedisKeys,
     replacement::{RedisReplacement, RedisReplacementError},
     servers::{RedisServers, RedisServersAre},
 };
