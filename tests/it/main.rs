@@ -30,7 +30,7 @@
 //! | `store_contract` | what every store must do, run on each |
 //! | `store_machine`, `store_history` | random series, and many at once: each store answers as a plain model |
 //! | `store_redis` | the store on a real Redis: its library lost, killed, frozen, refused, and how much it asks |
-//! | `nodes` | several real servers on one Redis |
+//! | `nodes`, `node_keys` | several real servers on one Redis, and the keys they share |
 //! | `store_durability` | what the embedded store does when disks fail and processes end |
 //! | `vectors` | published attacks on signatures and tokens |
 //!
@@ -65,6 +65,7 @@ mod kernel;
 mod layers;
 mod logs;
 mod metrics;
+mod node_keys;
 mod nodes;
 mod opaque;
 mod openapi;

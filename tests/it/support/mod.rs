@@ -33,7 +33,7 @@ pub(crate) use self::{
     app::TestApp,
     dice::{Dice, number},
     jar::Jar,
-    process::Process,
+    process::{Process, SECRET},
     redis::RedisServer,
     store::{Control, Op, When},
     user::User,
