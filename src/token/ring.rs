@@ -379,19 +379,19 @@ mod tests {
         settled(&mut brought, Algorithm::EdDsa, 50);
         let copies = brought.copies();
         let token = issue(&tokens(&brought, 50));
-        let copied = || KeyRing::of_copies(&copies, after(60)).unwrap();
+        let others = || KeyRing::of_copies(&copies, after(60)).unwrap();
 
         let mut empty = KeyRing::default();
-        assert_eq!(empty.admit(copied(), &rule(Algorithm::EdDsa), after(60)), 1);
+        assert_eq!(empty.admit(others(), &rule(Algorithm::EdDsa), after(60)), 1);
         assert!(settled(&mut empty, Algorithm::EdDsa, 60), "it is to be written");
         assert_eq!(empty.list(after(60)), brought.list(after(60)), "as it was");
-        assert_eq!(empty.admit(copied(), &rule(Algorithm::EdDsa), after(61)), 0);
+        assert_eq!(empty.admit(others(), &rule(Algorithm::EdDsa), after(61)), 0);
 
         let mut ring = KeyRing::default();
         settled(&mut ring, Algorithm::EdDsa, 0);
         let own = ring.list(after(0)).remove(0).kid;
         let mut ring = read(&ring);
-        assert_eq!(ring.admit(copied(), &rule(Algorithm::EdDsa), after(60)), 1);
+        assert_eq!(ring.admit(others(), &rule(Algorithm::EdDsa), after(60)), 1);
         for seconds in [60, 70, 80] {
             let tokens = tokens(&ring, 60);
             assert_eq!(tokens.keys().signing(after(seconds)).kid, own, "the newer one does not");

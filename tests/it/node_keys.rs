@@ -119,9 +119,9 @@ async fn without_the_secret_no_node_starts_and_the_command_line_works() {
     let file = file.to_str().unwrap();
     let start =
         |variables: &[(&str, &str)]| refused(&command(&redis, variables, dir.path(), &["serve"]));
-    let none = start(&[]);
+    let missing = start(&[]);
     for word in ["COUNTERSIGN_TOKEN__SECRET", "`token.secret_file`", "`countersign keys secret`"] {
-        assert!(none.contains(word), "{none}");
+        assert!(missing.contains(word), "{missing}");
     }
     let short = start(&[("COUNTERSIGN_TOKEN__SECRET", &"x".repeat(31))]);
     assert!(short.contains("`token.secret`") && short.contains("32 characters"), "{short}");
@@ -134,15 +134,15 @@ async fn without_the_secret_no_node_starts_and_the_command_line_works() {
     assert!(both.contains("must not be set beside `token.secret`"), "{both}");
     assert_eq!(redis.ask(&["EXISTS", KEYS]).trim(), "0", "nothing was made");
     let checked = refused(&command(&redis, &[], dir.path(), &["config", "check"]));
-    assert_eq!(checked, none);
+    assert_eq!(checked, missing);
 
     let node = node_on(&redis, &[]);
     let wrong = start(&[("COUNTERSIGN_TOKEN__SECRET", OTHER)]);
     assert!(wrong.contains("is not the one with which they were sealed"), "{wrong}");
     let wrong = refused(&command(&redis, &[], dir.path(), &["keys", "list"]));
-    assert_eq!(wrong, none);
+    assert_eq!(wrong, missing);
     let wrong = refused(&command(&redis, &[], dir.path(), &["backup", "--with-keys", "backup"]));
-    assert_eq!(wrong, none);
+    assert_eq!(wrong, missing);
     for args in [&["account", "list"][..], &["backup", "backup"], &["config", "show"]] {
         let output = command(&redis, &[], dir.path(), args);
         assert!(output.status.success(), "{output:?}");

@@ -130,7 +130,7 @@ mod tests {
 
     #[async_trait]
     impl KeyVault for Memory {
-        fn name(&self) -> &str {
+        fn name(&self) -> &'static str {
             "memory"
         }
 
