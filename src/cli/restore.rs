@@ -169,6 +169,7 @@ impl Restore {
         match error {
             RedisReplacementError::NotEmpty => self
                 .failed("the store in Redis is not empty; --replace puts the backup in its place"),
+            error @ RedisReplacementError::Interrupted(_) => self.failed(error),
             RedisReplacementError::Store(error) => self.failed(error),
             RedisReplacementError::Open(error) => Failure::Input(error.to_string()),
         }

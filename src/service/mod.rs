@@ -23,8 +23,8 @@ use crate::{
     model::{Clock, Timestamp},
     session::{self, Hasher, Sessions},
     store::{
-        self, RedisKeys, RedisOptions, RedisServers, RedisServersAre, RedisStore, Store,
-        StoreError,
+        self, ClusterStore, RedisKeys, RedisOptions, RedisServers, RedisServersAre, RedisStore,
+        Store, StoreError,
         sled::{self, SledOptions, SledStore},
     },
     token::{KeyError, KeySet, Tokens},
@@ -32,6 +32,9 @@ use crate::{
 
 /// Where the signing keys are in the data directory.
 pub const KEYS_DIR: &str = "keys";
+
+/// How often a store in a cluster is swept: all else that is over clears itself away there.
+const CLAIMS_SWEPT_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a service cannot be opened. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +129,8 @@ impl Service {
         );
         let sweep_interval = match config.store.url {
             StoreUrl::Sled => Some(config.store.sweep_interval.unsigned()),
+            // What a node that died has left of a claim to an e-mail, nobody is waiting for.
+            StoreUrl::Redis(ref url) if url.is_cluster() => Some(CLAIMS_SWEPT_EVERY),
             StoreUrl::Redis(_) => None,
         };
         Ok(Self { sessions, store, clock, sweep_interval, tokens, keeper: Mutex::new(keeper) })
@@ -193,20 +198,31 @@ fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Option<RedisKeys>), st
                      another"
                 );
             }
-            let store = RedisStore::open(redis_servers(url), options)?;
+            let servers = redis_servers(url);
+            if url.is_cluster() {
+                let store = ClusterStore::open(servers, options)?;
+                let keys = store.keys();
+                return Ok((Arc::new(store), Some(keys)));
+            }
+            let store = RedisStore::open(servers, options)?;
             let keys = store.keys();
             Ok((Arc::new(store), Some(keys)))
         }
     }
 }
 
-/// The Redis that is configured, if it is one, without the lock of the data directory: a server may
-/// run there.
-fn redis_beside(config: &Config) -> Result<Option<RedisStore>, store::OpenError> {
+/// The keys in the store that is configured, if it has them, without the lock of the data directory:
+/// a server may run there.
+fn keys_beside(config: &Config) -> Result<Option<RedisKeys>, store::OpenError> {
     match &config.store.url {
         StoreUrl::Sled => Ok(None),
         StoreUrl::Redis(url) => {
-            RedisStore::open(redis_servers(url), redis_unlocked(config)).map(Some)
+            let (servers, options) = (redis_servers(url), redis_unlocked(config));
+            Ok(Some(if url.is_cluster() {
+                ClusterStore::open(servers, options)?.keys()
+            } else {
+                RedisStore::open(servers, options)?.keys()
+            }))
         }
     }
 }

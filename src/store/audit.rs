@@ -11,7 +11,8 @@ use crate::model::{AccountId, AuditEvent, AuditTrail};
 pub struct AuditBounds {
     /// How long after it happened an event is over: not listed any more, and removed by the sweep.
     pub keep: SignedDuration,
-    /// How many are kept in each [trail](AuditTrail). The oldest make room.
+    /// How many are kept in each [trail](AuditTrail). The oldest make room. A store of several
+    /// shards keeps an equal part in each.
     pub most: u64,
 }
 
@@ -39,11 +40,17 @@ pub struct AuditPage {
 
 /// A place among the audit events: before it are all that were not handed out yet. Opaque to its
 /// caller, who may write it as text. It stays where it is, whatever is added later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// In a store of another number of shards it is a place before which there is nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditPlace {
-    /// The number of the first that is not before it, in each trail.
-    pub(super) before: [u64; AuditTrail::ALL.len()],
+    /// The number of the first that is not before it, in each trail; of several shards, those of the
+    /// first, then those of the second, and so on.
+    pub(super) before: Vec<u64>,
 }
+
+/// The most numbers that a place has: more shards than any store.
+const MOST_NUMBERS: usize = 64 * AuditTrail::ALL.len();
 
 /// Why a text is no [`AuditPlace`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,8 +59,10 @@ pub struct InvalidAuditPlace;
 
 impl fmt::Display for AuditPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [changes, others] = self.before;
-        write!(f, "{changes}-{others}")
+        for (at, number) in self.before.iter().enumerate() {
+            write!(f, "{}{number}", if at == 0 { "" } else { "-" })?;
+        }
+        Ok(())
     }
 }
 
@@ -61,12 +70,13 @@ impl FromStr for AuditPlace {
     type Err = InvalidAuditPlace;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts = text.split_once('-');
-        let place = parts.and_then(|(changes, others)| {
-            Some(Self { before: [changes.parse().ok()?, others.parse().ok()?] })
-        });
+        let numbers = text.split('-').take(MOST_NUMBERS + 1);
+        let before = numbers.map(str::parse).collect::<Result<Vec<u64>, _>>();
+        let place = Self { before: before.map_err(|_| InvalidAuditPlace)? };
+        let count = place.before.len();
+        let fits = count.is_multiple_of(AuditTrail::ALL.len()) && count <= MOST_NUMBERS;
         // One spelling: no sign, no zero in front.
-        place.filter(|place| place.to_string() == text).ok_or(InvalidAuditPlace)
+        if fits && place.to_string() == text { Ok(place) } else { Err(InvalidAuditPlace) }
     }
 }
 
@@ -76,8 +86,9 @@ mod tests {
 
     #[test]
     fn a_place_has_one_spelling() {
-        for before in [[0, 0], [7, 4_711], [u64::MAX, 0]] {
-            let place = AuditPlace { before };
+        let places = [&[0, 0][..], &[7, 4_711], &[u64::MAX, 0], &[1, 0, 2, 3], &[5; MOST_NUMBERS]];
+        for before in places {
+            let place = AuditPlace { before: before.to_vec() };
             assert_eq!(place.to_string().parse(), Ok(place));
         }
         for text in
@@ -85,5 +96,7 @@ mod tests {
         {
             assert_eq!(text.parse::<AuditPlace>(), Err(InvalidAuditPlace), "{text}");
         }
+        let more = AuditPlace { before: vec![5; MOST_NUMBERS + 2] }.to_string();
+        assert_eq!(more.parse::<AuditPlace>(), Err(InvalidAuditPlace), "more than any store has");
     }
 }

@@ -326,7 +326,7 @@ impl<B: Backend> Store for B {
         now: Timestamp,
     ) -> Result<AuditPage> {
         let over = later(now, -self.audit_bounds().keep);
-        self.read(|r| audit::list(r, *filter, before, limit, over)).await
+        self.read(|r| audit::list(r, *filter, before.clone(), limit, over)).await
     }
 
     async fn sweep(

@@ -33,7 +33,7 @@ mod view;
 use std::net::IpAddr;
 
 pub use self::redis::{
-    RedisKeys, RedisOptions, RedisReplacement, RedisReplacementError, RedisServers,
+    ClusterStore, RedisKeys, RedisOptions, RedisReplacement, RedisReplacementError, RedisServers,
     RedisServersAre, RedisStore,
 };
 pub use self::sled::{Durability, Replacement, ReplacementError, SledOptions, SledStore};

@@ -7,27 +7,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AxeBuilder } from "@axe-core/playwright";
 import lighthouse from "lighthouse";
 import { chromium } from "playwright-core";
+import { examine, examined } from "./axe.mjs";
 import {
-  base, complain, desktop, endFirst, expect, fillIn, fits, launch, logIn, open, person, phone, run, signUp, watch,
+  base, complain, desktop, endFirst, expect, fillIn, launch, logIn, open, person, phone, run, signUp, watch,
 } from "./browser.mjs";
 
 const MARKS = ["accessibility", "best-practices"];
-
-let examined = 0;
-
-/** Lets axe look at a page as it is. */
-async function examine(page, name) {
-  const { violations, passes } = await new AxeBuilder({ page }).analyze();
-  expect(passes.length > 10, `axe to have looked at ${name}`);
-  for (const { id, help, nodes } of violations) {
-    complain(`${name}: ${id}: ${help}: ${nodes.map((node) => node.html).join(" ")}`);
-  }
-  await fits(page, name);
-  examined++;
-}
 
 /** Every state of every page, for one look of the screen. */
 async function every(look, options) {

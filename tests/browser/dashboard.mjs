@@ -3,22 +3,10 @@
 //
 // usage: sh serve.sh dashboard.mjs
 
-import { AxeBuilder } from "@axe-core/playwright";
+import { examine, examined } from "./axe.mjs";
 import {
-  complain, desktop, expect, fits, logIn, open, openDashboard, person, phone, run, signUp,
+  desktop, expect, logIn, open, openDashboard, person, phone, run, signUp,
 } from "./browser.mjs";
-
-let examined = 0;
-
-async function examine(page, name) {
-  const { violations, passes } = await new AxeBuilder({ page }).analyze();
-  expect(passes.length > 10, `axe to have looked at ${name}`);
-  for (const { id, help, nodes } of violations) {
-    complain(`${name}: ${id}: ${help}: ${nodes.map((node) => node.html).join(" ")}`);
-  }
-  await fits(page, name);
-  examined++;
-}
 
 /** Finds somebody by a part of their address. */
 async function find(page, part, email) {

@@ -30,6 +30,8 @@
 //! | `store_contract` | what every store must do, run on each |
 //! | `store_machine`, `store_history` | random series, and many at once: each store answers as a plain model |
 //! | `store_redis` | the store on a real Redis: its library lost, killed, frozen, refused, and how much it asks |
+//! | `store_cluster` | the store in shards: claims to e-mails, backups, slots that move |
+//! | `nodes_cluster` | several real servers on a real cluster, whose nodes die |
 //! | `nodes`, `node_keys` | several real servers on one Redis, and the keys they share |
 //! | `store_durability` | what the embedded store does when disks fail and processes end |
 //! | `vectors` | published attacks on signatures and tokens |
@@ -67,6 +69,7 @@ mod logs;
 mod metrics;
 mod node_keys;
 mod nodes;
+mod nodes_cluster;
 mod opaque;
 mod openapi;
 mod own_sessions;
@@ -74,6 +77,7 @@ mod pages;
 mod passwords;
 mod races;
 mod secrets;
+mod store_cluster;
 mod store_contract;
 mod store_durability;
 mod store_history;

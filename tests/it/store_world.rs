@@ -15,14 +15,14 @@ use countersign::{
         session::{Chain, ReplayPolicy},
     },
     store::{
-        AuditBounds, BackupRecord, Created, MemoryStore, OpenError, RedisOptions, RedisStore,
-        SledOptions, SledStore, Store, Visit, Visited,
+        AuditBounds, BackupRecord, ClusterStore, Created, MemoryStore, OpenError, RedisOptions,
+        RedisServers, RedisStore, SledOptions, SledStore, Store, Visit, Visited, redis::SHARDS,
     },
 };
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, RedisServer};
+use crate::support::{PATIENCE, RedisServer, SharedCluster};
 
 /// The idle time of all sessions here.
 pub(crate) const IDLE: SignedDuration = SignedDuration::from_mins(30);
@@ -148,6 +148,8 @@ enum Kept {
     Nothing,
     Directory(#[expect(dead_code, reason = "it is removed when this is dropped")] TempDir),
     Server(#[expect(dead_code, reason = "it ends when this is dropped")] RedisServer),
+    ServerOfShards(#[expect(dead_code, reason = "it ends when this is dropped")] RedisServer),
+    Cluster(Arc<SharedCluster>),
 }
 
 impl World {
@@ -161,6 +163,16 @@ impl World {
 
     pub(crate) fn redis() -> Self {
         Self::redis_with(AuditBounds::default())
+    }
+
+    /// A store in shards that all lie on one server.
+    pub(crate) fn shards() -> Self {
+        Self::shards_with(AuditBounds::default())
+    }
+
+    /// A store in shards, on a cluster of three primaries.
+    pub(crate) fn cluster() -> Self {
+        Self::cluster_with(Arc::new(SharedCluster::take()), AuditBounds::default())
     }
 
     fn memory_with(audit: AuditBounds) -> Self {
@@ -180,12 +192,37 @@ impl World {
         Self { store, kept: Kept::Server(server) }
     }
 
-    /// Another, empty one of this kind, that keeps no more audit events than that.
+    fn shards_with(audit: AuditBounds) -> Self {
+        let server = RedisServer::start();
+        let store = Arc::new(open_shards(&server.url(), audit));
+        Self { store, kept: Kept::ServerOfShards(server) }
+    }
+
+    fn cluster_with(cluster: Arc<SharedCluster>, audit: AuditBounds) -> Self {
+        let store = Arc::new(open_shards(cluster.servers(), audit));
+        Self { store, kept: Kept::Cluster(cluster) }
+    }
+
+    /// Whether what belongs to different accounts lies in different parts, which is weaker where
+    /// [`Store`] says so.
+    pub(crate) fn is_in_shards(&self) -> bool {
+        matches!(self.kept, Kept::ServerOfShards(_) | Kept::Cluster(_))
+    }
+
+    /// Another, empty one of this kind, that keeps no more audit events than that; of several shards,
+    /// each of them. On a cluster it takes the place of this one.
     pub(crate) fn bounded(&self, audit: AuditBounds) -> Self {
-        match self.kept {
+        let most = audit.most.saturating_mul(SHARDS as u64);
+        let of_all = AuditBounds { most, ..audit };
+        match &self.kept {
             Kept::Nothing => Self::memory_with(audit),
             Kept::Directory(_) => Self::sled_with(audit),
             Kept::Server(_) => Self::redis_with(audit),
+            Kept::ServerOfShards(_) => Self::shards_with(of_all),
+            Kept::Cluster(cluster) => {
+                cluster.clear();
+                Self::cluster_with(Arc::clone(cluster), of_all)
+            }
         }
     }
 }
@@ -194,6 +231,12 @@ impl World {
 pub(crate) fn open_redis(server: &RedisServer, audit: AuditBounds) -> RedisStore {
     let options = RedisOptions { patience: PATIENCE / 4, audit, ..RedisOptions::default() };
     RedisStore::open(&server.url(), options).unwrap()
+}
+
+/// The store in shards on servers that are there.
+pub(crate) fn open_shards(servers: impl Into<RedisServers>, audit: AuditBounds) -> ClusterStore {
+    let options = RedisOptions { patience: PATIENCE / 4, audit, ..RedisOptions::default() };
+    ClusterStore::open(servers, options).unwrap()
 }
 
 /// Opens a store whose directory was open in this process before.

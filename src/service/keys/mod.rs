@@ -23,7 +23,7 @@ use tracing::{info, warn};
 pub(super) use self::keeper::Keeper;
 pub use self::secret::{SecretError, check_secret};
 use self::secret::{read_secret, seal};
-use super::{KEYS_DIR, OpenError, redis_beside};
+use super::{KEYS_DIR, OpenError, keys_beside};
 use crate::{
     config::Config,
     model::Timestamp,
@@ -136,17 +136,12 @@ async fn put(
     Ok(done.then_some(KeptKeys { revision: revision + 1, keys }))
 }
 
-/// The keys in the store that the configuration names, if it is one that has keys.
-fn vault(config: &Config) -> Result<Option<RedisKeys>, OpenError> {
-    Ok(redis_beside(config)?.map(|store| store.keys()))
-}
-
 /// All keys, wherever they are, oldest first. Reads only.
 ///
 /// # Errors
 /// [`OpenError`]
 pub async fn list(config: &Config, now: Timestamp) -> Result<Vec<KeyInfo>, OpenError> {
-    match vault(config)? {
+    match keys_beside(config)? {
         None => Ok(list_keys(&config.data_dir.join(KEYS_DIR), now)?),
         Some(vault) => {
             let seal = seal(config, &vault)?;
@@ -160,7 +155,7 @@ pub async fn list(config: &Config, now: Timestamp) -> Result<Vec<KeyInfo>, OpenE
 /// # Errors
 /// [`OpenError`]
 pub async fn copies(config: &Config) -> Result<Vec<KeyCopy>, OpenError> {
-    match vault(config)? {
+    match keys_beside(config)? {
         None => Ok(copy_keys(&config.data_dir.join(KEYS_DIR))?),
         Some(vault) => {
             let seal = seal(config, &vault)?;
@@ -179,7 +174,7 @@ pub async fn place(
     copies: &[KeyCopy],
     now: Timestamp,
 ) -> Result<usize, OpenError> {
-    let Some(vault) = vault(config)? else {
+    let Some(vault) = keys_beside(config)? else {
         return Ok(place_keys(&config.data_dir.join(KEYS_DIR), copies)?);
     };
     let (seal, rule) = (seal(config, &vault)?, rule(config));
@@ -200,7 +195,7 @@ pub async fn place(
 /// # Errors
 /// [`OpenError`]; nothing was changed.
 pub async fn reseal(config: &Config, old_secret: &Path) -> Result<Option<usize>, OpenError> {
-    let Some(vault) = vault(config)? else {
+    let Some(vault) = keys_beside(config)? else {
         return Ok(None);
     };
     let new = seal(config, &vault)?;

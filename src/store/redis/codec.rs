@@ -297,6 +297,15 @@ pub(super) fn email(text: &str) -> Result<Email> {
     Email::parse(text).map_err(|error| damaged("e-mail", error))
 }
 
+/// An e-mail, if it is one.
+pub(super) fn email_if_any(answer: Value) -> Result<Option<Email>> {
+    if answer == Value::Nil {
+        return Ok(None);
+    }
+    let text = String::from_utf8(bytes("e-mail", answer)?).map_err(|_| other("e-mail"))?;
+    email(&text).map(Some)
+}
+
 /// A session, if it is one.
 pub(super) fn session_if_any(
     account: AccountId,

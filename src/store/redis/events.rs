@@ -29,32 +29,36 @@ impl RedisStore {
         now: Timestamp,
     ) -> Result<AuditPage> {
         let over = later(now, -self.audit.keep);
-        let mut listing = Listing::new(filter, before, self.event_ends().await?, limit, over);
+        let ends = [self.event_ends().await?];
+        let mut listing = Listing::new(filter, before, &ends, limit, over);
         // Pages that were fetched and not looked at yet, from the next one back.
         let mut fetched = AuditTrail::ALL.map(|trail| (trail, VecDeque::new()));
         loop {
-            let (trail, number) = match listing.go_on() {
-                Next::Page(trail, number) => (trail, number),
+            let wanted = match listing.go_on() {
+                Next::Pages(wanted) => wanted,
                 Next::Nothing(found) => return Ok(found),
             };
-            let fetched = fetched.iter_mut().find(|(of, _)| *of == trail);
-            let Some((_, pages)) = fetched else { continue };
-            if pages.is_empty() {
-                pages.extend(self.pages_back_from(trail, number).await?);
+            for of in wanted {
+                let fetched = fetched.iter_mut().find(|(trail, _)| *trail == of.trail);
+                let Some((_, pages)) = fetched else { continue };
+                if pages.is_empty() {
+                    pages.extend(self.pages_back_from(of.trail, of.number, AT_ONCE).await?);
+                }
+                listing.turn_page(of, pages.pop_front().unwrap_or_default());
             }
-            listing.turn_page(trail, pages.pop_front().unwrap_or_default());
         }
     }
 
     /// That page of a trail and some before it.
-    async fn pages_back_from(
+    pub(super) async fn pages_back_from(
         &self,
         trail: AuditTrail,
         number: u64,
+        count: u64,
     ) -> Result<Vec<Vec<AuditEvent>>> {
         let mut command = self.read("event_pages");
         command.arg(codec::letter(trail));
-        for back in 0..AT_ONCE.min(number + 1) {
+        for back in 0..count.min(number + 1) {
             command.arg(number - back);
         }
         pages(self.ask(&command).await?)

@@ -8,7 +8,7 @@
 //!
 //! An export that nobody reads any more is given up after [`LIFE`], and what was kept for it goes.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use ::redis::Value;
 use async_trait::async_trait;
@@ -20,7 +20,7 @@ use super::{
     events,
 };
 use crate::{
-    model::{AccountId, AuditTrail, SessionId},
+    model::{AccountId, AuditEvent, AuditTrail, SessionId},
     store::{
         BackupRecord, Export, Result,
         backup::EVENTS_IN_RUN,
@@ -35,18 +35,18 @@ const LIFE: u32 = 10 * 60 * 1_000;
 const PAGE: u32 = 200;
 
 /// How many pages of audit events are fetched at once.
-const EVENT_PAGES: u64 = 20;
+pub(super) const EVENT_PAGES: u64 = 20;
 
 /// An export that is under way.
 pub(super) struct Exporting {
     functions: Functions,
     id: String,
     /// The epoch, if it was not handed out yet.
-    epoch: Option<u64>,
+    pub(super) epoch: Option<u64>,
     /// What is left of the accounts: something, or nothing.
-    has_accounts: bool,
+    pub(super) has_accounts: bool,
     /// What is left of the audit events: of a trail, from a page on, up to an event.
-    trails: VecDeque<(AuditTrail, u64, u64)>,
+    pub(super) trails: VecDeque<(AuditTrail, u64, u64)>,
 }
 
 pub(super) async fn begin(functions: Functions) -> Result<Exporting> {
@@ -81,7 +81,7 @@ impl Export for Exporting {
 }
 
 impl Exporting {
-    async fn accounts(&mut self) -> Result<Vec<BackupRecord>> {
+    pub(super) async fn accounts(&mut self) -> Result<Vec<BackupRecord>> {
         let mut command = self.functions.change("export_page");
         command.arg(&self.id).arg(LIFE).arg(PAGE);
         let mut found = Vec::new();
@@ -105,15 +105,8 @@ impl Exporting {
         let until = last.min(from + EVENT_PAGES);
         let mut found = Vec::new();
         if from < until {
-            let mut command = self.functions.read("event_pages");
-            command.arg(codec::letter(trail));
-            for number in from..until {
-                command.arg(number);
-            }
-            let pages = events::pages(self.functions.ask(&command).await?)?;
-            for (number, mut events) in (from..until).zip(pages) {
+            for (number, events) in self.event_pages(trail, from..until, end).await? {
                 let first = number * EVENTS_IN_RUN;
-                events.truncate(usize::try_from(end - first).unwrap_or(usize::MAX));
                 if !events.is_empty() {
                     found.push(BackupRecord::Events { trail, first, events });
                 }
@@ -121,6 +114,29 @@ impl Exporting {
             self.trails.push_front((trail, until, end));
         }
         Ok(found)
+    }
+}
+
+impl Exporting {
+    /// Pages of a trail by their numbers, without the events from `end` on.
+    pub(super) async fn event_pages(
+        &self,
+        trail: AuditTrail,
+        numbers: Range<u64>,
+        end: u64,
+    ) -> Result<Vec<(u64, Vec<AuditEvent>)>> {
+        let mut command = self.functions.read("event_pages");
+        command.arg(codec::letter(trail));
+        for number in numbers.clone() {
+            command.arg(number);
+        }
+        let mut pages: Vec<_> =
+            numbers.zip(events::pages(self.functions.ask(&command).await?)?).collect();
+        for (number, events) in &mut pages {
+            let most = end.saturating_sub(*number * EVENTS_IN_PAGE);
+            events.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+        }
+        Ok(pages)
     }
 }
 

@@ -374,6 +374,12 @@ pub(super) fn slot_of(key: &str) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+    use url::Url;
+
     use super::*;
 
     /// What `CLUSTER KEYSLOT` says of them.
@@ -410,5 +416,54 @@ mod tests {
         assert_eq!(owners.of(8_000), Some(&("cache".to_owned(), 7_001)));
         assert_eq!(owners.0.len(), 2);
         assert_eq!(slots(Value::Nil, "cache").of(0), None);
+    }
+
+    /// A Sentinel that names this port, or one that says nothing.
+    async fn sentinel_naming(port: Option<u16>) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut said = [0; 4096];
+                    while let Ok(count @ 1..) = stream.read(&mut said).await {
+                        for command in String::from_utf8_lossy(&said[..count]).split("\r\n*") {
+                            let answer = match (command.contains("SENTINEL"), port) {
+                                (false, _) => "+OK\r\n".to_owned(),
+                                (true, None) => continue,
+                                (true, Some(port)) => {
+                                    let length = port.to_string().len();
+                                    format!("*2\r\n$9\r\n127.0.0.1\r\n${length}\r\n{port}\r\n")
+                                }
+                            };
+                            stream.write_all(answer.as_bytes()).await.unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        format!("redis://ann:secret@127.0.0.1:{at}").parse().unwrap()
+    }
+
+    async fn named_by(ports: &[Option<u16>]) -> Option<u16> {
+        let mut named = Vec::new();
+        for port in ports {
+            named.push(sentinel_naming(*port).await);
+        }
+        let are = RedisServersAre::Sentinels { primary: "main".to_owned(), password: None };
+        let finder = Finder::new(&RedisServers { named, are }, Duration::from_secs(2)).unwrap();
+        let found = finder.primary(0).await.ok()?;
+        found.address.map(|(_, port)| port)
+    }
+
+    #[tokio::test]
+    async fn what_most_of_them_say_holds() {
+        for ports in [[1, 7, 7], [7, 1, 7], [7, 7, 1]] {
+            assert_eq!(named_by(&ports.map(Some)).await, Some(7), "{ports:?}");
+        }
+        // One that says nothing is not waited for where the others agree; and one alone is believed.
+        assert_eq!(named_by(&[None, Some(7), Some(7)]).await, Some(7));
+        assert_eq!(named_by(&[None, Some(7), None]).await, Some(7));
+        assert_eq!(named_by(&[None, None]).await, None);
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Functions, ROOT, RedisStore, codec, link::Link};
+use super::{Functions, RedisStore, codec, link::Link};
 use crate::store::{KeptKeys, KeyVault, Result};
 
 /// What errors call a key.
@@ -40,7 +40,7 @@ impl RedisKeys {
 #[async_trait]
 impl KeyVault for RedisKeys {
     fn name(&self) -> &str {
-        ROOT
+        self.functions.root
     }
 
     async fn keys(&self) -> Result<KeptKeys> {

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `countersign:{store}` | the generation in force; without it `0`. A restored backup is another one |
 //! | `countersign:{store}:keys` | a hash, of no generation: the signing keys, sealed, and their revision |
+//! | `countersign:{store}:old` | generations that were in force and are not all removed |
 //! | `a` account | a hash: the account, and the visits over all its sessions |
 //! | `s` account | a hash: its sessions, by their ids |
 //! | `v` account, session | a hash: the variables that an app keeps in the session |
@@ -59,6 +60,7 @@
 //!
 //! A new operation is a function in the file of its subject, and a method in `operations`.
 
+mod cluster;
 mod codec;
 mod events;
 mod export;
@@ -84,16 +86,17 @@ use std::{
 use ::redis::{Cmd, Value};
 use parking_lot::Mutex;
 
-use self::link::Link;
 pub use self::{
+    cluster::{ClusterStore, SHARDS, shard_of},
     keys::RedisKeys,
     replacement::{RedisReplacement, RedisReplacementError},
     servers::{RedisServers, RedisServersAre},
 };
+use self::{finder::Finder, link::Link};
 use super::{AuditBounds, OpenError, Result};
 use crate::model::{AuditEvent, Cause};
 
-/// The name of the store: its root, and the slot of all its keys.
+/// The root of a store that is alone, and the slot of all its keys.
 const ROOT: &str = "countersign:{store}";
 
 /// How to use a Redis.
@@ -147,23 +150,25 @@ impl RedisStore {
         servers: impl Into<RedisServers>,
         options: RedisOptions,
     ) -> Result<Self, OpenError> {
-        Self::open_generation(&servers.into(), options, String::new())
+        let finder = open::open(&servers.into(), &options)?;
+        Ok(Self::on(&finder, options, ROOT, String::new()))
     }
 
-    fn open_generation(
-        servers: &RedisServers,
+    /// The store in one slot of servers that were looked at.
+    fn on(
+        finder: &Arc<Finder>,
         options: RedisOptions,
+        root: &'static str,
         generation: String,
-    ) -> Result<Self, OpenError> {
-        let finder = open::open(servers, &options)?;
-        let link = || Link::new(Arc::clone(&finder), ROOT);
-        Ok(Self {
+    ) -> Self {
+        let link = || Link::new(Arc::clone(finder), root);
+        Self {
             waiting: (options.replicas > 0).then(|| (link(), options.replicas)),
-            functions: Functions { link: Arc::new(link()), generation },
+            functions: Functions { link: Arc::new(link()), root, generation },
             ends: AtomicU64::new(0),
             audit: options.audit,
             lock: Mutex::new(options.lock),
-        })
+        }
     }
 
     /// The beginning of a call of a function that changes something.
@@ -236,6 +241,8 @@ impl RedisStore {
 #[derive(Clone)]
 struct Functions {
     link: Arc<Link>,
+    /// What all keys begin with.
+    root: &'static str,
     /// Empty: the one in force.
     generation: String,
 }
@@ -251,7 +258,7 @@ impl Functions {
 
     fn call(&self, how: &str, function: &str) -> Cmd {
         let mut command = ::redis::cmd(how);
-        command.arg(library::function(function)).arg(1).arg(ROOT).arg(&self.generation);
+        command.arg(library::function(function)).arg(1).arg(self.root).arg(&self.generation);
         command
     }
 

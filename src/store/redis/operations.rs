@@ -9,6 +9,7 @@ use super::{
     RedisStore,
     codec::{self, Parts, exact, exact_millis, millis},
     export,
+    upkeep::sweep_budget,
 };
 use crate::{
     model::{
@@ -32,10 +33,7 @@ const MOST_LISTED: usize = 100_000;
 #[async_trait]
 impl Store for RedisStore {
     async fn create_account(&self, account: Account, cause: Cause) -> Result<bool> {
-        let mut command = self.change("create_account");
-        codec::add_account(&mut command, &account);
-        self.add_event(&mut command, &cause, |cause| cause.about(account.id))?;
-        Ok(self.count("account", &command).await? == 1)
+        Ok(self.create_account_until(&account, cause, "").await? == Some(true))
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Account>> {
@@ -62,18 +60,7 @@ impl Store for RedisStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<FoundAccounts> {
-        let mut command = self.read("find_accounts");
-        command.arg(after.unwrap_or_default()).arg(part).arg(limit).arg(MOST_EMAILS_SEARCHED);
-        let mut parts = Parts::of("account", self.ask(&command).await?)?;
-        let accounts = found(Parts::of("account", parts.next())?)?;
-        let next = match parts.next() {
-            ::redis::Value::Nil => None,
-            next => {
-                let text = String::from_utf8(codec::bytes("e-mail", next)?);
-                Some(codec::email(&text.map_err(|error| damaged("e-mail", error))?)?)
-            }
-        };
-        Ok(FoundAccounts { accounts, next })
+        Ok(self.search_accounts(part, after, limit, MOST_EMAILS_SEARCHED).await?.found)
     }
 
     async fn set_account_state(
@@ -96,10 +83,7 @@ impl Store for RedisStore {
     }
 
     async fn remove_account(&self, id: AccountId, cause: Cause) -> Result<Option<u64>> {
-        let mut command = self.change("remove_account");
-        command.arg(id.as_bytes()).arg("").arg("");
-        self.add_event(&mut command, &cause, |cause| cause.about(id))?;
-        self.end_of_account(&command).await
+        Ok(self.remove_with_email(id, None, cause).await?.map(|(ended, _)| ended))
     }
 
     async fn close_account(
@@ -108,10 +92,7 @@ impl Store for RedisStore {
         by: SessionId,
         cause: Cause,
     ) -> Result<Option<u64>> {
-        let mut command = self.change("remove_account");
-        command.arg(id.as_bytes()).arg(by.as_bytes()).arg(millis(cause.at));
-        self.add_event(&mut command, &cause, |cause| cause.about(id))?;
-        self.end_of_account(&command).await
+        Ok(self.remove_with_email(id, Some(by), cause).await?.map(|(ended, _)| ended))
     }
 
     async fn change_password(
@@ -167,21 +148,9 @@ impl Store for RedisStore {
         goes_on: Succession,
         cause: Cause,
     ) -> Result<EmailChange> {
-        let mut command = self.change("change_email");
-        command.arg(id.as_bytes()).arg(new.as_str());
-        codec::add_succession(&mut command, &goes_on);
-        self.add_event(&mut command, &cause, |cause| {
-            cause.about(id).going_on(goes_on.from, goes_on.to)
-        })?;
-        let mut parts = Parts::of("account", self.ask_end(&command).await?)?;
-        match parts.count()? {
-            0 => Ok(EmailChange::AccountChanged),
-            2 => Ok(EmailChange::Taken),
-            _ => {
-                let ended = parts.count()?;
-                let session = codec::session(id, goes_on.to, parts.next())?;
-                Ok(EmailChange::Changed { ended, session })
-            }
+        match self.change_email_until(id, &new, &goes_on, cause, "").await? {
+            Some((change, _)) => Ok(change),
+            None => Err(damaged("account", "a change without a deadline came too late")),
         }
     }
 
@@ -352,9 +321,7 @@ impl Store for RedisStore {
     }
 
     async fn revoke_all_sessions(&self, cause: Cause) -> Result<()> {
-        let mut command = self.change("revoke_all");
-        self.add_event(&mut command, &cause, Cause::about_nobody)?;
-        self.ask_end(&command).await.map(drop)
+        self.revoke_all(Some(cause)).await
     }
 
     /// Of the ends that were asked for here. Of another node's, the function knew that answered last:
@@ -472,7 +439,8 @@ impl Store for RedisStore {
         budget: usize,
         now: Timestamp,
     ) -> Result<Swept> {
-        self.sweep_step(from, budget, now).await
+        let mut budget = sweep_budget(budget);
+        self.sweep_step(from, &mut budget, now).await
     }
 
     async fn export(&self) -> Result<Box<dyn Export>> {
@@ -480,7 +448,7 @@ impl Store for RedisStore {
     }
 
     async fn import(&self, records: Vec<BackupRecord>) -> Result<()> {
-        self.import_records(records).await
+        self.import_records(records, false).await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -488,12 +456,135 @@ impl Store for RedisStore {
     }
 
     async fn close(&self) -> Result<()> {
+        self.close_links();
+        drop(self.lock.lock().take());
+        Ok(())
+    }
+}
+
+/// What a search found, and the last e-mail it looked at.
+pub(super) struct Searched {
+    pub(super) found: FoundAccounts,
+    pub(super) last: Option<Email>,
+}
+
+/// What several shards need to know of an operation, beside what [`Store`] tells.
+impl RedisStore {
+    /// Makes an account, unless it is too late by `deadline`, if there is one: then nothing.
+    pub(super) async fn create_account_until(
+        &self,
+        account: &Account,
+        cause: Cause,
+        deadline: &str,
+    ) -> Result<Option<bool>> {
+        let mut command = self.change("create_account");
+        codec::add_account(&mut command, account);
+        self.add_event(&mut command, &cause, |cause| cause.about(account.id))?;
+        command.arg(deadline);
+        Ok(match self.count("account", &command).await? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        })
+    }
+
+    /// Changes an e-mail, unless it is too late by `deadline`, if there is one: then nothing. Returns the e-mail of before, too, if it was changed.
+    pub(super) async fn change_email_until(
+        &self,
+        id: AccountId,
+        new: &Email,
+        goes_on: &Succession,
+        cause: Cause,
+        deadline: &str,
+    ) -> Result<Option<(EmailChange, Option<Email>)>> {
+        let mut command = self.change("change_email");
+        command.arg(id.as_bytes()).arg(new.as_str());
+        codec::add_succession(&mut command, goes_on);
+        self.add_event(&mut command, &cause, |cause| {
+            cause.about(id).going_on(goes_on.from, goes_on.to)
+        })?;
+        command.arg(deadline);
+        let mut parts = Parts::of("account", self.ask_end(&command).await?)?;
+        Ok(match parts.count()? {
+            0 => Some((EmailChange::AccountChanged, None)),
+            1 => {
+                let ended = parts.count()?;
+                let session = codec::session(id, goes_on.to, parts.next())?;
+                let old = codec::email(&parts.text()?)?;
+                Some((EmailChange::Changed { ended, session }, Some(old)))
+            }
+            2 => Some((EmailChange::Taken, None)),
+            _ => None,
+        })
+    }
+
+    /// Whether the session that wants another e-mail is alive, and its account active.
+    pub(super) async fn may_change_email(
+        &self,
+        id: AccountId,
+        goes_on: &Succession,
+    ) -> Result<bool> {
+        let mut command = self.read("may_change_email");
+        command.arg(id.as_bytes()).arg(goes_on.from.as_bytes()).arg(millis(goes_on.now));
+        Ok(self.count("account", &command).await? == 1)
+    }
+
+    /// Removes an account, only while the session `by` is alive if there is one. Returns how many
+    /// sessions ended, and its e-mail.
+    pub(super) async fn remove_with_email(
+        &self,
+        id: AccountId,
+        by: Option<SessionId>,
+        cause: Cause,
+    ) -> Result<Option<(u64, Email)>> {
+        let mut command = self.change("remove_account");
+        command
+            .arg(id.as_bytes())
+            .arg(by.as_ref().map_or(&[][..], |id| id.as_bytes().as_slice()))
+            .arg(millis(cause.at));
+        self.add_event(&mut command, &cause, |cause| cause.about(id))?;
+        match self.ask_end(&command).await? {
+            ::redis::Value::Nil => Ok(None),
+            answer => {
+                let mut parts = Parts::of("account", answer)?;
+                Ok(Some((parts.count()?, codec::email(&parts.text()?)?)))
+            }
+        }
+    }
+
+    /// Searches at most `most` e-mails.
+    pub(super) async fn search_accounts(
+        &self,
+        part: &str,
+        after: Option<&str>,
+        limit: usize,
+        most: usize,
+    ) -> Result<Searched> {
+        let mut command = self.read("find_accounts");
+        command.arg(after.unwrap_or_default()).arg(part).arg(limit).arg(most);
+        let mut parts = Parts::of("account", self.ask(&command).await?)?;
+        let accounts = found(Parts::of("account", parts.next())?)?;
+        let next = codec::email_if_any(parts.next())?;
+        let last = codec::email_if_any(parts.next())?;
+        Ok(Searched { found: FoundAccounts { accounts, next }, last })
+    }
+
+    /// Ends all sessions, and writes that down if it is told why.
+    pub(super) async fn revoke_all(&self, cause: Option<Cause>) -> Result<()> {
+        let mut command = self.change("revoke_all");
+        match &cause {
+            Some(cause) => self.add_event(&mut command, cause, Cause::about_nobody)?,
+            None => codec::add_no_event(&mut command),
+        }
+        self.ask_end(&command).await.map(drop)
+    }
+
+    /// Refuses what comes from now on.
+    pub(super) fn close_links(&self) {
         self.functions.link.close();
         if let Some((link, _)) = &self.waiting {
             link.close();
         }
-        drop(self.lock.lock().take());
-        Ok(())
     }
 }
 

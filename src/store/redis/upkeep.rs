@@ -18,6 +18,11 @@ use crate::{
 /// The most sessions and places of attempts that one step looks at, whatever its budget.
 const MOST_LOOKED_AT: usize = 500;
 
+/// How many sessions and places a step looks at that is allowed so many.
+pub(super) fn sweep_budget(asked: usize) -> u64 {
+    asked.clamp(1, MOST_LOOKED_AT) as u64
+}
+
 /// How many pages of audit events a step removes; with fewer it was the last.
 const MOST_PAGES: u64 = 64;
 
@@ -33,19 +38,19 @@ const ATTEMPTS: u8 = b't';
 const EVENTS: u8 = b'u';
 
 impl RedisStore {
-    /// Sessions, then attempts, then audit events, as `steps/upkeep.rs` does it.
+    /// Sessions, then attempts, then audit events, as `steps/upkeep.rs` does it. Leaves of the budget
+    /// what it did not need.
     pub(super) async fn sweep_step(
         &self,
         from: Option<SweepCursor>,
-        budget: usize,
+        budget: &mut u64,
         now: Timestamp,
     ) -> Result<Swept> {
-        let mut budget = budget.clamp(1, MOST_LOOKED_AT) as u64;
         let from = from.map_or_else(|| vec![SESSIONS], |cursor| cursor.0);
         let nothing = Swept { removed: 0, living: 0, next: None };
         match from.split_first() {
             Some((&SESSIONS, ids)) => {
-                let swept = self.sweep_sessions(ids, &mut budget, now).await?;
+                let swept = self.sweep_sessions(ids, budget, now).await?;
                 if swept.next.is_some() {
                     return Ok(swept);
                 }
@@ -86,13 +91,15 @@ impl RedisStore {
     async fn sweep_attempts(
         &self,
         from: &[u8],
-        budget: u64,
+        budget: &mut u64,
         now: Timestamp,
         swept: Swept,
     ) -> Result<Swept> {
         let mut command = self.change("sweep_attempts");
-        command.arg(millis(now)).arg(from).arg(budget);
-        match self.ask(&command).await? {
+        command.arg(millis(now)).arg(from).arg(*budget);
+        let mut parts = Parts::of("attempts", self.ask(&command).await?)?;
+        *budget -= parts.count()?.min(*budget);
+        match parts.next() {
             Value::BulkString(place) => {
                 Ok(Swept { next: Some(cursor(ATTEMPTS, &[&place])), ..swept })
             }
@@ -107,9 +114,14 @@ impl RedisStore {
         Ok(Swept { next: (pages >= MOST_PAGES).then(|| cursor(EVENTS, &[])), ..swept })
     }
 
-    /// All of them, or none.
-    pub(super) async fn import_records(&self, records: Vec<BackupRecord>) -> Result<()> {
+    /// All of them, or none; none, too, if it is only asked whether they could be.
+    pub(super) async fn import_records(
+        &self,
+        records: Vec<BackupRecord>,
+        only_look: bool,
+    ) -> Result<()> {
         let mut command = self.change("import");
+        command.arg(u8::from(only_look));
         for record in records {
             self.add_record(&mut command, record)?;
         }

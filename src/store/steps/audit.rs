@@ -84,10 +84,14 @@ pub(in crate::store) fn list(
             *end = page.number() * EVENTS_IN_PAGE + page.count()?;
         }
     }
-    let mut listing = Listing::new(filter, before, ends, limit, over);
+    let mut listing = Listing::new(filter, before, &[ends], limit, over);
     loop {
         match listing.go_on() {
-            Next::Page(trail, number) => listing.turn_page(trail, events_of(r, trail, number)?),
+            Next::Pages(wanted) => {
+                for of in wanted {
+                    listing.turn_page(of, events_of(r, of.trail, of.number)?);
+                }
+            }
             Next::Nothing(found) => return Ok(found),
         }
     }

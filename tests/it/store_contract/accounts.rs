@@ -138,10 +138,16 @@ pub(super) async fn a_search_looks_at_so_many_and_says_where_to_go_on(world: &Wo
         found.extend(page.accounts);
         calls += 1;
         let Some(next) = page.next else { break };
-        assert_eq!(next, numbered(calls * MOST_EMAILS_SEARCHED - 1).email);
+        if world.is_in_shards() {
+            // Each looks at its part of so many, and they are not quite equal.
+            assert!(after.is_none_or(|after| after.as_str() < next.as_str()) && calls < 6);
+        } else {
+            assert_eq!(next, numbered(calls * MOST_EMAILS_SEARCHED - 1).email);
+        }
         after = Some(next.to_string());
     }
-    assert_eq!((found.len(), calls), (1, 3));
+    assert_eq!(found.len(), 1);
+    assert!(calls == 3 || world.is_in_shards());
     assert_eq!(found[0].email, email("zoe"));
 }
 

@@ -432,8 +432,10 @@ pub(super) async fn events_come_back_from_a_backup_and_go_on(world: &World) {
         }
         assert_eq!(export(other).await, records);
         assert_eq!(all(other, 200).await, events);
-        let rest = other.audit_events(&filter, first.next, 1_000, at(200)).await.unwrap();
-        assert_eq!(rest.events, events[40..], "places stay where they are");
+        let rest = other.audit_events(&filter, first.next.clone(), 1_000, at(200)).await.unwrap();
+        // A place among the events of several shards is none among those of one.
+        let expected = if world.is_in_shards() { &[] } else { &events[40..] };
+        assert_eq!(rest.events, expected, "places stay where they are");
         for record in &records {
             other.import(vec![record.clone()]).await.unwrap_err();
         }

@@ -39,7 +39,12 @@ macro_rules! contract {
     };
 }
 
-contract! { memory if true, sled if true, redis if crate::support::redis::redis_works(),; {
+contract! {
+    memory if true,
+    sled if true,
+    redis if crate::support::redis::redis_works(),
+    shards if crate::support::redis::redis_works(),
+    cluster if crate::support::redis::redis_works(),; {
     accounts {
         an_account_is_found_by_both_its_names
         an_email_belongs_to_one_account

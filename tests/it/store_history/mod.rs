@@ -29,7 +29,7 @@ use std::{
 };
 
 use countersign::{
-    model::{AuditEvent, AuditKind},
+    model::{AccountId, AuditEvent, AuditKind},
     store::{AuditBounds, Created, Durability, SledOptions, SledStore, Store, sled::Disk},
 };
 use tempfile::TempDir;
@@ -44,8 +44,8 @@ use crate::{
         model::Model,
         operation::{self, Answer, Operation},
     },
-    store_world::{at, open_redis},
-    support::{RedisServer, redis::redis_works},
+    store_world::{at, open_redis, open_shards},
+    support::{RedisServer, SharedCluster, redis::redis_works},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -66,54 +66,89 @@ async fn so_it_could_by_several_nodes_on_one_redis() {
     let server = RedisServer::start();
     let nodes = [(); 3].map(|()| open_redis(&server, AuditBounds::default()));
     let nodes = nodes.map(|node| Arc::new(node) as Arc<dyn Store>);
-    all_histories(&nodes, "Redis").await;
+    all_histories(&nodes, "Redis", 250, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn so_it_could_by_several_nodes_on_shards() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let nodes = [(); 3].map(|()| open_shards(&server.url(), AuditBounds::default()));
+    let nodes = nodes.map(|node| Arc::new(node) as Arc<dyn Store>);
+    all_histories(&nodes, "shards", 100, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn so_it_could_by_several_nodes_on_a_cluster() {
+    if !redis_works() {
+        return;
+    }
+    let cluster = SharedCluster::take();
+    let nodes = [(); 3].map(|()| open_shards(cluster.servers(), AuditBounds::default()));
+    let nodes = nodes.map(|node| Arc::new(node) as Arc<dyn Store>);
+    all_histories(&nodes, "cluster", 100, true).await;
 }
 
 async fn histories(durability: Durability) {
     let dir = TempDir::new().unwrap();
     let options = SledOptions { durability, disk: Arc::new(Brief), ..SledOptions::default() };
     let store: Arc<dyn Store> = Arc::new(SledStore::open(dir.path(), options).unwrap());
-    all_histories(&[store], &format!("{durability:?}")).await;
+    all_histories(&[store], &format!("{durability:?}"), 250, false).await;
 }
 
-/// The tasks of a history are spread over the nodes, which are one store.
-async fn all_histories(nodes: &[Arc<dyn Store>], what: &str) {
+/// The tasks of a history are spread over the nodes, which are one store, perhaps in shards.
+async fn all_histories(nodes: &[Arc<dyn Store>], what: &str, count: u64, in_shards: bool) {
     let repeated = number("COUNTERSIGN_HISTORY_SEED");
     let random = uuid::Uuid::new_v4().as_u64_pair().1;
     let store = &*nodes[0];
-    for index in 0..number("COUNTERSIGN_HISTORIES").unwrap_or(250) {
+    for index in 0..number("COUNTERSIGN_HISTORIES").unwrap_or(count) {
         let seed = repeated.unwrap_or_else(|| random.wrapping_add(index));
         let plan = plan::plan(seed, index);
         let mut model = Model::default();
         for operation in &plan.first {
             assert_eq!(operation.ask(store).await, model.answer(operation), "{operation:?}");
         }
-        let history = run(nodes, plan.tasks).await;
+        let mut history = run(nodes, plan.tasks.clone()).await;
+        if in_shards {
+            history =
+                history.into_iter().flat_map(|event| each_account(event, &plan.people)).collect();
+        }
         if let Err(unexplained) = search::explain(&model, &history) {
             panic!("COUNTERSIGN_HISTORY_SEED={seed}, {what}\n{unexplained}");
         }
-        written_down(store, &plan.first, &history).await;
+        written_down(store, &plan, &history).await;
     }
     for node in nodes {
         node.close().await.unwrap();
     }
 }
 
+/// In shards the sessions of everybody end in one step of each, which is one for each account.
+fn each_account(event: Event, people: &[AccountId]) -> Vec<Event> {
+    if !matches!(event.operation, Operation::RevokeAll) {
+        return vec![event];
+    }
+    let of = |id: &AccountId| Event { operation: Operation::RevokeAllOf(*id), ..event.clone() };
+    people.iter().map(of).collect()
+}
+
 /// Sees that each change has its event, and each event its change. Whether a state that was set
 /// changed something, no answer tells.
-async fn written_down(store: &dyn Store, first: &[Operation], history: &[Event]) {
+async fn written_down(store: &dyn Store, plan: &plan::Plan, history: &[Event]) {
     let is_told = |event: &AuditEvent| {
         ![AuditKind::AccountEnabled, AuditKind::AccountDisabled].contains(&event.what)
     };
     let mut expected: Vec<_> =
         history.iter().filter_map(|it| it.operation.event(&it.answer)).collect();
     let mut seen = Vec::new();
-    for operation in first {
+    for id in &plan.people {
+        seen.extend(operation::list(store, Some(*id), 100, at(0)).await.unwrap());
+    }
+    for operation in &plan.first {
         let done = match operation {
-            Operation::CreateAccount(account) => {
-                seen.extend(operation::list(store, Some(account.id), 100, at(0)).await.unwrap());
-                Answer::WhetherDone(true)
-            }
+            Operation::CreateAccount(_) => Answer::WhetherDone(true),
             Operation::CreateSession { session, .. } => {
                 let session = session.clone();
                 Answer::Created(Created::Added { session, ended: Vec::new() })

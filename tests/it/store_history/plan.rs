@@ -24,6 +24,8 @@ use crate::{
 
 const TASKS: usize = 5;
 const STEPS: usize = 6;
+/// How many accounts there are when it begins.
+const THERE: usize = 2;
 /// How many sessions each account has when it begins.
 const LOGGED_IN: u8 = 2;
 const _: () = assert!(TASKS * STEPS <= MOST);
@@ -44,6 +46,8 @@ pub(super) enum Step {
 /// A history to come.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
+    /// Everybody it is about, whether there from the beginning or not.
+    pub(super) people: Vec<AccountId>,
     /// What is done before it begins.
     pub(super) first: Vec<Operation>,
     pub(super) tasks: Vec<Steps>,
@@ -53,9 +57,9 @@ pub(super) struct Plan {
 pub(super) fn plan(seed: u64, history: u64) -> Plan {
     let config = Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     let mut runner = TestRunner::new(config);
-    let people = [1, 2].map(|number| person(history, number));
+    let people = [1, 2, 3].map(|number| person(history, number));
     let mut first = Vec::new();
-    for person in &people {
+    for person in &people[..THERE] {
         first.push(Operation::CreateAccount(person.clone()));
         for number in 0..LOGGED_IN {
             first.push(log_in(session(person.id, id(number)), PLENTY));
@@ -64,7 +68,7 @@ pub(super) fn plan(seed: u64, history: u64) -> Plan {
     let tasks = vec(vec(step(&people), STEPS), TASKS).new_tree(&mut runner);
     let mut tasks = tasks.expect("nothing is rejected").current();
     number_logins(&mut tasks);
-    Plan { first, tasks }
+    Plan { people: people.iter().map(|person| person.id).collect(), first, tasks }
 }
 
 /// Gives each login, and each session that takes the place of another, an id of its own. One that ended with everybody's is not free again before it
@@ -120,15 +124,18 @@ fn moment() -> impl Strategy<Value = Timestamp> {
 fn step(people: &[Account]) -> impl Strategy<Value = Step> + use<> {
     let ids: Vec<AccountId> = people.iter().map(|person| person.id).collect();
     // Most of it happens to one of them: the fewer keys, the more they meet.
-    let account = prop_oneof![4 => Just(ids[0]), 1 => Just(ids[1])];
-    let email = people[0].email.clone();
+    let account = prop_oneof![8 => Just(ids[0]), 2 => Just(ids[1]), 1 => Just(ids[2])];
+    // What everybody wants: one that is somebody's, and one that is nobody's yet.
+    let wanted = vec![people[0].email.clone(), store_world::email(&format!("one-{}", ids[0]))];
+    let newcomers: Vec<Account> = people[1..].to_vec();
     let operation = (account, (0..LOGGED_IN + 2).prop_map(id), moment()).prop_flat_map(
         move |(account, id, now)| {
             prop_oneof![
                 14 => visit(account, id, now),
-                10 => read(account, id, now, email.clone()),
+                10 => read(account, id, now, wanted.clone()),
                 7 => end(account, id, now),
-                4 => change(account, id),
+                4 => change(account, id, wanted.clone()),
+                2 => join(newcomers.clone(), wanted.clone()),
                 3 => (1..4_usize).prop_map(move |limit| log_in(session(account, id), limit)),
                 2 => Just(Operation::Renew(account, id, now, IDLE)),
             ]
@@ -164,16 +171,22 @@ fn read(
     account: AccountId,
     session: SessionId,
     now: Timestamp,
-    email: Email,
+    wanted: Vec<Email>,
 ) -> BoxedStrategy<Operation> {
     prop_oneof![
         4 => Just(Operation::FindSession(account, session, now)),
         3 => Just(Operation::TotalVisits(account)),
         2 => Just(Operation::ListSessions(account, now)),
         1 => Just(Operation::FindAccount(account)),
-        1 => Just(Operation::FindByEmail(email)),
+        2 => select(wanted).prop_map(Operation::FindByEmail),
     ]
     .boxed()
+}
+
+fn join(newcomers: Vec<Account>, wanted: Vec<Email>) -> BoxedStrategy<Operation> {
+    (select(newcomers), select(wanted))
+        .prop_map(|(person, email)| Operation::CreateAccount(Account { email, ..person }))
+        .boxed()
 }
 
 fn end(account: AccountId, session: SessionId, now: Timestamp) -> BoxedStrategy<Operation> {
@@ -188,7 +201,7 @@ fn end(account: AccountId, session: SessionId, now: Timestamp) -> BoxedStrategy<
     .boxed()
 }
 
-fn change(account: AccountId, session: SessionId) -> BoxedStrategy<Operation> {
+fn change(account: AccountId, session: SessionId, wanted: Vec<Email>) -> BoxedStrategy<Operation> {
     let password = || select(vec![hash("first"), hash("first"), hash("second")]);
     prop_oneof![
         3 => (option::of(password()), password(), any::<bool>()).prop_map(
@@ -202,6 +215,9 @@ fn change(account: AccountId, session: SessionId) -> BoxedStrategy<Operation> {
             .prop_map(move |checked| Operation::Reauthenticate(account, checked, succession(session))),
         1 => select(vec!["anna", "bob"]).prop_map(move |name| {
             let new = store_world::email(&format!("{name}-{account}"));
+            Operation::ChangeEmail(account, new, succession(session))
+        }),
+        2 => select(wanted).prop_map(move |new| {
             Operation::ChangeEmail(account, new, succession(session))
         }),
         1 => (password(), password())

@@ -38,8 +38,8 @@ use self::{
     transition::Transition,
 };
 use crate::{
-    store_world::{account, at, open_redis, opened},
-    support::{RedisServer, redis::redis_works},
+    store_world::{account, at, open_redis, open_shards, opened},
+    support::{RedisServer, SharedCluster, redis::redis_works},
 };
 
 prop_state_machine! {
@@ -61,6 +61,18 @@ prop_state_machine! {
     #![proptest_config(cases(if redis_works() { 24 } else { 0 }))]
     #[test]
     fn the_store_in_redis_does_what_the_model_does(sequential 1..80 => Machine<Redis>);
+}
+
+prop_state_machine! {
+    #![proptest_config(cases(if redis_works() { 16 } else { 0 }))]
+    #[test]
+    fn the_store_in_shards_does_what_the_model_does(sequential 1..80 => Machine<Shards>);
+}
+
+prop_state_machine! {
+    #![proptest_config(cases(if redis_works() { 8 } else { 0 }))]
+    #[test]
+    fn the_store_in_a_cluster_does_what_the_model_does(sequential 1..80 => Machine<Cluster>);
 }
 
 /// So many series, unless `PROPTEST_CASES` says how many.
@@ -125,50 +137,118 @@ impl ReferenceStateMachine for State {
     }
 }
 
+/// The same, of a store in shards.
+struct InShards;
+
+impl ReferenceStateMachine for InShards {
+    type State = State;
+    type Transition = Transition;
+
+    fn init_state() -> BoxedStrategy<State> {
+        let begun = |state| State { model: Model::in_shards(), ..state };
+        <State as ReferenceStateMachine>::init_state().prop_map(begun).boxed()
+    }
+
+    fn transitions(state: &State) -> BoxedStrategy<Transition> {
+        State::transitions(state)
+    }
+
+    fn apply(state: State, transition: &Transition) -> State {
+        <State as ReferenceStateMachine>::apply(state, transition)
+    }
+}
+
 /// A kind of store, and how to open it.
 trait Backend {
+    /// What is right for it.
+    type Reference: ReferenceStateMachine<State = State, Transition = Transition>;
+
     /// Whether it forgets everything when it is closed.
     const FORGETS: bool = false;
 
     /// The server that it is in, if it is in one.
-    fn server() -> Option<RedisServer> {
-        None
+    fn server() -> Server {
+        Server::None
     }
 
-    fn open(dir: &Path, server: Option<&RedisServer>) -> Arc<dyn Store>;
+    fn open(dir: &Path, server: &Server) -> Arc<dyn Store>;
+}
+
+/// What a store is in.
+enum Server {
+    None,
+    Redis(RedisServer),
+    Cluster(SharedCluster),
 }
 
 struct Memory;
+struct Cluster;
 struct Redis;
+struct Shards;
 struct Sled;
 struct SledVisitsFirst;
 
 impl Backend for Memory {
+    type Reference = State;
+
     const FORGETS: bool = true;
 
-    fn open(_: &Path, _: Option<&RedisServer>) -> Arc<dyn Store> {
+    fn open(_: &Path, _: &Server) -> Arc<dyn Store> {
         Arc::new(MemoryStore::new())
     }
 }
 
 impl Backend for Redis {
-    fn server() -> Option<RedisServer> {
-        Some(RedisServer::start())
+    type Reference = State;
+
+    fn server() -> Server {
+        Server::Redis(RedisServer::start())
     }
 
-    fn open(_: &Path, server: Option<&RedisServer>) -> Arc<dyn Store> {
-        Arc::new(open_redis(server.expect("its server"), AuditBounds::default()))
+    fn open(_: &Path, server: &Server) -> Arc<dyn Store> {
+        let Server::Redis(server) = server else { panic!("its server") };
+        Arc::new(open_redis(server, AuditBounds::default()))
+    }
+}
+
+impl Backend for Shards {
+    type Reference = InShards;
+
+    fn server() -> Server {
+        Server::Redis(RedisServer::start())
+    }
+
+    fn open(_: &Path, server: &Server) -> Arc<dyn Store> {
+        let Server::Redis(server) = server else { panic!("its server") };
+        Arc::new(open_shards(&server.url(), AuditBounds::default()))
+    }
+}
+
+impl Backend for Cluster {
+    type Reference = InShards;
+
+    fn server() -> Server {
+        Server::Cluster(SharedCluster::take())
+    }
+
+    fn open(_: &Path, server: &Server) -> Arc<dyn Store> {
+        let Server::Cluster(cluster) = server else { panic!("its cluster") };
+        Arc::new(open_shards(cluster.servers(), AuditBounds::default()))
     }
 }
 
 impl Backend for Sled {
-    fn open(dir: &Path, _: Option<&RedisServer>) -> Arc<dyn Store> {
+    type Reference = State;
+
+    fn open(dir: &Path, _: &Server) -> Arc<dyn Store> {
         open_sled(dir, Durability::Commit)
     }
 }
 
 impl Backend for SledVisitsFirst {
-    fn open(dir: &Path, _: Option<&RedisServer>) -> Arc<dyn Store> {
+    type Reference = State;
+
+    fn open(dir: &Path, _: &Server) -> Arc<dyn Store> {
         open_sled(dir, Durability::Interval(Durability::LONGEST))
     }
 }
@@ -201,18 +281,18 @@ struct Tried {
     cursor: Option<SweepCursor>,
     runtime: Runtime,
     dir: TempDir,
-    server: Option<RedisServer>,
+    server: Server,
 }
 
 impl<B: Backend> StateMachineTest for Machine<B> {
     type SystemUnderTest = Tried;
-    type Reference = State;
+    type Reference = B::Reference;
 
     fn init_test(_: &State) -> Tried {
         let dir = TempDir::new().unwrap();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let server = B::server();
-        Tried { store: B::open(dir.path(), server.as_ref()), cursor: None, runtime, dir, server }
+        Tried { store: B::open(dir.path(), &server), cursor: None, runtime, dir, server }
     }
 
     fn apply(mut tried: Tried, state: &State, transition: Transition) -> Tried {
@@ -231,11 +311,11 @@ impl<B: Backend> StateMachineTest for Machine<B> {
             Transition::Reopen => {
                 if !B::FORGETS {
                     tried.runtime.block_on(close(store));
-                    if let Some(server) = &mut tried.server {
+                    if let Server::Redis(server) = &mut tried.server {
                         server.kill_hard();
                         server.restart();
                     }
-                    tried.store = B::open(tried.dir.path(), tried.server.as_ref());
+                    tried.store = B::open(tried.dir.path(), &tried.server);
                 }
                 Expected::Nothing
             }

@@ -58,6 +58,8 @@ pub(crate) enum Operation {
     RevokeCopied(AccountId, SessionId, Timestamp),
     RevokeOthers(AccountId, Option<SessionId>, Timestamp),
     RevokeAll,
+    /// What everybody's end is to one account, where it is not one step. No store is asked for it.
+    RevokeAllOf(AccountId),
     CountAttempt(Vec<AttemptKey>, SignedDuration, Timestamp),
     ForgetAttempts(AttemptKey),
     FindAttempts(Vec<AttemptKey>, Timestamp),
@@ -197,6 +199,7 @@ impl Operation {
                 store.revoke_all_sessions(cause).await?;
                 Answer::Done
             }
+            Self::RevokeAllOf(_) => panic!("it is a part of another operation"),
             Self::CountAttempt(keys, window, now) => {
                 let event = Some(cause.about_nobody());
                 store.count_attempt(keys.clone(), *window, *now, event).await?;

@@ -111,7 +111,7 @@ async fn what_is_over_leaves_by_itself_and_what_lives_stays() {
 
     let filter = AuditFilter::default();
     let place = store.audit_events(&filter, None, 1, at(1)).await.unwrap().next;
-    assert_eq!(place.map(|it| it.to_string()).as_deref(), Some("1-0"));
+    assert_eq!(place.as_ref().map(|it| it.to_string()).as_deref(), Some("1-0"));
 
     // Each use moves the end on.
     count(&store, &one, 29 * 60).await;

@@ -11,7 +11,7 @@
 
 mod away;
 pub(crate) mod cost;
-mod moved;
+pub(crate) mod moved;
 mod refused;
 mod replicas;
 

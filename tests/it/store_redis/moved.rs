@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A store with a bit of everything.
-async fn fill(store: &dyn Store) {
+pub(crate) async fn fill(store: &dyn Store) {
     for n in 0..20 {
         let person = join(store, &format!("user{n}")).await;
         for _ in 0..n % 4 {

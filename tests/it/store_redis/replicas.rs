@@ -101,3 +101,30 @@ async fn an_end_that_came_with_something_else_waits_as_well() {
     assert!(!alive(&store, &copied, 4).await && !alive(&store, &oldest, 4).await);
     assert!(store.session(ann.id, id, at(4)).await.unwrap().is_some());
 }
+
+/// A replica answers what was true a moment ago, so it is not asked.
+#[tokio::test]
+async fn a_primary_that_became_a_replica_is_left() {
+    if !redis_works() {
+        return;
+    }
+    let (first, other) = (RedisServer::start(), RedisServer::start());
+    let store = open(&first, 0);
+    let ann = join(&store, "ann").await;
+    let one = log_in(&store, &ann, 0).await;
+    let port = other.url().port().unwrap().to_string();
+    first.ask(&["CONFIG", "SET", "replica-read-only", "yes"]);
+    first.ask(&["REPLICAOF", "127.0.0.1", &port]);
+    // The connection that is there is found to be no good by what must be written.
+    assert!(store.visit(visit(&one, 0, 0, 1)).await.is_err());
+    match store.session(ann.id, one.id, at(1)).await {
+        Err(StoreError::Unavailable(reason)) => assert!(reason.contains("replica"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    first.ask(&["REPLICAOF", "NO", "ONE"]);
+    let started = Instant::now();
+    while let Err(error) = store.session(ann.id, one.id, at(1)).await {
+        assert!(started.elapsed() < PATIENCE, "{error}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

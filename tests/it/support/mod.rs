@@ -9,6 +9,7 @@
 //! | `answer` | [`Answer`]: what came back, and what is asserted about it all the time |
 //! | `capture` | what `just secrets` looks through, when it runs the suite |
 //! | `dice` | [`Dice`]: chance that can be repeated by its seed |
+//! | `cluster` | [`RedisCluster`]: a real cluster of them |
 //! | `redis` | [`RedisServer`]: a real Redis, to be killed, frozen and started again |
 //! | `store` | [`HeldStore`]: a store whose steps can be held at a gate, or fail |
 //! | `raw` | requests that no well-behaved client can send |
@@ -17,6 +18,7 @@
 pub(crate) mod answer;
 pub(crate) mod app;
 pub(crate) mod capture;
+pub(crate) mod cluster;
 pub(crate) mod dice;
 pub(crate) mod jar;
 pub(crate) mod process;
@@ -31,6 +33,7 @@ use std::{future::Future, time::Duration};
 pub(crate) use self::{
     answer::Answer,
     app::TestApp,
+    cluster::{RedisCluster, SharedCluster},
     dice::{Dice, number},
     jar::Jar,
     process::{Process, SECRET},

@@ -108,6 +108,10 @@ impl RedisServer {
         written
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// `kill -9`.
     pub(crate) fn kill_hard(&mut self) {
         let mut child = self.child.take().expect("a running Redis");
@@ -137,10 +141,18 @@ impl RedisServer {
 
     /// What an operator sees who asks it.
     pub(crate) fn ask(&self, words: &[&str]) -> String {
+        let said = self.try_ask(words);
+        said.unwrap_or_else(|output| panic!("{words:?}: {output}"))
+    }
+
+    /// The same, where it may not be there.
+    pub(crate) fn try_ask(&self, words: &[&str]) -> Result<String, String> {
         let port = self.port.to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
-        assert!(output.status.success(), "{words:?}: {output:?}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        if !output.status.success() {
+            return Err(format!("{output:?}"));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 

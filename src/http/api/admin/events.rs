@@ -46,7 +46,7 @@ impl Api {
         /// Those about the account with this `id`, and those that were done by it.
         account: Query<Option<Text<Uuid>>>,
         /// From those before this place on: the `next` of the answer before.
-        #[oai(validator(pattern = "^(0|[1-9][0-9]{0,18})-(0|[1-9][0-9]{0,18})$"))]
+        #[oai(validator(pattern = "^(0|[1-9][0-9]{0,18})(-(0|[1-9][0-9]{0,18})){1,127}$"))]
         before: Query<Option<String>>,
         /// At most so many.
         #[oai(default = "usual_limit", validator(minimum(value = "1"), maximum(value = "1000")))]

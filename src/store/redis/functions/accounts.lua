@@ -21,12 +21,25 @@ local function put_account(p, account, record)
   end
 end
 
+-- Whether a change of an e-mail is not the caller's to make any more. He has a claim to it (claims.lua)
+-- until a moment of the server's clock and in a generation. Where all lie in one slot, none is needed.
+local function is_too_late(p, deadline)
+  if deadline == '' then
+    return false
+  end
+  local till, generation = deadline:match('^(%d+) (.*)$')
+  return server_time() > tonumber(till) or p:match(':([^:]*):$') ~= generation
+end
+
 -- accounts::create
 register('create_account', function(keys, args)
   local p, account = prefix(keys, args), args[2]
   -- An id is taken only if the caller reuses one; then, too, nobody else's account is replaced.
   if owner_of(p, args[3]) or account_exists(p, account) then
     return 0
+  end
+  if is_too_late(p, args[14]) then
+    return 2
   end
   touch(p, account)
   put_account(p, account, { args[3], args[4], args[5], args[6], args[7], args[8] })
@@ -67,13 +80,14 @@ register('accounts', function(keys, args)
   return found
 end, READS)
 
--- accounts::search
+-- accounts::search. Returns those that were found, after which e-mail to go on, if there are more, and
+-- the last that was looked at.
 register('find_accounts', function(keys, args)
   local p, part, limit, most = prefix(keys, args), args[3], tonumber(args[4]), tonumber(args[5])
   local found, last = {}, false
   for at, member in ipairs(emails_after(p, args[2], most + 1)) do
     if at > most or #found == limit then
-      return { found, last }
+      return { found, last, last }
     end
     local email = member:sub(1, -18)
     if email:find(part, 1, true) then
@@ -81,7 +95,7 @@ register('find_accounts', function(keys, args)
     end
     last = email
   end
-  return { found, false }
+  return { found, false, last }
 end, READS)
 
 -- accounts::set_state
@@ -117,7 +131,7 @@ register('set_role', function(keys, args)
   return ended
 end)
 
--- accounts::remove, and close where a session is named that has to be alive
+-- accounts::remove, and close where a session is named that has to be alive. Returns the e-mail, too.
 register('remove_account', function(keys, args)
   local p, account = prefix(keys, args), args[2]
   if args[3] ~= '' and not living_session(p, account, args[3], tonumber(args[4])) then
@@ -133,7 +147,7 @@ register('remove_account', function(keys, args)
   call('ZREM', p .. 'i', account)
   call('UNLINK', p .. 'a' .. account)
   write_event(p, args, 5, ended)
-  return ended
+  return { ended, email }
 end, ENDS)
 
 -- AccountRecord::admits
@@ -181,12 +195,20 @@ register('rehash', function(keys, args)
   return 1
 end)
 
--- accounts::change_email
+-- Whether the session that wants another e-mail is alive and its account active.
+local function may_change_email(p, account, session, now)
+  return call('HGET', p .. 'a' .. account, 's') == 'a' and living_session(p, account, session, now)
+end
+
+register('may_change_email', function(keys, args)
+  return may_change_email(prefix(keys, args), args[2], args[3], tonumber(args[4])) and 1 or 0
+end, READS)
+
+-- accounts::change_email. Returns the e-mail of before, too.
 register('change_email', function(keys, args)
   local p, account, new = prefix(keys, args), args[2], args[3]
-  local record = call('HMGET', p .. 'a' .. account, 's', 'e')
   -- Whoever is no longer signed in is not told whose the address is.
-  if record[1] ~= 'a' or not living_session(p, account, args[4], tonumber(args[6])) then
+  if not may_change_email(p, account, args[4], tonumber(args[6])) then
     return { 0 }
   end
   local owner = owner_of(p, new)
@@ -197,14 +219,18 @@ register('change_email', function(keys, args)
   if wrong then
     return wrong
   end
+  if is_too_late(p, args[17]) then
+    return { 3 }
+  end
   touch(p, account)
   succeed(p, account, session, args, 4)
-  call('ZREM', p .. 'e', record[2] .. '\0' .. account)
+  local old = call('HGET', p .. 'a' .. account, 'e')
+  call('ZREM', p .. 'e', old .. '\0' .. account)
   call('ZADD', p .. 'e', 0, new .. '\0' .. account)
   call('HSET', p .. 'a' .. account, 'e', new)
   local ended = end_all(p, account, args[5])
   write_event(p, args, 4 + SUCCESSION, ended)
-  return { 1, ended, session }
+  return { 1, ended, session, old }
 end)
 
 -- accounts::reauthenticate

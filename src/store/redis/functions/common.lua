@@ -31,14 +31,27 @@ local DAYS = 15
 -- How many of them are arguments: all but the last.
 local SESSION_FIELDS = 14
 
+-- What the name of a generation begins with that nobody is given: it is being replaced in one shard
+-- after the other.
+local CLOSED = '!'
+
 -- What the store's keys begin with. Its root holds the name of the generation in force: a restored
 -- backup is another one, and comes into force whole.
 local function prefix(keys, args)
   local generation = args[1]
   if generation == '' then
     generation = call('GET', keys[1]) or '0'
+    if generation:sub(1, 1) == CLOSED then
+      error({ err = 'REPLACING the store is being replaced by a backup; if that was interrupted, run it again' })
+    end
   end
   return keys[1] .. ':' .. generation .. ':'
+end
+
+-- The time of this server in milliseconds.
+local function server_time()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 local function damaged(kind, reason)

@@ -43,7 +43,8 @@ register('sweep_sessions', function(keys, args)
   return { removed, looked_at, false, false }
 end)
 
--- upkeep::find_over: attempts. Returns where to go on, if it is not the end.
+-- upkeep::find_over: attempts. Returns how many places were looked at, and where to go on, if it is
+-- not the end.
 register('sweep_attempts', function(keys, args)
   local p, now, budget = prefix(keys, args), tonumber(args[2]), tonumber(args[4])
   local start, looked_at = args[3] == '' and '-' or '[' .. args[3], 0
@@ -51,7 +52,7 @@ register('sweep_attempts', function(keys, args)
     local place = p .. 't' .. name
     if call('EXISTS', place) == 1 then
       if looked_at == budget then
-        return name
+        return { looked_at, name }
       end
       looked_at = looked_at + 1
       forget_over(place, now)
@@ -60,7 +61,7 @@ register('sweep_attempts', function(keys, args)
       call('ZREM', p .. 'u', name)
     end
   end
-  return false
+  return { looked_at, false }
 end)
 
 -- Begins an export: from now on what changes is kept for it, as it is at this moment. Returns the
@@ -142,17 +143,17 @@ local function add_visits(p, account, count, days)
   save_visits(p, account, visits)
 end
 
--- import::import. Everything is looked at before anything is written.
+-- import::import. Everything is looked at before anything is written, and nothing is if that is all
+-- that is asked for.
 register('import', function(keys, args)
   local p, records, taken = prefix(keys, args), {}, {}
-  local time = call('TIME')
-  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local now, only_look = server_time(), args[2] == '1'
   local function is_taken(name)
     local was = taken[name]
     taken[name] = true
     return was
   end
-  local at = 2
+  local at = 3
   local function take(count)
     local fields = {}
     for n = 1, count do
@@ -200,6 +201,9 @@ register('import', function(keys, args)
       end
     end
     records[#records + 1] = one
+  end
+  if only_look then
+    return 0
   end
   for _, one in ipairs(records) do
     local kind, fields = one[1], one.fields
@@ -257,18 +261,47 @@ register('ping', function(keys, args)
   return 1
 end)
 
+-- The generation in force, be it closed or not.
+local function in_force(keys)
+  local generation = call('GET', keys[1]) or '0'
+  return generation:sub(1, 1) == CLOSED and generation:sub(2) or generation
+end
+
 -- Whether there is neither an account nor a session.
-register('is_empty', function(keys, args)
-  return call('EXISTS', prefix(keys, args) .. 'i') == 0 and 1 or 0
+register('is_empty', function(keys)
+  return call('EXISTS', keys[1] .. ':' .. in_force(keys) .. ':i') == 0 and 1 or 0
 end, READS)
 
--- Puts a generation in the place of the one in force. Returns the name of that, or nothing if it has
--- to be empty and is not.
+-- Closes a generation that is about to be replaced, unless it has to be empty and is not. Returns
+-- whether it is closed.
+register('close_generation', function(keys, args)
+  local old = in_force(keys)
+  if args[2] == '1' and call('EXISTS', keys[1] .. ':' .. old .. ':i') == 1 then
+    return 0
+  end
+  call('SET', keys[1], CLOSED .. old)
+  return 1
+end)
+
+-- Gives it back.
+register('reopen_generation', function(keys)
+  call('SET', keys[1], in_force(keys))
+  return 1
+end)
+
+-- Puts a generation in the place of the one in force. Returns the names of those that were in force
+-- and are to be removed, or nothing if it has to be empty and is not.
 register('replace', function(keys, args)
-  local old = call('GET', keys[1]) or '0'
+  local old = in_force(keys)
   if args[3] == '1' and call('EXISTS', keys[1] .. ':' .. old .. ':i') == 1 then
     return false
   end
   call('SET', keys[1], args[2])
-  return old
+  call('SADD', keys[1] .. ':old', old)
+  return call('SMEMBERS', keys[1] .. ':old')
+end)
+
+-- It was removed.
+register('forget_generation', function(keys, args)
+  return call('SREM', keys[1] .. ':old', args[2])
 end)

@@ -15,7 +15,10 @@ use countersign::{
         Account, AccountId, AccountState, AttemptKey, Attempts, AuditEvent, AuditKind, Email,
         PasswordHash, Role, Session, SessionId, Succession, Timestamp,
     },
-    store::{Created, EmailChange, FoundAccounts, PasswordChange},
+    store::{
+        Created, EmailChange, FoundAccounts, PasswordChange,
+        redis::{SHARDS, shard_of},
+    },
 };
 
 use super::operation::{Answer, Operation, PasswordUpdate};
@@ -38,8 +41,10 @@ pub(crate) struct Model {
     sessions: BTreeMap<Key, Kept>,
     /// Those that have not been swept yet. No two of these keys share a place.
     attempts: BTreeMap<AttemptKey, Attempts>,
-    /// What happened, if that is kept: what changed something, and the rest.
-    events: Option<[Vec<AuditEvent>; 2]>,
+    /// What happened, if that is kept: of each shard, what changed something, and the rest.
+    events: Option<Vec<[Vec<AuditEvent>; 2]>>,
+    /// Whether it lies in shards. That shows in the order of events and in that of a sweep.
+    in_shards: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +74,26 @@ impl Kept {
 impl Model {
     /// One that keeps what happened, too.
     pub(crate) fn with_events() -> Self {
-        Self { events: Some(Default::default()), ..Self::default() }
+        Self { events: Some(vec![Default::default()]), ..Self::default() }
+    }
+
+    /// The same, in shards.
+    pub(crate) fn in_shards() -> Self {
+        let events = vec![Default::default(); SHARDS];
+        Self { events: Some(events), in_shards: true, ..Self::default() }
+    }
+
+    fn shard(&self, name: &[u8]) -> usize {
+        if self.in_shards { shard_of(name) } else { 0 }
+    }
+
+    /// Where a place is in a sweep.
+    fn turn(&self, place: Place) -> (usize, Place) {
+        let shard = match place {
+            Place::Session((account, _)) => self.shard(account.as_bytes()),
+            Place::Attempts(key) => self.shard(&key.as_bytes()[..2]),
+        };
+        (shard, place)
     }
 
     /// Does it, writes it down, and answers.
@@ -88,9 +112,16 @@ impl Model {
             Operation::SetRole(_, role) => before.is_none_or(|(_, was)| was != *role),
             _ => true,
         };
-        if let Some(event) = operation.event(&answer).filter(is_news)
-            && let Some([changes, others]) = &mut self.events
-        {
+        if let Some(event) = operation.event(&answer).filter(is_news) {
+            let shard = match (operation, event.account) {
+                (Operation::CountAttempt(keys, ..), _) => self.shard(&keys[0].as_bytes()[..2]),
+                (_, Some(account)) => self.shard(account.as_bytes()),
+                (_, None) => 0,
+            };
+            let Some([changes, others]) = self.events.as_mut().map(|events| &mut events[shard])
+            else {
+                return answer;
+            };
             let is_refusal = event.what == AuditKind::LogInRefused;
             if is_refusal { others.push(event) } else { changes.push(event) }
         }
@@ -99,12 +130,12 @@ impl Model {
 
     /// The latest first, by their time.
     fn list(&self, account: Option<AccountId>) -> Vec<AuditEvent> {
-        let [mut changes, mut others] = self.events.clone().unwrap_or_default();
+        let mut trails = self.events.clone().unwrap_or_default().concat();
         let mut events = Vec::new();
         loop {
-            let (change, other) = (changes.last(), others.last());
-            let of_changes = change.map(|event| event.at) >= other.map(|event| event.at);
-            match if of_changes { changes.pop() } else { others.pop() } {
+            let latest = trails.iter().filter_map(|trail| trail.last()).map(|event| event.at).max();
+            let first = trails.iter_mut().find(|trail| trail.last().map(|it| it.at) == latest);
+            match first.and_then(Vec::pop) {
                 Some(event) if account.is_none_or(|id| event.account == Some(id)) => {
                     events.push(event);
                 }
@@ -199,6 +230,11 @@ impl Model {
             Operation::RevokeOthers(account, keep, now) => {
                 Answer::Ended(self.revoke_others(*account, *keep, *now))
             }
+            Operation::RevokeAllOf(id) => {
+                let of_it = self.sessions.iter_mut().filter(|(key, _)| key.0 == *id);
+                of_it.for_each(|(_, kept)| kept.dead = true);
+                Answer::Done
+            }
             Operation::RevokeAll => {
                 self.sessions.values_mut().for_each(|kept| kept.dead = true);
                 Answer::Done
@@ -236,8 +272,8 @@ impl Model {
     /// Removes the dead among the `budget` sessions and attempts from `from` on. How many sessions,
     /// and where to go on.
     ///
-    /// The order is that of accounts and their sessions, and then that of attempts by their keys,
-    /// which no sentence promises: a store that sweeps in another one needs another model of its
+    /// The order is that of accounts and their sessions, and then that of attempts by their keys, in
+    /// one shard after the other, which no sentence promises: a store that sweeps in another one needs another model of its
     /// sweep.
     pub(crate) fn sweep(
         &mut self,
@@ -248,7 +284,8 @@ impl Model {
         let sessions = self.sessions.keys().copied().map(Place::Session);
         let mut places: Vec<_> =
             sessions.chain(self.attempts.keys().copied().map(Place::Attempts)).collect();
-        places.retain(|place| from.is_none_or(|from| *place >= from));
+        places.retain(|place| from.is_none_or(|from| self.turn(*place) >= self.turn(from)));
+        places.sort_by_key(|place| self.turn(*place));
         let next = places.get(budget).copied();
         places.truncate(budget);
         let mut removed = 0;
