@@ -36,6 +36,14 @@ crash rounds="200":
 power-loss rounds="60":
     COUNTERSIGN_POWER_ROUNDS={{ rounds }} cargo test --locked --test it power_loss:: -- --nocapture
 
+# nodes, Redis and the network between them die under load, more often than `cargo test` lets them
+survive rounds="10":
+    COUNTERSIGN_SURVIVAL_ROUNDS={{ rounds }} cargo test --locked --test it survival:: -- --nocapture
+
+# what failovers, splits and kill -9 can lose where the configuration promises less than all: a table, in some minutes
+failover-loss rounds="5":
+    COUNTERSIGN_LOSS_ROUNDS={{ rounds }} cargo test --locked --test it survival::loss -- --ignored --nocapture
+
 # format, lints, documentation: what must hold beside the tests
 check:
     cargo fmt --check
@@ -93,6 +101,10 @@ bench *flags:
 # ten million sessions: size, start, speed, sweep, growth, in target/bench/size.md (needs wrk and 20 GB)
 bench-size *flags:
     python3 benches/size {{ flags }}
+
+# what accounts and sessions take in Redis, in bytes (needs redis-server)
+bench-redis-size *flags:
+    python3 benches/size/in_redis.py {{ flags }}
 
 # what one request costs without sockets and disk, in nanoseconds, beside a handler of the bare framework
 bench-requests *kind:

@@ -1,5 +1,6 @@
 """One measurement: wrk on a running server, and whether its counters add up."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -18,13 +19,26 @@ COOKIES = OUT / "cookies.txt"
 SETTLE = 0.3
 
 
-def wrk(port, connections, seconds, request, cookies):
-    """Loads the server; what `rotate.lua` reports."""
-    method, path = request
-    arguments = [method, path, str(COOKIES)]
+def wrk(running, connections, seconds, request, cookies):
+    """Loads all nodes of the server alike; what `rotate.lua` reports, of all of them together."""
     COOKIES.write_text("\n".join(cookies) + "\n")
+    share = connections // len(running.nodes)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        results = pool.map(
+            lambda node: one_wrk(node.port, share, seconds, request), running.nodes
+        )
+        results = list(results)
+    summed = ("requests", "bytes", "refused", "broken")
+    return {
+        name: (sum if name in summed else max)(result[name] for result in results)
+        for name in results[0]
+    }
+
+
+def one_wrk(port, connections, seconds, request):
+    method, path = request
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT)]
-    command += [f"http://127.0.0.1:{port}", "--", *arguments]
+    command += [f"http://127.0.0.1:{port}", "--", method, path, str(COOKIES)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
@@ -40,17 +54,17 @@ def measure(running, work, connections, seconds, cookies):
     server = running.server
     request = server.visit if work == "visit" else server.check
     if server.counts:
-        wrk(running.port, connections, 1, request, cookies)
+        wrk(running, connections, 1, request, cookies)
     counted_before = settled(running, cookies)
     beside = logins.steadily(running) if work == "logins" else contextlib.nullcontext([])
     with beside as log_ins:
         since = time.monotonic()
-        cpu, redis_cpu = running.process.cpu_seconds(), redis_seconds(running)
-        result = wrk(running.port, connections, seconds, request, cookies)
-        cpu = running.process.cpu_seconds() - cpu
+        cpu, redis_cpu = running.cpu_seconds(), redis_seconds(running)
+        result = wrk(running, connections, seconds, request, cookies)
+        cpu = running.cpu_seconds() - cpu
         redis_cpu = redis_seconds(running) - redis_cpu
         log_in_rate = logins.rate(log_ins, since, time.monotonic())
-    running.process.check_alive()
+    running.check_alive()
     counted = settled(running, cookies) - counted_before
 
     requests = result["requests"]
@@ -71,7 +85,7 @@ def measure(running, work, connections, seconds, cookies):
         # Of the visits answered, how many are in the counters in the end.
         "counted": min(counted / requests, 1.0) if work == "visit" else None,
         "log_ins": log_in_rate if work == "logins" else None,
-        "resident_mib": running.process.resident_mib(),
+        "resident_mib": running.resident_mib(),
     }
 
 

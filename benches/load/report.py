@@ -54,7 +54,7 @@ def median(rounds, name):
     return statistics.median(values) if values else None
 
 
-def markdown(cells, about):
+def markdown(cells, servers, about):
     """The report, as people read it."""
     lines = ["# Load comparison", ""]
     lines += [f"- {name}: {value}" for name, value in about.items()]
@@ -77,6 +77,7 @@ def markdown(cells, about):
     for cell in cells:
         if cell["work"] == "logins":
             lines += ["", beside_log_ins(cell, cells)]
+    lines += beside_peers(cells, servers)
     return "\n".join(lines) + "\n"
 
 
@@ -89,6 +90,27 @@ def beside_log_ins(cell, cells):
         f"{cell['log_ins']:.0f} log-ins a second were answered meanwhile. p99 without them: "
         f"{alone:.2f} ms; with them {cell['p99_ms'] / alone:.1f} times that."
     )
+
+
+def beside_peers(cells, servers):
+    """Countersign on Redis through the fastest peer on a Redis that is set up the same way."""
+    kinds = {server.name: server.redis for server in servers if server.redis}
+    peers = {server.name for server in servers if not server.ours}
+    lines = []
+    for cell in cells:
+        key = lambda c: (kinds.get(c["server"]), c["work"], c["connections"])
+        same = [c for c in cells if c["server"] in peers and key(c) == key(cell)]
+        if cell["server"] in peers or not kinds.get(cell["server"]) or not same:
+            continue
+        rival = max(same, key=lambda c: c["rate_ratio"])
+        ratio = cell["rate_ratio"] / rival["rate_ratio"]
+        columns = (cell["label"], cell["work"], f"-c{cell['connections']}", f"{ratio:.2f}")
+        lines.append(f"| {' | '.join(columns)} | {rival['label']} |")
+    if not lines:
+        return []
+    head = "| server | work | | of the fastest peer | which is |"
+    title = ["", "## On Redis, beside the fastest peer on the same", ""]
+    return [*title, head, re.sub(r"[^|]+", "---", head), *lines]
 
 
 def line(cell):
@@ -146,7 +168,7 @@ def output(*command):
 def write(rows, servers, about):
     """Writes `report.md` and `report.json`; the report."""
     cells = summary(rows, servers)
-    text = markdown(cells, about)
+    text = markdown(cells, servers, about)
     (OUT / "report.md").write_text(text)
     everything = {"about": about, "medians": cells, "measurements": rows}
     (OUT / "report.json").write_text(json.dumps(everything, indent=1) + "\n")

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import shutil
 
 from processes import Client, Failed, free_port, running
 
@@ -26,6 +27,7 @@ class Server:
     label: str
     command: tuple = ()  # {port} and {redis} are filled in
     redis: str | None = None  # None, "memory" or "always" (appendfsync)
+    nodes: int = 1  # how many of it share that Redis; all are loaded alike
     durable: bool = False  # a counted visit that was answered survives a power failure
     exact: bool = False  # every visit is counted, also those of one session at the same time
     env: tuple = ()
@@ -53,16 +55,21 @@ class Server:
                     running(redis_command(redis_port, self.redis, data), data / "redis.log")
                 )
                 redis.wait_for_port(redis_port)
-            port = free_port()
-            places = {
-                "port": port,
-                "redis": f"redis://127.0.0.1:{redis_port}",
-            }
-            command = [str(part).format(**places) for part in self.command]
-            log = data / "server.log"
-            process = stack.enter_context(running(command, log, dict(self.env), data))
-            process.wait_for_port(port)
-            yield Running(self, process, redis, port)
+            nodes = []
+            for number in range(self.nodes):
+                directory = data / f"node-{number}"
+                directory.mkdir(exist_ok=True)
+                if nodes:
+                    # All sign with the same key; the first one made it.
+                    shutil.copytree(data / "node-0/data/keys", directory / "data/keys")
+                port = free_port()
+                places = {"port": port, "redis": f"redis://127.0.0.1:{redis_port}"}
+                command = [str(part).format(**places) for part in self.command]
+                env = {name: value.format(**places) for name, value in self.env}
+                process = running(command, data / f"node-{number}.log", env, directory)
+                nodes.append(Node(stack.enter_context(process), port))
+                nodes[-1].process.wait_for_port(port)
+            yield Running(self, nodes, redis)
 
     def log_in(self, client, number):
         """The cookie of a new session."""
@@ -78,13 +85,40 @@ class Server:
 
 
 @dataclasses.dataclass
+class Node:
+    """One program of a server, and where it listens."""
+
+    process: object
+    port: int
+
+
+@dataclasses.dataclass
 class Running:
     """A server that runs."""
 
     server: Server
-    process: object
+    nodes: list
     redis: object
-    port: int
+
+    @property
+    def port(self):
+        """Where people log in and are looked at."""
+        return self.nodes[0].port
+
+    @property
+    def process(self):
+        """The first node, or the only one."""
+        return self.nodes[0].process
+
+    def cpu_seconds(self):
+        return sum(node.process.cpu_seconds() for node in self.nodes)
+
+    def resident_mib(self):
+        return max(node.process.resident_mib() for node in self.nodes)
+
+    def check_alive(self):
+        for node in self.nodes:
+            node.process.check_alive()
 
     def sessions(self, count):
         """Logs in so many times; the cookies."""
@@ -148,6 +182,20 @@ def countersign(name, label, algorithm, durability="commit", hashes=CHEAP_HASHES
     )
 
 
+def countersign_on_redis(name, label, redis, more=(), **others):
+    """As a node of several: it keeps nothing. HS256, as cookies of peers are signed."""
+    server = countersign(name, label, "HS256")
+    env = (
+        ("COUNTERSIGN_STORE__URL", "{redis}"),
+        ("COUNTERSIGN_TOKEN__SECRET", "what all nodes of this comparison seal their keys with"),
+        # The peers' Redis has no file either.
+        ("COUNTERSIGN_STORE__REDIS__MUST_APPEND", str(redis == "always").lower()),
+    )
+    return dataclasses.replace(
+        server, redis=redis, durable=redis == "always", env=(*server.env, *env, *more), **others
+    )
+
+
 def on_redis(name, label, program):
     """A peer on Redis, twice: in memory, and with every write synced."""
     command = (*program, "{redis}")
@@ -185,6 +233,11 @@ OURS = (
     dataclasses.replace(
         countersign("hashing", "EdDSA, hashing as by default", "EdDSA", hashes=()),
         cells=(("check", 64), ("logins", 64)),
+    ),
+    countersign_on_redis("redis", "HS256 + Redis", "memory"),
+    countersign_on_redis("redis-always", "HS256 + Redis, appendfsync always", "always"),
+    countersign_on_redis(
+        "redis-two-nodes", "two nodes, HS256 + Redis, appendfsync always", "always", nodes=2
     ),
 )
 PEERS = (

@@ -19,6 +19,7 @@ it as it is, unless the sweep has emptied it. The report goes to `target/bench/s
 | `stores` | a data directory: filled, measured, served |
 | `parts` | the measurements |
 | `fill.rs`, `people.rs` | what is in a store, written with the library |
+| `in_redis` | `just bench-redis-size`: the same in Redis |
 """
 
 import argparse

@@ -55,7 +55,7 @@ def start(options):
     with timed_start(store) as (running, _):
         cookies = store.log_in(running, SESSIONS)
         for _ in range(6):
-            load.wrk(running.port, 64, 10, SERVER.visit, cookies)
+            load.wrk(running, 64, 10, SERVER.visit, cookies)
         os.kill(running.process.pid, signal.SIGKILL)
     with timed_start(store) as (running, seconds):
         yield "start after a minute of visits and kill -9", f"ready after {seconds:.2f} s"
@@ -87,7 +87,7 @@ def work(options):
         for what in ("check", "visit"):
             for turn in ("first", "second"):
                 # Its counters are of other sessions than those of the measurement.
-                latest = load.wrk(big.port, 64, 10, getattr(SERVER, what), spread)
+                latest = load.wrk(big, 64, 10, getattr(SERVER, what), spread)
                 rate = latest["requests"] / latest["micros"] * 1e6
                 bad = latest["refused"] + latest["broken"]
                 yield (
@@ -169,7 +169,7 @@ def longest(running, cookies):
     """The longest that one of a few clients waited, in both kinds of requests."""
     waits = {}
     for what in ("check", "visit"):
-        got = load.wrk(running.port, 4, 5, getattr(SERVER, what), cookies)
+        got = load.wrk(running, 4, 5, getattr(SERVER, what), cookies)
         waits[what] = (got["max"] / 1e3, got["p99"] / 1e3)
     words = (f"{what} {most:.1f} ms (p99 {p99:.1f})" for what, (most, p99) in waits.items())
     return max(waits.values())[0], ", ".join(words)

@@ -19,7 +19,8 @@ class Store:
 
     def __init__(self, directory, accounts, each):
         self.directory = directory
-        self.data = directory / "data"
+        # Where its server, a single node, runs.
+        self.data = directory / "node-0/data"
         self.accounts = accounts
         self.each = each
         self._facts = directory / "facts.json"
@@ -33,7 +34,7 @@ class Store:
         """Fills it, unless that is done."""
         if self.facts:
             return self.facts
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.data.parent.mkdir(parents=True, exist_ok=True)
         now = int(time.time() * 1000)
         with subprocess.Popen(self.command(now, "backup"), stdout=subprocess.PIPE) as backup:
             started = time.monotonic()

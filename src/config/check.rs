@@ -1,12 +1,19 @@
 //! What single values cannot show: bounds, and values that must fit one another; and what is
 //! allowed but deserves a word at start.
 
+use jiff::SignedDuration;
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, ConfigError, Period, StoreUrl};
 
 /// No duration is longer: beyond it, times of day run out of years.
 const LONGEST: Period = Period::days(3650);
+
+/// Below it, a pause that is none would be one: `store.redis.max_lag`.
+const SHORTEST_LAG: Period = Period(SignedDuration::from_millis(100));
+
+/// Sessions are remembered no longer than that.
+const LONGEST_LAG: Period = Period::seconds(30);
 
 /// The most memory of one hash, in KiB (1 GiB): what `session::password` refuses to verify.
 const MAX_MEMORY_KIB: u32 = 1 << 20;
@@ -58,6 +65,7 @@ impl Config {
         ] {
             between(key, period, least, LONGEST)?;
         }
+        between("store.redis.max_lag", self.store.redis.max_lag, SHORTEST_LAG, LONGEST_LAG)?;
         not_longer("session.idle", session.idle, "session.absolute", session.absolute)?;
         not_longer(
             "session.remember_idle",
@@ -261,6 +269,11 @@ mod tests {
                 .contains("shutdown_timeout")
         );
         assert!(refused(|c| c.server.idle_timeout = Period::seconds(0)).contains("idle_timeout"));
+        for lag in
+            [Period::seconds(0), Period(SignedDuration::from_millis(99)), Period::seconds(31)]
+        {
+            assert!(refused(|c| c.store.redis.max_lag = lag).contains("from 100ms to 30s"));
+        }
         accepted(|c| c.session.idle = c.session.absolute);
     }
 

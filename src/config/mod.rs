@@ -47,7 +47,9 @@ pub use self::{
     server::{Admin, ServerSection},
     session::SessionSection,
     source::{CONFIG_FILE, Overrides, Sources},
-    store::{Durability, InvalidStoreUrl, RedisSection, RedisUrl, StoreSection, StoreUrl},
+    store::{
+        Durability, InvalidStoreUrl, RedisChecks, RedisSection, RedisUrl, StoreSection, StoreUrl,
+    },
     token::{TokenSecret, TokenSection},
 };
 use crate::session::{Policy, Registration};

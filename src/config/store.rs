@@ -50,12 +50,36 @@ pub struct RedisSection {
     /// answered 503. 0: none is waited for, and a replica that takes over may lack the last
     /// log-outs.
     pub replicas: u64,
+    /// How checks are answered: `strict` (Redis is asked each time) or `local` (from memory, while
+    /// the node hears which sessions end). With `local`, a session that was ended at another node
+    /// passes as alive until that is heard: a millisecond, and if the node is cut off, `max_lag`.
+    pub checks: RedisChecks,
+    /// For how long a node may have heard nothing and still answer checks from memory. After that,
+    /// Redis is asked.
+    pub max_lag: Period,
 }
 
 impl Default for RedisSection {
     fn default() -> Self {
-        Self { timeout: Period::seconds(1), must_append: true, replicas: 0 }
+        Self {
+            timeout: Period::seconds(1),
+            must_append: true,
+            replicas: 0,
+            checks: RedisChecks::default(),
+            max_lag: Period::seconds(2),
+        }
     }
+}
+
+/// How checks of sessions are answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedisChecks {
+    /// Redis is asked each time.
+    #[default]
+    Strict,
+    /// From memory, while the node hears which sessions end.
+    Local,
 }
 
 impl Default for StoreSection {

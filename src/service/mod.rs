@@ -19,12 +19,12 @@ use parking_lot::Mutex;
 
 use self::keys::{Begun, Keeper, SecretError};
 use crate::{
-    config::{Config, Durability, RedisUrl, StoreUrl},
+    config::{self, Config, Durability, RedisUrl, StoreUrl},
     model::{Clock, Timestamp},
     session::{self, Hasher, Sessions},
     store::{
-        self, ClusterStore, RedisKeys, RedisOptions, RedisServers, RedisServersAre, RedisStore,
-        Store, StoreError,
+        self, ClusterStore, RedisChecks, RedisKeys, RedisOptions, RedisServers, RedisServersAre,
+        RedisStore, Store, StoreError,
         sled::{self, SledOptions, SledStore},
     },
     token::{KeyError, KeySet, Tokens},
@@ -217,7 +217,9 @@ fn keys_beside(config: &Config) -> Result<Option<RedisKeys>, store::OpenError> {
     match &config.store.url {
         StoreUrl::Sled => Ok(None),
         StoreUrl::Redis(url) => {
-            let (servers, options) = (redis_servers(url), redis_unlocked(config));
+            // Of sessions, nothing is asked.
+            let options = RedisOptions { checks: RedisChecks::Strict, ..redis_unlocked(config) };
+            let servers = redis_servers(url);
             Ok(Some(if url.is_cluster() {
                 ClusterStore::open(servers, options)?.keys()
             } else {
@@ -255,6 +257,13 @@ fn redis_unlocked(config: &Config) -> RedisOptions {
         patience: config.store.redis.timeout.unsigned(),
         must_append: config.store.redis.must_append,
         replicas: config.store.redis.replicas,
+        checks: match config.store.redis.checks {
+            config::RedisChecks::Strict => RedisChecks::Strict,
+            config::RedisChecks::Local => RedisChecks::Local {
+                max_lag: config.store.redis.max_lag.unsigned(),
+                most: RedisChecks::MOST,
+            },
+        },
         audit: config.audit.bounds(),
         lock: None,
     }

@@ -33,8 +33,8 @@ mod view;
 use std::net::IpAddr;
 
 pub use self::redis::{
-    ClusterStore, RedisKeys, RedisOptions, RedisReplacement, RedisReplacementError, RedisServers,
-    RedisServersAre, RedisStore,
+    ClusterStore, RedisChecks, RedisKeys, RedisOptions, RedisReplacement, RedisReplacementError,
+    RedisServers, RedisServersAre, RedisStore,
 };
 pub use self::sled::{Durability, Replacement, ReplacementError, SledOptions, SledStore};
 use async_trait::async_trait;
@@ -82,7 +82,8 @@ pub trait Store: Send + Sync + 'static {
     /// from the first after `after`, be that somebody's or not.
     ///
     /// Looks at no more than [`MOST_EMAILS_SEARCHED`] e-mails and then says where to go on, so that
-    /// it holds nobody up however many there are. `limit` is at least 1.
+    /// it holds nobody up however many there are. `limit` is at least 1. A store in shards asks all at
+    /// once: an account whose e-mail changes meanwhile, or that is made or removed, may be seen or not.
     async fn find_accounts(
         &self,
         part: &str,
@@ -249,6 +250,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends every session of every account that exists when it is called, in one step whatever
     /// their number: an epoch moves on, and sessions of an earlier epoch are dead.
+    ///
+    /// In a store in shards it is one step of each. It is answered when all have done it; after
+    /// `Unavailable` some may have, and it has to be asked for again. Its event is written last.
     async fn revoke_all_sessions(&self, cause: Cause) -> Result<()>;
 
     /// A number that is another one as soon as the end of any session is answered; `None` from a
@@ -297,7 +301,8 @@ pub trait Store: Send + Sync + 'static {
     /// a count of zero where nothing was.
     async fn attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Result<Vec<Attempts>>;
 
-    /// Counts one attempt under each of the keys, in one step. The first of a key begins a window:
+    /// Counts one attempt under each of the keys, in one step; in a store in shards, in one of each that
+    /// has some of them: after `Unavailable` some may have been counted. The first of a key begins a window:
     /// when that is over, all of the key are forgotten.
     ///
     /// A store has room for a bounded number of keys, whatever clients make up, and may forget those
@@ -327,7 +332,8 @@ pub trait Store: Send + Sync + 'static {
     /// or empty, and not the last.
     ///
     /// Of each [trail](crate::model::AuditTrail) a bounded number is kept. Within one, events are in
-    /// the order in which they were recorded; the trails are merged by time.
+    /// the order in which they were recorded; the trails are merged by time. A store in shards has two
+    /// trails in each: events of different accounts are in the order of their times alone.
     async fn audit_events(
         &self,
         filter: &AuditFilter,
@@ -357,6 +363,9 @@ pub trait Store: Send + Sync + 'static {
     /// Everything in the store at this moment, as one consistent whole, to be read while it goes on
     /// changing. Holds nobody up for longer than a page. Attempts are left out: they are about who
     /// came in the last minutes, and are over before a backup is needed.
+    ///
+    /// Of a store in shards, each is shown at one moment, and these lie some milliseconds apart. No
+    /// e-mail is in it twice.
     async fn export(&self) -> Result<Box<dyn Export>>;
 
     /// Adds records of an [`export`](Self::export), this store's or another's, as they are: dead

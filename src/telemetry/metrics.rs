@@ -73,6 +73,16 @@ const ALL: &[(Kind, &str, &str)] = &[
         "countersign_store_commit_changes",
         "Changes that one commit of the store recorded",
     ),
+    (
+        Counter,
+        "countersign_redis_checks_total",
+        "Checks with store.redis.checks = local, by how they were answered (from_memory, by_redis)",
+    ),
+    (
+        Gauge,
+        "countersign_redis_lag_seconds",
+        "Time since which sessions end was last heard, with store.redis.checks = local, by shard",
+    ),
     (Gauge, "countersign_store_healthy", "1, or 0 from a failed commit until the store has healed"),
 ];
 

@@ -33,6 +33,7 @@
 //! | `store_cluster` | the store in shards: claims to e-mails, backups, slots that move |
 //! | `nodes_cluster` | several real servers on a real cluster, whose nodes die |
 //! | `nodes`, `node_keys` | several real servers on one Redis, and the keys they share |
+//! | `survival` | and what they survive: killed, cut off, failed over, all of it under load |
 //! | `store_durability` | what the embedded store does when disks fail and processes end |
 //! | `vectors` | published attacks on signatures and tokens |
 //!
@@ -85,6 +86,7 @@ mod store_machine;
 mod store_redis;
 mod store_world;
 mod support;
+mod survival;
 mod throttle;
 mod tokens;
 mod tutorial;

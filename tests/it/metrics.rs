@@ -6,13 +6,13 @@ use url::Url;
 use crate::support::{PASSWORD, Process, User};
 
 /// Where the admin interface listens.
-fn admin_address(server: &Process) -> Url {
+pub(crate) fn admin_address(server: &Process) -> Url {
     let file = std::fs::read(server.data_dir().join("admin.json")).unwrap();
     let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
     Url::parse(file["url"].as_str().unwrap()).unwrap().join("/metrics").unwrap()
 }
 
-async fn scrape(url: &Url) -> String {
+pub(crate) async fn scrape(url: &Url) -> String {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.get(url.clone()).send().await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -22,7 +22,7 @@ async fn scrape(url: &Url) -> String {
 }
 
 /// The sum of all series of a name whose labels contain `label`.
-fn value(metrics: &str, name: &str, label: &str) -> f64 {
+pub(crate) fn value(metrics: &str, name: &str, label: &str) -> f64 {
     metrics
         .lines()
         .filter(|line| !line.starts_with('#') && line.contains(label))

@@ -12,6 +12,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    metrics,
     store_redis::cost::asked,
     support::{
         PASSWORD, PATIENCE, Process, RedisServer, SECRET, User, at_once, capture,
@@ -70,6 +71,46 @@ async fn two_nodes_count_exactly_and_a_logout_holds_at_both() {
     }
     wrong(&first).await.expect(429);
     wrong(&second).await.expect(429);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_checks_from_memory_a_logout_holds_at_the_other_node_when_it_is_heard() {
+    if !redis_works() {
+        return;
+    }
+    let redis = RedisServer::start();
+    let mut first = node_on(&redis);
+    assert!(first.terminate().success());
+    first.configure("COUNTERSIGN_STORE__REDIS__CHECKS", "local");
+    // Whoever does not hear of it within that time does not ask either.
+    first.configure("COUNTERSIGN_STORE__REDIS__MAX_LAG", "20s");
+    first.restart();
+    let second = first.beside();
+    let ann = first.program();
+    ann.join("ann@example.com").await;
+    assert_eq!(ann.visit().await, 1);
+    let there = at(&second, &ann);
+    let from_memory = async || {
+        let said = metrics::scrape(&metrics::admin_address(&second)).await;
+        let lag = metrics::value(&said, "countersign_redis_lag_seconds", "{store}");
+        assert!(lag > 0.0 && lag < 5.0, "a quarter of what may be: {lag}");
+        metrics::value(&said, "countersign_redis_checks_total", "answered=\"from_memory\"")
+    };
+    let started = Instant::now();
+    there.check().await.expect(200);
+    while from_memory().await == 0.0 {
+        assert!(started.elapsed() < BOUND, "nothing is remembered");
+        there.check().await.expect(200);
+    }
+    assert_eq!(there.visit().await, 2, "visits are counted by Redis alone");
+    there.check().await.expect(200);
+    ann.log_out().await.expect(204);
+    ann.check().await.expect(401);
+    let started = Instant::now();
+    while there.check().await.status != 401 {
+        assert!(started.elapsed() < BOUND, "it was not heard of");
+    }
+    assert_eq!(there.try_visit().await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,8 +289,8 @@ async fn everybody_stays_logged_in_when_the_store_moves_to_redis_and_back() {
     assert_eq!(ann.open_admin().await, 2);
 }
 
-/// An authority, and a certificate for this machine that it signed, in a directory.
-fn certificates(dir: &Path) {
+/// An authority, and a certificate for this name that it signed, in a directory.
+pub(crate) fn certificates(dir: &Path, name: &str) {
     let openssl = |line: &str| {
         let done = Command::new("openssl").args(line.split(' ')).current_dir(dir).output().unwrap();
         assert!(done.status.success(), "{line}: {done:?}");
@@ -257,7 +298,7 @@ fn certificates(dir: &Path) {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
     openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=authority"));
     openssl(&format!("req {key} -keyout key.pem -out request.pem -subj /CN=redis"));
-    std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost").unwrap();
+    std::fs::write(dir.join("names"), format!("subjectAltName=DNS:{name}")).unwrap();
     openssl(
         "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 \
          -extfile names",
@@ -265,7 +306,7 @@ fn certificates(dir: &Path) {
 }
 
 /// Whether certificates can be made here.
-fn openssl_works() -> bool {
+pub(crate) fn openssl_works() -> bool {
     let tried = Command::new("openssl").arg("version").output();
     let works = tried.as_ref().is_ok_and(|output| output.status.success());
     if !works {
@@ -281,7 +322,7 @@ async fn with_tls_the_server_is_one_that_the_authorities_know() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    certificates(dir.path());
+    certificates(dir.path(), "localhost");
     let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let (cert, key, authority) = (file("cert.pem"), file("key.pem"), file("ca.pem"));
@@ -305,7 +346,7 @@ async fn with_tls_the_server_is_one_that_the_authorities_know() {
 
     // Another authority's.
     let elsewhere = tempfile::tempdir().unwrap();
-    certificates(elsewhere.path());
+    certificates(elsewhere.path(), "localhost");
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command
         .env_clear()

@@ -15,8 +15,9 @@ use countersign::{
         session::{Chain, ReplayPolicy},
     },
     store::{
-        AuditBounds, BackupRecord, ClusterStore, Created, MemoryStore, OpenError, RedisOptions,
-        RedisServers, RedisStore, SledOptions, SledStore, Store, Visit, Visited, redis::SHARDS,
+        AuditBounds, BackupRecord, ClusterStore, Created, MemoryStore, OpenError, RedisChecks,
+        RedisOptions, RedisServers, RedisStore, SledOptions, SledStore, Store, Visit, Visited,
+        redis::SHARDS,
     },
 };
 use jiff::SignedDuration;
@@ -33,6 +34,9 @@ pub(crate) const LIFETIMES: Lifetimes =
     Lifetimes { idle: IDLE, absolute: ABSOLUTE, remember_idle: IDLE, remember_absolute: ABSOLUTE };
 /// How long requests may be under way at the same time.
 pub(crate) const GRACE: SignedDuration = SignedDuration::from_secs(60);
+/// Checks from memory, however busy the machine is.
+pub(crate) const LOCAL: RedisChecks =
+    RedisChecks::Local { max_lag: Duration::from_secs(20), most: 1_000 };
 /// More sessions than any test makes.
 pub(crate) const PLENTY: usize = 1_000;
 
@@ -147,7 +151,7 @@ pub(crate) struct World {
 enum Kept {
     Nothing,
     Directory(#[expect(dead_code, reason = "it is removed when this is dropped")] TempDir),
-    Server(#[expect(dead_code, reason = "it ends when this is dropped")] RedisServer),
+    Server(#[expect(dead_code, reason = "it ends when this is dropped")] RedisServer, RedisChecks),
     ServerOfShards(#[expect(dead_code, reason = "it ends when this is dropped")] RedisServer),
     Cluster(Arc<SharedCluster>),
 }
@@ -162,7 +166,12 @@ impl World {
     }
 
     pub(crate) fn redis() -> Self {
-        Self::redis_with(AuditBounds::default())
+        Self::redis_with(AuditBounds::default(), RedisChecks::Strict)
+    }
+
+    /// One node, which answers checks from memory.
+    pub(crate) fn redis_local() -> Self {
+        Self::redis_with(AuditBounds::default(), LOCAL)
     }
 
     /// A store in shards that all lie on one server.
@@ -186,10 +195,10 @@ impl World {
         Self { store, kept: Kept::Directory(dir) }
     }
 
-    fn redis_with(audit: AuditBounds) -> Self {
+    fn redis_with(audit: AuditBounds, checks: RedisChecks) -> Self {
         let server = RedisServer::start();
-        let store = Arc::new(open_redis(&server, audit));
-        Self { store, kept: Kept::Server(server) }
+        let store = Arc::new(open_redis_with(&server, audit, checks));
+        Self { store, kept: Kept::Server(server, checks) }
     }
 
     fn shards_with(audit: AuditBounds) -> Self {
@@ -217,7 +226,7 @@ impl World {
         match &self.kept {
             Kept::Nothing => Self::memory_with(audit),
             Kept::Directory(_) => Self::sled_with(audit),
-            Kept::Server(_) => Self::redis_with(audit),
+            Kept::Server(_, checks) => Self::redis_with(audit, *checks),
             Kept::ServerOfShards(_) => Self::shards_with(of_all),
             Kept::Cluster(cluster) => {
                 cluster.clear();
@@ -229,13 +238,29 @@ impl World {
 
 /// The store in a server that is there. The machine may be busy with other tests.
 pub(crate) fn open_redis(server: &RedisServer, audit: AuditBounds) -> RedisStore {
-    let options = RedisOptions { patience: PATIENCE / 4, audit, ..RedisOptions::default() };
+    open_redis_with(server, audit, RedisChecks::Strict)
+}
+
+pub(crate) fn open_redis_with(
+    server: &RedisServer,
+    audit: AuditBounds,
+    checks: RedisChecks,
+) -> RedisStore {
+    let options = RedisOptions { patience: PATIENCE / 4, checks, audit, ..RedisOptions::default() };
     RedisStore::open(&server.url(), options).unwrap()
 }
 
 /// The store in shards on servers that are there.
 pub(crate) fn open_shards(servers: impl Into<RedisServers>, audit: AuditBounds) -> ClusterStore {
-    let options = RedisOptions { patience: PATIENCE / 4, audit, ..RedisOptions::default() };
+    open_shards_with(servers, audit, RedisChecks::Strict)
+}
+
+pub(crate) fn open_shards_with(
+    servers: impl Into<RedisServers>,
+    audit: AuditBounds,
+    checks: RedisChecks,
+) -> ClusterStore {
+    let options = RedisOptions { patience: PATIENCE / 4, checks, audit, ..RedisOptions::default() };
     ClusterStore::open(servers, options).unwrap()
 }
 

@@ -5,6 +5,7 @@
 use ::redis::{Cmd, Value};
 use jiff::SignedDuration;
 
+use super::record;
 use crate::{
     model::{
         Account, AccountId, AccountState, AuditEvent, AuditTrail, Email, PasswordHash, Role,
@@ -13,7 +14,7 @@ use crate::{
         session::Chain,
     },
     store::{
-        AuditBounds, Result, StoreError,
+        AuditBounds, Result, StoreError, Visit,
         records::{self, EVENTS_IN_PAGE, SessionRecord, damaged},
     },
 };
@@ -36,7 +37,7 @@ fn optional(moment: Option<Timestamp>) -> String {
 }
 
 /// A duration in milliseconds, half ones included.
-pub(super) fn exact_millis(duration: SignedDuration) -> f64 {
+fn exact_millis(duration: SignedDuration) -> f64 {
     duration.as_millis_f64()
 }
 
@@ -120,6 +121,25 @@ pub(super) fn add_session(command: &mut Cmd, session: &Session, epoch: u64) -> R
     Ok(())
 }
 
+/// Adds what a visit is judged and counted by: one argument, of eight numbers as `struct` in Lua reads
+/// them.
+pub(super) fn add_visit(command: &mut Cmd, visit: &Visit) -> Result<()> {
+    let Visit { token, now, lifetimes, replay, .. } = visit;
+    let end = |time| millis(later(*now, time)).to_le_bytes();
+    let numbers = [
+        millis(*now).to_le_bytes(),
+        u64::from(transport(visit.transport)).to_le_bytes(),
+        exact("session", token.visits)?.to_le_bytes(),
+        exact("session", token.prev)?.to_le_bytes(),
+        millis(later(token.issued_at, replay.grace)).to_le_bytes(),
+        exact_millis(replay.grace).to_le_bytes(),
+        end(lifetimes.idle),
+        end(lifetimes.remember_idle),
+    ];
+    command.arg(numbers.as_flattened());
+    Ok(())
+}
+
 /// Adds a succession: eight arguments.
 pub(super) fn add_succession(command: &mut Cmd, succession: &Succession) {
     let Succession { from, to, now, lifetimes, authenticated } = succession;
@@ -177,7 +197,7 @@ pub(super) fn event(kept: &[u8]) -> Result<AuditEvent> {
 }
 
 /// A part of an answer that has another form than it must have.
-fn other(kind: &'static str) -> StoreError {
+pub(super) fn other(kind: &'static str) -> StoreError {
     damaged(kind, "what Redis answers has another form")
 }
 
@@ -325,33 +345,7 @@ pub(super) fn session(account: AccountId, id: SessionId, answer: Value) -> Resul
 
 /// A session with all that is kept about it.
 pub(super) fn record(account: AccountId, id: SessionId, answer: Value) -> Result<SessionRecord> {
-    let mut parts = Parts::of("session", answer)?;
-    let epoch = parts.count()?;
-    let session = Session {
-        account,
-        id,
-        created_at: parts.moment()?,
-        expires_at: parts.moment()?,
-        idle_expires_at: parts.moment()?,
-        last_seen_at: parts.moment()?,
-        visits: parts.count()?,
-        chain: Chain {
-            number: parts.count()?,
-            at: parts.moment()?,
-            left: parts.count()?,
-            left_at: parts.moment()?,
-        },
-        remember: parts.number()? == 1,
-        transport: match parts.number()? {
-            0 => Transport::Cookie,
-            1 => Transport::Bearer,
-            _ => return Err(other("session")),
-        },
-        user_agent: records::whole_user_agent(&parts.bytes()?)?,
-        copied_at: parts.moment_if_any()?,
-    };
-    let days = days(parts.next())?;
-    Ok(SessionRecord { session, epoch, days })
+    record::decode(account, id, &bytes("session", answer)?)
 }
 
 /// Visits by the day.
@@ -397,7 +391,7 @@ mod tests {
 
     #[test]
     fn what_has_another_form_is_damaged() {
-        for answer in [Value::Nil, Value::Int(1), Value::Array(vec![Value::Int(1)])] {
+        for answer in [Value::Nil, Value::Int(1), Value::BulkString(vec![1])] {
             let id = AccountId::from_bytes([1; 16]);
             let found = session(id, SessionId::from_bytes([1; 16]), answer);
             assert!(matches!(found, Err(StoreError::Damaged { kind: "session", .. })), "{found:?}");

@@ -16,7 +16,9 @@ use std::{
     time::Duration,
 };
 
-use ::redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection};
+use ::redis::{
+    Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection,
+};
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
@@ -36,6 +38,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A connection that is there, that is being made, or that could not be made, and whom it is to.
 type Attempt =
     Shared<BoxFuture<'static, Result<(MultiplexedConnection, Arc<Primary>), RedisError>>>;
+
+/// What was answered to one command.
+type Answer = Result<Value, RedisError>;
 
 /// The connection.
 pub(super) struct Link {
@@ -85,6 +90,33 @@ impl Link {
             Ok(answer) => answer,
             Err(_) => Err(self.unavailable("it does not answer in time")),
         }
+    }
+
+    /// Sends commands together and waits for all their answers.
+    pub(super) async fn ask_all(&self, commands: &Pipeline) -> Vec<Result<Value>> {
+        let sent = timeout(2 * self.patience() + PAUSE, self.send_all(commands)).await;
+        let answers = match sent {
+            Ok(Ok(answers)) => answers,
+            failed => {
+                let error = || match &failed {
+                    Ok(Err(error)) => self.failed(error),
+                    _ => self.unavailable("it does not answer in time"),
+                };
+                return commands.cmd_iter().map(|_| Err(error())).collect();
+            }
+        };
+        let mut all = Vec::with_capacity(answers.len());
+        for (command, answer) in commands.cmd_iter().zip(answers) {
+            all.push(match answer {
+                Ok(answer) => Ok(answer),
+                // It was not done: once more, with what it lacks.
+                Err(error) if is_moved(&error) || is_unknown_function(&error) => {
+                    self.ask(command).await
+                }
+                Err(error) => Err(self.failed(&error)),
+            });
+        }
+        all
     }
 
     /// Sends a command that ends sessions, and waits until so many replicas have what it did. Both go
@@ -153,6 +185,24 @@ impl Link {
             self.give_up(over.number, false);
         }
         answer
+    }
+
+    async fn send_all(&self, commands: &Pipeline) -> Result<Vec<Answer>, RedisError> {
+        let over = self.connected().await?;
+        let mut connection = over.connection.clone();
+        let count = commands.cmd_iter().count();
+        let answers = connection
+            .send_packed_commands(commands, 0, count)
+            .await
+            .map(|answers| answers.into_iter().map(Value::extract_error).collect::<Vec<_>>());
+        let is_over = match &answers {
+            Ok(answers) => answers.iter().any(|answer| answer.as_ref().is_err_and(is_fatal)),
+            Err(error) => is_fatal(error),
+        };
+        if is_over || !self.finder.is_still(self.slot, &over.primary) {
+            self.give_up(over.number, false);
+        }
+        answers
     }
 
     async fn connected(&self) -> Result<Connected, RedisError> {

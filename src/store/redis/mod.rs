@@ -3,7 +3,7 @@
 //! Each operation is one function that runs in the server ([`library`]), atomic, in one round trip:
 //! a check is one, a visit is one, a log-in is one, each with its audit event. No node keeps
 //! anything that another could make untrue, so a session that was ended on one is refused by all
-//! from that moment on. Functions mirror the [steps](super::steps) of the other stores, and the
+//! from that moment on; unless it is told to [answer checks from memory](RedisChecks::Local). Functions mirror the [steps](super::steps) of the other stores, and the
 //! contract's suites run on them unchanged.
 //!
 //! # Keys
@@ -22,15 +22,20 @@
 //! | `t` two bytes, `u` | attempts at passwords: a place of their table; the places there are |
 //! | `l` trail, `l` trail `:` number, `o` trail | audit events: which pages, a page, the latest |
 //! | `epoch`, `ping` | as their names say |
+//! | `ends` | a stream: the accounts whose sessions ended lately |
 //! | `x`, `x` export | exports that are under way, and what changed since they began |
+//! | `c`, `z` | in a cluster: claims to e-mails; exports that nobody may claim beside |
 //!
-//! **One slot, and not one for each part of the accounts.** The contract has sentences that no two
-//! slots keep together: every session of every account ends in one step; a trail has the order in
-//! which things happened; an export shows one moment; and what is answered at once could have been
-//! answered in a row. In one slot they hold as they do on a disk, an e-mail is claimed in the same
-//! step as its account is made, and nothing has to repair itself. The price is that one primary does
-//! the work for all: some 20 microseconds of its one thread a visit, and as many sessions as its
-//! memory has room for. That is several times what one node does.
+//! **One slot where there is one primary.** The contract has sentences that no two slots keep
+//! together: every session of every account ends in one step; a trail has the order in which things
+//! happened; an export shows one moment. In one slot they hold as they do on a disk, an e-mail is
+//! claimed in the same step as its account is made, and nothing has to repair itself. The price is
+//! that one primary does the work for all: some 9 microseconds of its one thread a visit, and as many
+//! sessions as its memory has room for. That is several times what one node does.
+//!
+//! **32 slots in a cluster.** Each is such a store of its own, with everything of a 32nd of the
+//! accounts, under a root of its own (`countersign:{store-07-27}`). What is done to an account is as
+//! atomic as in one slot; what spans slots, and what is weaker for it, [`cluster`] says.
 //!
 //! # What is over
 //! What is alive is decided by the moments that functions are given. Keys have a time to live beside
@@ -50,12 +55,18 @@
 //! | `servers`, `finder` | which servers there are, and which of them is the primary |
 //! | `link` | the connection: kept, given up, made again |
 //! | `library`, `functions/` | the functions |
+//! | `gather` | commands that come at the same time go together |
 //! | `codec` | what they are given and what they answer |
+//! | `record` | a session, as it is kept and answered |
 //! | `operations` | the [`Store`](super::Store): one function each |
+//! | `local` | checks that ask nobody |
+//! | `remembered` | the sessions that they are answered from |
+//! | `follower` | hears which sessions end |
 //! | `events` | audit events, listed |
 //! | `upkeep` | the sweep and the import |
 //! | `keys` | the signing keys that all nodes share |
 //! | `export` | everything, of one moment |
+//! | `cluster/` | the store over 32 of these |
 //! | `replacement` | a generation built beside the one in force, and put in its place |
 //!
 //! A new operation is a function in the file of its subject, and a method in `operations`.
@@ -65,11 +76,16 @@ mod codec;
 mod events;
 mod export;
 mod finder;
+mod follower;
+mod gather;
 mod keys;
 mod library;
 mod link;
+mod local;
 mod open;
 mod operations;
+mod record;
+mod remembered;
 mod replacement;
 mod servers;
 mod upkeep;
@@ -89,12 +105,13 @@ use parking_lot::Mutex;
 pub use self::{
     cluster::{ClusterStore, SHARDS, shard_of},
     keys::RedisKeys,
+    local::RedisChecks,
     replacement::{RedisReplacement, RedisReplacementError},
     servers::{RedisServers, RedisServersAre},
 };
-use self::{finder::Finder, link::Link};
+use self::{finder::Finder, gather::Gather, link::Link, local::Local, remembered::Changing};
 use super::{AuditBounds, OpenError, Result};
-use crate::model::{AuditEvent, Cause};
+use crate::model::{AccountId, AuditEvent, Cause};
 
 /// The root of a store that is alone, and the slot of all its keys.
 const ROOT: &str = "countersign:{store}";
@@ -108,6 +125,8 @@ pub struct RedisOptions {
     pub must_append: bool,
     /// How many replicas must have what ends sessions before that is answered.
     pub replicas: u64,
+    /// How checks of sessions are answered.
+    pub checks: RedisChecks,
     /// How many audit events are kept, and for how long.
     pub audit: AuditBounds,
     /// What is let go of when the store is closed: the lock of a data directory.
@@ -120,6 +139,7 @@ impl Default for RedisOptions {
             patience: Duration::from_secs(1),
             must_append: true,
             replicas: 0,
+            checks: RedisChecks::Strict,
             audit: AuditBounds::default(),
             lock: None,
         }
@@ -136,6 +156,8 @@ pub struct RedisStore {
     waiting: Option<(Link, u64)>,
     /// Counts the ends of sessions that were asked for here.
     ends: AtomicU64,
+    /// Where checks are answered from memory.
+    local: Option<Local>,
     audit: AuditBounds,
     lock: Mutex<Option<File>>,
 }
@@ -162,10 +184,23 @@ impl RedisStore {
         generation: String,
     ) -> Self {
         let link = || Link::new(Arc::clone(finder), root);
+        // Each with what it gathers of its own: that goes over one link.
+        let functions = || Functions {
+            link: Arc::new(link()),
+            gather: Arc::default(),
+            root,
+            generation: generation.clone(),
+        };
         Self {
             waiting: (options.replicas > 0).then(|| (link(), options.replicas)),
-            functions: Functions { link: Arc::new(link()), root, generation },
+            functions: functions(),
             ends: AtomicU64::new(0),
+            local: match options.checks {
+                RedisChecks::Strict => None,
+                RedisChecks::Local { max_lag, most } => {
+                    Some(Local::new(functions(), options.patience, max_lag, most))
+                }
+            },
             audit: options.audit,
             lock: Mutex::new(options.lock),
         }
@@ -185,8 +220,15 @@ impl RedisStore {
         self.functions.ask(command).await
     }
 
-    /// Asks for something that ends sessions: it is answered when enough replicas have it.
-    async fn ask_end(&self, command: &Cmd) -> Result<Value> {
+    /// To be held while something of an account, or of all, is asked to change that a check tells.
+    fn changing(&self, account: Option<AccountId>) -> Option<Changing<'_>> {
+        self.local.as_ref().map(|local| local.remembered.changing(account))
+    }
+
+    /// Asks for something that ends sessions of an account, or of all: it is answered when enough
+    /// replicas have it.
+    async fn ask_end(&self, account: Option<AccountId>, command: &Cmd) -> Result<Value> {
+        let _changing = self.changing(account);
         let answer = match &self.waiting {
             Some((link, replicas)) => link.ask_replicated(command, *replicas).await,
             None => self.ask(command).await,
@@ -219,8 +261,8 @@ impl RedisStore {
     }
 
     /// Ends sessions of an account: how many, or nothing if there is no such account.
-    async fn end_of_account(&self, command: &Cmd) -> Result<Option<u64>> {
-        match self.ask_end(command).await? {
+    async fn end_of_account(&self, id: AccountId, command: &Cmd) -> Result<Option<u64>> {
+        match self.ask_end(Some(id), command).await? {
             Value::Nil => Ok(None),
             answer => codec::count("account", &answer).map(Some),
         }
@@ -241,6 +283,7 @@ impl RedisStore {
 #[derive(Clone)]
 struct Functions {
     link: Arc<Link>,
+    gather: Arc<Gather>,
     /// What all keys begin with.
     root: &'static str,
     /// Empty: the one in force.
@@ -263,6 +306,6 @@ impl Functions {
     }
 
     async fn ask(&self, command: &Cmd) -> Result<Value> {
-        self.link.ask(command).await
+        self.gather.ask(&self.link, command).await
     }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
+use ::redis::Value;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use super::{
     RedisStore,
-    codec::{self, Parts, exact, exact_millis, millis},
+    codec::{self, Parts, millis},
     export,
     upkeep::sweep_budget,
 };
@@ -72,14 +73,14 @@ impl Store for RedisStore {
         let mut command = self.change("set_state");
         command.arg(id.as_bytes()).arg(codec::state(state));
         self.add_event(&mut command, &cause, |cause| cause.about(id))?;
-        self.end_of_account(&command).await
+        self.end_of_account(id, &command).await
     }
 
     async fn set_role(&self, id: AccountId, role: Role, cause: Cause) -> Result<Option<u64>> {
         let mut command = self.change("set_role");
         command.arg(id.as_bytes()).arg(codec::role(role));
         self.add_event(&mut command, &cause, |cause| cause.about(id))?;
-        self.end_of_account(&command).await
+        self.end_of_account(id, &command).await
     }
 
     async fn remove_account(&self, id: AccountId, cause: Cause) -> Result<Option<u64>> {
@@ -118,7 +119,7 @@ impl Store for RedisStore {
             let event = cause.about(id);
             goes_on.map_or(event, |it| event.going_on(it.from, it.to))
         })?;
-        let mut parts = Parts::of("account", self.ask_end(&command).await?)?;
+        let mut parts = Parts::of("account", self.ask_end(Some(id), &command).await?)?;
         if parts.count()? == 0 {
             return Ok(PasswordChange::AccountChanged);
         }
@@ -181,6 +182,7 @@ impl Store for RedisStore {
         // Its epoch is the one in force, which the function knows.
         codec::add_session(&mut command, &session, 0)?;
         self.add_event(&mut command, &cause, |cause| cause.about(account).of_session(id))?;
+        let changing = self.changing(Some(account));
         let mut parts = Parts::of("session", self.ask(&command).await?)?;
         if parts.count()? == 0 {
             return Ok(Created::AccountChanged);
@@ -192,6 +194,9 @@ impl Store for RedisStore {
         }
         if !ended.is_empty() {
             self.some_ended().await?;
+        }
+        if let Some(changing) = changing {
+            changing.keep(&session);
         }
         Ok(Created::Added { session, ended })
     }
@@ -209,7 +214,8 @@ impl Store for RedisStore {
         self.add_event(&mut command, &cause, |cause| {
             cause.about(account).going_on(succession.from, succession.to)
         })?;
-        codec::session_if_any(account, succession.to, self.ask_end(&command).await?)
+        let answer = self.ask_end(Some(account), &command).await?;
+        codec::session_if_any(account, succession.to, answer)
     }
 
     async fn session(
@@ -220,7 +226,11 @@ impl Store for RedisStore {
     ) -> Result<Option<Session>> {
         let mut command = self.read("session");
         command.arg(account.as_bytes()).arg(id.as_bytes()).arg(millis(now));
-        codec::session_if_any(account, id, self.ask(&command).await?)
+        let ask = async { codec::session_if_any(account, id, self.ask(&command).await?) };
+        match &self.local {
+            Some(local) => local.session(account, id, now, ask).await,
+            None => ask.await,
+        }
     }
 
     async fn sessions(&self, account: AccountId, now: Timestamp) -> Result<Vec<Session>> {
@@ -237,37 +247,34 @@ impl Store for RedisStore {
     }
 
     async fn visit(&self, visit: Visit) -> Result<Visited> {
-        let Visit { token, transport, now, lifetimes, replay, .. } = visit;
+        let token = visit.token;
         let mut command = self.change("visit");
-        command
-            .arg(token.account.as_bytes())
-            .arg(token.session.as_bytes())
-            .arg(millis(now))
-            .arg(codec::transport(transport))
-            .arg(exact("session", token.visits)?)
-            .arg(exact("session", token.prev)?)
-            .arg(millis(later(token.issued_at, replay.grace)))
-            .arg(exact_millis(replay.grace))
-            .arg(match replay.policy {
-                ReplayPolicy::Revoke => "revoke",
-                ReplayPolicy::Refuse => "refuse",
-                ReplayPolicy::Ignore => "ignore",
-            })
-            .arg(millis(later(now, lifetimes.idle)))
-            .arg(millis(later(now, lifetimes.remember_idle)));
+        command.arg(token.account.as_bytes()).arg(token.session.as_bytes());
+        codec::add_visit(&mut command, &visit)?;
+        command.arg(match visit.replay.policy {
+            ReplayPolicy::Revoke => "revoke",
+            ReplayPolicy::Refuse => "refuse",
+            ReplayPolicy::Ignore => "ignore",
+        });
         self.add_event(&mut command, &visit.copy_found(), |cause| {
             cause.about(token.account).of_session(token.session)
         })?;
-        let mut parts = Parts::of("session", self.ask(&command).await?)?;
-        match parts.count()? {
-            0 => Ok(Visited::Absent),
-            2 => {
-                if replay.policy == ReplayPolicy::Revoke {
+        let changing = self.changing(Some(token.account));
+        match self.ask(&command).await? {
+            Value::Int(0) => Ok(Visited::Absent),
+            Value::Int(2) => {
+                if visit.replay.policy == ReplayPolicy::Revoke {
                     self.some_ended().await?;
                 }
                 Ok(Visited::Copied)
             }
-            _ => codec::session(token.account, token.session, parts.next()).map(Visited::Counted),
+            answer => {
+                let session = codec::session(token.account, token.session, answer)?;
+                if let Some(changing) = changing {
+                    changing.keep(&session);
+                }
+                Ok(Visited::Counted(session))
+            }
         }
     }
 
@@ -284,7 +291,12 @@ impl Store for RedisStore {
             .arg(id.as_bytes())
             .arg(millis(now))
             .arg(millis(later(now, idle)));
-        codec::session_if_any(account, id, self.ask(&command).await?)
+        let changing = self.changing(Some(account));
+        let session = codec::session_if_any(account, id, self.ask(&command).await?)?;
+        if let (Some(changing), Some(session)) = (changing, &session) {
+            changing.keep(session);
+        }
+        Ok(session)
     }
 
     async fn revoke_session(
@@ -317,7 +329,7 @@ impl Store for RedisStore {
             .arg(keep.as_ref().map_or(&[][..], |id| id.as_bytes().as_slice()))
             .arg(millis(cause.at));
         self.add_event(&mut command, &cause, |cause| cause.about(account))?;
-        codec::count("session", &self.ask_end(&command).await?)
+        codec::count("session", &self.ask_end(Some(account), &command).await?)
     }
 
     async fn revoke_all_sessions(&self, cause: Cause) -> Result<()> {
@@ -339,7 +351,7 @@ impl Store for RedisStore {
         let mut command = self.read("variables");
         command.arg(account.as_bytes()).arg(id.as_bytes()).arg(millis(now));
         match self.ask(&command).await? {
-            ::redis::Value::Nil => Ok(None),
+            Value::Nil => Ok(None),
             answer => codec::variables(Parts::of("variables", answer)?).map(Some),
         }
     }
@@ -504,7 +516,7 @@ impl RedisStore {
             cause.about(id).going_on(goes_on.from, goes_on.to)
         })?;
         command.arg(deadline);
-        let mut parts = Parts::of("account", self.ask_end(&command).await?)?;
+        let mut parts = Parts::of("account", self.ask_end(Some(id), &command).await?)?;
         Ok(match parts.count()? {
             0 => Some((EmailChange::AccountChanged, None)),
             1 => {
@@ -543,8 +555,8 @@ impl RedisStore {
             .arg(by.as_ref().map_or(&[][..], |id| id.as_bytes().as_slice()))
             .arg(millis(cause.at));
         self.add_event(&mut command, &cause, |cause| cause.about(id))?;
-        match self.ask_end(&command).await? {
-            ::redis::Value::Nil => Ok(None),
+        match self.ask_end(Some(id), &command).await? {
+            Value::Nil => Ok(None),
             answer => {
                 let mut parts = Parts::of("account", answer)?;
                 Ok(Some((parts.count()?, codec::email(&parts.text()?)?)))
@@ -576,12 +588,15 @@ impl RedisStore {
             Some(cause) => self.add_event(&mut command, cause, Cause::about_nobody)?,
             None => codec::add_no_event(&mut command),
         }
-        self.ask_end(&command).await.map(drop)
+        self.ask_end(None, &command).await.map(drop)
     }
 
     /// Refuses what comes from now on.
     pub(super) fn close_links(&self) {
         self.functions.link.close();
+        if let Some(local) = &self.local {
+            local.close();
+        }
         if let Some((link, _)) = &self.waiting {
             link.close();
         }
@@ -610,7 +625,7 @@ impl RedisStore {
             .arg(millis(cause.at))
             .arg(u8::from(was_copied));
         self.add_event(&mut command, cause, |cause| cause.about(account).of_session(id))?;
-        Ok(codec::count("session", &self.ask_end(&command).await?)? == 1)
+        Ok(codec::count("session", &self.ask_end(Some(account), &command).await?)? == 1)
     }
 }
 

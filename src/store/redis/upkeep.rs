@@ -46,6 +46,8 @@ impl RedisStore {
         budget: &mut u64,
         now: Timestamp,
     ) -> Result<Swept> {
+        // What it removes was over at `now`, which need not be the present.
+        let _changing = self.changing(None);
         let from = from.map_or_else(|| vec![SESSIONS], |cursor| cursor.0);
         let nothing = Swept { removed: 0, living: 0, next: None };
         match from.split_first() {
@@ -120,6 +122,7 @@ impl RedisStore {
         records: Vec<BackupRecord>,
         only_look: bool,
     ) -> Result<()> {
+        let _changing = self.changing(None);
         let mut command = self.change("import");
         command.arg(u8::from(only_look));
         for record in records {

@@ -129,6 +129,28 @@ async fn who_looked_before_an_account_was_made_looks_again() {
     assert_eq!(store.accounts(None, 9).await.unwrap(), [ann]);
 }
 
+/// Whoever frees an e-mail removes the claim that he looked at, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_over_is_not_freed_by_who_had_it_before() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let held = Held::before(&server).await;
+    let slow = open_shards(&held.url(), AuditBounds::default());
+    let store = open_shards(&server.url(), AuditBounds::default());
+    let ann = join(&store, "ann").await;
+    let bob = rival(&ann);
+    held.hold(&["cs_settle_claim"]);
+    let removing = tokio::spawn(async move { slow.remove_account(ann.id, cause(at(1))).await });
+    held.reached().await;
+    assert!(store.create_account(bob.clone(), cause(at(1))).await.unwrap());
+    held.release();
+    assert_eq!(removing.await.unwrap().unwrap(), Some(0));
+    assert_eq!(store.account_by_email(&bob.email).await.unwrap(), Some(bob.clone()));
+    assert!(!store.create_account(rival(&bob), cause(at(2))).await.unwrap());
+}
+
 #[tokio::test]
 async fn nothing_is_left_of_an_email_that_nobody_has() {
     if !redis_works() {

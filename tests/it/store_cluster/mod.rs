@@ -14,14 +14,46 @@ mod slots;
 
 use std::time::Duration;
 
-use countersign::store::{ClusterStore, RedisOptions, RedisServers};
+use countersign::store::{AuditBounds, ClusterStore, RedisOptions, RedisServers, Store};
 
-use crate::support::RedisServer;
+use crate::{
+    store_redis::cost::asked,
+    store_world::{at, cause, email, join, log_in, open_shards, succession, visit},
+    support::{RedisServer, redis::redis_works},
+};
 
 /// One that does not wait for long.
 fn hasty(servers: impl Into<RedisServers>) -> ClusterStore {
     let options = RedisOptions { patience: Duration::from_secs(1), ..RedisOptions::default() };
     ClusterStore::open(servers, options).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_done_to_an_account_is_one_round_trip_and_what_is_done_to_an_email_some() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let store = open_shards(&server.url(), AuditBounds::default());
+    let asked = || asked(&server).values().sum::<u64>();
+    asked();
+    let ann = join(&store, "ann").await;
+    assert_eq!(asked(), 3, "a sign-up");
+    let one = log_in(&store, &ann, 0).await;
+    assert_eq!(asked(), 1, "a log-in");
+    store.account_by_email(&ann.email).await.unwrap();
+    assert_eq!(asked(), 2, "somebody by an e-mail");
+    store.session(ann.id, one.id, at(1)).await.unwrap();
+    assert_eq!(asked(), 1, "a check");
+    store.visit(visit(&one, 0, 0, 1)).await.unwrap();
+    assert_eq!(asked(), 1, "a visit");
+    let goes_on = succession(&one, 2);
+    store.change_email(ann.id, email("anna"), goes_on, cause(at(2))).await.unwrap();
+    assert_eq!(asked(), 7, "a change of e-mail");
+    store.revoke_session(ann.id, goes_on.to, cause(at(3))).await.unwrap();
+    assert_eq!(asked(), 1, "a log-out");
+    store.remove_account(ann.id, cause(at(4))).await.unwrap();
+    assert_eq!(asked(), 4, "a removal");
 }
 
 /// How many claims to e-mails there are.

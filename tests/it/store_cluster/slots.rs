@@ -48,16 +48,16 @@ async fn a_slot_moves_with_all_that_is_in_it() {
                 continue;
             }
             // Half of what is in the slot may be gone by then.
-            refused(store.visit(crate::store_world::visit(session, 0, 0, 1)).await);
-            refused(store.revoke_session(id, sid, cause(at(1))).await);
-            refused(store.remove_account(id, cause(at(1))).await);
+            refused(&store.visit(crate::store_world::visit(session, 0, 0, 1)).await);
+            refused(&store.revoke_session(id, sid, cause(at(1))).await);
+            refused(&store.remove_account(id, cause(at(1))).await);
             refused(
-                store.change_password(id, None, person.password.clone(), None, cause(at(1))).await,
+                &store.change_password(id, None, person.password.clone(), None, cause(at(1))).await,
             );
             let new = email(&format!("new{id}"));
-            refused(store.change_email(id, new, succession(session, 1), cause(at(1))).await);
+            refused(&store.change_email(id, new, succession(session, 1), cause(at(1))).await);
             let value = Some(vec![1]);
-            refused(store.change_variable(id, sid, "cart".to_owned(), value, at(1)).await);
+            refused(&store.change_variable(id, sid, "cart".to_owned(), value, at(1)).await);
         }
         for (_, session) in people.iter().filter(|(person, _)| !is_there(person.id)).take(5) {
             assert!(store.session(session.account, session.id, at(1)).await.unwrap().is_some());
@@ -88,7 +88,7 @@ async fn a_slot_moves_with_all_that_is_in_it() {
     store.ping().await.unwrap();
 }
 
-fn refused<T: std::fmt::Debug>(answer: Result<T>) {
+fn refused<T: std::fmt::Debug>(answer: &Result<T>) {
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
 }
 

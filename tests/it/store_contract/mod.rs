@@ -43,6 +43,7 @@ contract! {
     memory if true,
     sled if true,
     redis if crate::support::redis::redis_works(),
+    redis_local if crate::support::redis::redis_works(),
     shards if crate::support::redis::redis_works(),
     cluster if crate::support::redis::redis_works(),; {
     accounts {

@@ -44,7 +44,7 @@ use crate::{
         model::Model,
         operation::{self, Answer, Operation},
     },
-    store_world::{at, open_redis, open_shards},
+    store_world::{LOCAL, at, open_redis, open_redis_with, open_shards, open_shards_with},
     support::{RedisServer, SharedCluster, redis::redis_works},
 };
 
@@ -89,6 +89,18 @@ async fn so_it_could_by_several_nodes_on_a_cluster() {
     let nodes = [(); 3].map(|()| open_shards(cluster.servers(), AuditBounds::default()));
     let nodes = nodes.map(|node| Arc::new(node) as Arc<dyn Store>);
     all_histories(&nodes, "cluster", 100, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn so_it_could_by_one_node_that_answers_checks_from_memory() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let node = Arc::new(open_redis_with(&server, AuditBounds::default(), LOCAL));
+    all_histories(&[node], "Redis, local", 250, false).await;
+    let node = Arc::new(open_shards_with(&server.url(), AuditBounds::default(), LOCAL));
+    all_histories(&[node], "shards, local", 100, true).await;
 }
 
 async fn histories(durability: Durability) {

@@ -38,7 +38,7 @@ use self::{
     transition::Transition,
 };
 use crate::{
-    store_world::{account, at, open_redis, open_shards, opened},
+    store_world::{LOCAL, account, at, open_redis, open_redis_with, open_shards, opened},
     support::{RedisServer, SharedCluster, redis::redis_works},
 };
 
@@ -61,6 +61,9 @@ prop_state_machine! {
     #![proptest_config(cases(if redis_works() { 24 } else { 0 }))]
     #[test]
     fn the_store_in_redis_does_what_the_model_does(sequential 1..80 => Machine<Redis>);
+
+    #[test]
+    fn with_checks_from_memory_it_does_so_too(sequential 1..80 => Machine<RedisLocal>);
 }
 
 prop_state_machine! {
@@ -184,6 +187,7 @@ enum Server {
 struct Memory;
 struct Cluster;
 struct Redis;
+struct RedisLocal;
 struct Shards;
 struct Sled;
 struct SledVisitsFirst;
@@ -234,6 +238,19 @@ impl Backend for Cluster {
     fn open(_: &Path, server: &Server) -> Arc<dyn Store> {
         let Server::Cluster(cluster) = server else { panic!("its cluster") };
         Arc::new(open_shards(cluster.servers(), AuditBounds::default()))
+    }
+}
+
+impl Backend for RedisLocal {
+    type Reference = State;
+
+    fn server() -> Server {
+        Server::Redis(RedisServer::start())
+    }
+
+    fn open(_: &Path, server: &Server) -> Arc<dyn Store> {
+        let Server::Redis(server) = server else { panic!("its server") };
+        Arc::new(open_redis_with(server, AuditBounds::default(), LOCAL))
     }
 }
 

@@ -111,7 +111,7 @@ async fn what_is_over_leaves_by_itself_and_what_lives_stays() {
 
     let filter = AuditFilter::default();
     let place = store.audit_events(&filter, None, 1, at(1)).await.unwrap().next;
-    assert_eq!(place.as_ref().map(|it| it.to_string()).as_deref(), Some("1-0"));
+    assert_eq!(place.as_ref().map(ToString::to_string).as_deref(), Some("1-0"));
 
     // Each use moves the end on.
     count(&store, &one, 29 * 60).await;
@@ -142,6 +142,35 @@ async fn what_is_over_leaves_by_itself_and_what_lives_stays() {
     store.sweep(None, 100, at(32)).await.unwrap();
     let two = log_in(&store, &ann, 33).await;
     assert_eq!(count(&store, &two, 34).await.visits, 1);
+}
+
+/// A visit does not ask each time how long the key lives; yet it lives longer than what is in it.
+#[tokio::test]
+async fn a_session_that_is_used_all_day_does_not_leave_before_its_end() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let store = open(&server);
+    let ann = join(&store, "ann").await;
+    let one = log_in(&store, &ann, 0).await;
+    for minutes in (10..11 * 60).step_by(10) {
+        // By the clock of Redis, too, ten minutes pass.
+        let left = server.ask(&[
+            "EVAL",
+            "for _, key in ipairs(redis.call('KEYS', '*:s*')) do \
+             if redis.call('TYPE', key).ok == 'hash' then \
+             local left = redis.call('PTTL', key) - 600000 \
+             redis.call('PEXPIRE', key, left) return left end end",
+            "0",
+        ]);
+        let left: i64 = left.trim().parse().unwrap();
+        assert!(left >= 25 * 60 * 1_000, "{left} ms are left after {minutes} minutes");
+        let session = count(&store, &one, minutes * 60).await;
+        let end = session.idle_expires_at.duration_since(at(minutes * 60)).as_millis();
+        let (_, Some((shortest, _))) = lives(&server) else { panic!("none lives") };
+        assert!(i128::from(shortest) * 1_000 >= end + 29 * 60 * 1_000, "{shortest} s");
+    }
 }
 
 /// Also where the idle end is the later one, as in no session that the service makes.

@@ -7,10 +7,12 @@
 //! | `refused` | which servers are not trusted with sessions |
 //! | `replicas` | what ends sessions waits for as many as it is told |
 //! | `cost` | how many commands an operation is, and that nothing stays for ever |
+//! | `local` | checks from memory, and who makes them forget |
 //! | `moved` | from and to other stores, and one generation in the place of another |
 
 mod away;
 pub(crate) mod cost;
+mod local;
 pub(crate) mod moved;
 mod refused;
 mod replicas;

@@ -3,7 +3,10 @@
 use countersign::store::{OpenError, RedisOptions, RedisStore};
 use url::Url;
 
-use crate::support::{RedisServer, capture, redis::redis_works};
+use crate::{
+    store_world::LOCAL,
+    support::{RedisServer, capture, redis::redis_works},
+};
 
 const PASSWORD: &str = "correct horse of the cache";
 
@@ -91,12 +94,13 @@ fn wrong_credentials_and_a_server_that_is_not_there_are_told_apart() {
     let mut command = vec!["ACL", "SETUSER", "countersign", "on"];
     command.extend(words.iter().map(String::as_str));
     server.ask(&command);
-    let store =
-        RedisStore::open(&with(&server, "countersign", PASSWORD), RedisOptions::default()).unwrap();
+    let options = RedisOptions { checks: LOCAL, ..RedisOptions::default() };
+    let store = RedisStore::open(&with(&server, "countersign", PASSWORD), options).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let ann = crate::store_world::join(&store, "ann").await;
         let one = crate::store_world::log_in(&store, &ann, 0).await;
+        super::local::remember(&server, &store, &one).await;
         crate::store_world::count(&store, &one, 1).await;
         assert!(!super::super::store_contract::backup::export(&store).await.is_empty());
     });

@@ -22,7 +22,10 @@ use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use url::Url;
 
-use super::{Control, PATIENCE, User, capture, in_time, user::Kind};
+use super::{
+    Control, PATIENCE, User, capture, in_time,
+    user::{Kind, http_client},
+};
 use crate::store_world::cause;
 
 /// 2026-11-23T09:00:00Z
@@ -72,12 +75,7 @@ impl TestApp {
         config.store.sweep_interval = Period::hours(24);
         configure(&mut config);
         config.check().expect("a configuration that is allowed");
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .tls_certs_only([])
-            .build()
-            .expect("a client");
+        let http = http_client();
         let mut app = Self {
             clock: ManualClock::new(from_millis(START)),
             control: Control::default(),

@@ -11,35 +11,46 @@
 //! | `dice` | [`Dice`]: chance that can be repeated by its seed |
 //! | `cluster` | [`RedisCluster`]: a real cluster of them |
 //! | `redis` | [`RedisServer`]: a real Redis, to be killed, frozen and started again |
+//! | `sentinels` | [`Sentinels`]: a primary, its replicas, and who promotes one of them |
+//! | `balancer` | [`Balancer`]: a real HAProxy or nginx |
+//! | `wire` | [`Wire`]: a network that is cut, held, or slow |
+//! | `port` | ports for what is started again on the same one |
 //! | `store` | [`HeldStore`]: a store whose steps can be held at a gate, or fail |
 //! | `raw` | requests that no well-behaved client can send |
 //! | `routes` | every route there is, from the OpenAPI document and the list of pages |
 
 pub(crate) mod answer;
 pub(crate) mod app;
+pub(crate) mod balancer;
 pub(crate) mod capture;
 pub(crate) mod cluster;
 pub(crate) mod dice;
 pub(crate) mod jar;
+pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod routes;
+pub(crate) mod sentinels;
 pub(crate) mod store;
 pub(crate) mod user;
+pub(crate) mod wire;
 
 use std::{future::Future, time::Duration};
 
 pub(crate) use self::{
     answer::Answer,
     app::TestApp,
+    balancer::Balancer,
     cluster::{RedisCluster, SharedCluster},
     dice::{Dice, number},
     jar::Jar,
     process::{Process, SECRET},
     redis::RedisServer,
+    sentinels::Sentinels,
     store::{Control, Op, When},
     user::User,
+    wire::{Way, Wire},
 };
 
 /// Everybody's password, of the least length that is allowed.

@@ -13,7 +13,10 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use url::Url;
 
-use super::{PATIENCE, User, capture, user::Kind};
+use super::{
+    PATIENCE, User, capture,
+    user::{Kind, http_client},
+};
 
 /// What seals the signing keys of the servers that are on a Redis.
 pub(crate) const SECRET: &str = "what all nodes of these tests seal their keys with";
@@ -92,12 +95,7 @@ impl Process {
             address: Arc::new(Mutex::new(Url::parse("http://127.0.0.1:1").unwrap())),
             output: Arc::default(),
             readers: Vec::new(),
-            http: reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .no_proxy()
-                .tls_certs_only([])
-                .build()
-                .expect("a client"),
+            http: http_client(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -13,7 +13,7 @@ use std::{
 use tempfile::TempDir;
 use url::Url;
 
-use super::PATIENCE;
+use super::{PATIENCE, port};
 
 /// A Redis of its own, with nothing in it, that keeps what it was told in an append-only file. It
 /// ends with this value, also when the test fails.
@@ -48,7 +48,7 @@ impl RedisServer {
         let mut server = Self { dir, port: 0, more, child: None };
         // Somebody may take the port before the server does.
         for _ in 0..20 {
-            server.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            server.port = port::free();
             if server.run() {
                 return server;
             }

@@ -37,6 +37,12 @@ pub(crate) enum Kind {
     Program,
 }
 
+/// What requests are sent with: it follows no redirects and keeps no cookies.
+pub(crate) fn http_client() -> reqwest::Client {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    client.no_proxy().tls_certs_only([]).build().expect("a client")
+}
+
 impl User {
     pub(crate) fn new(
         http: reqwest::Client,

@@ -148,7 +148,7 @@ impl ClusterStore {
         command.arg(from).arg(MOST_SWEPT);
         let mut parts = Parts::of("e-mail", functions.ask(&command).await?)?;
         let next = parts.text()?;
-        for part in Parts::of("e-mail", parts.next())?.rest() {
+        let claims = Parts::of("e-mail", parts.next())?.rest().map(|part| async {
             let mut pair = Parts::of("e-mail", part)?;
             let email = codec::email(&pair.text()?)?;
             let said = said(pair.next())?;
@@ -156,7 +156,9 @@ impl ClusterStore {
             if said.is_over && !self.has_email(said.account, &email).await? {
                 self.settle_exactly(&email, &said.exact, false).await?;
             }
-        }
+            Ok(())
+        });
+        futures_util::future::try_join_all(claims).await?;
         Ok((next != "0").then_some(next))
     }
 

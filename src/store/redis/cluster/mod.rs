@@ -98,11 +98,13 @@ impl ClusterStore {
 
     /// The store on servers that were looked at.
     pub(super) fn on(finder: &Arc<Finder>, options: RedisOptions, generation: &str) -> Self {
-        let RedisOptions { patience, must_append, replicas, audit, lock } = options;
+        let RedisOptions { patience, must_append, replicas, checks, audit, lock } = options;
         let most = audit.most / SHARDS as u64;
         let shards = ROOTS.map(|root| {
             let audit = AuditBounds { most, ..audit };
-            let options = RedisOptions { patience, must_append, replicas, audit, lock: None };
+            let checks = checks.of_one_in(SHARDS);
+            let options =
+                RedisOptions { patience, must_append, replicas, checks, audit, lock: None };
             RedisStore::on(finder, options, root, generation.to_owned())
         });
         Self { shards: Box::new(shards), patience, lock: Mutex::new(lock) }

@@ -176,7 +176,7 @@ register('change_password', function(keys, args)
   end
   touch(p, account)
   if session then
-    succeed(p, account, session, args, 7)
+    session = succeed(p, account, session, args, 7)
   end
   call('HSET', p .. 'a' .. account, 'p', new)
   local ended = end_all(p, account, keep)
@@ -223,14 +223,14 @@ register('change_email', function(keys, args)
     return { 3 }
   end
   touch(p, account)
-  succeed(p, account, session, args, 4)
+  local value = succeed(p, account, session, args, 4)
   local old = call('HGET', p .. 'a' .. account, 'e')
   call('ZREM', p .. 'e', old .. '\0' .. account)
   call('ZADD', p .. 'e', 0, new .. '\0' .. account)
   call('HSET', p .. 'a' .. account, 'e', new)
   local ended = end_all(p, account, args[5])
   write_event(p, args, 4 + SUCCESSION, ended)
-  return { 1, ended, session, old }
+  return { 1, ended, value, old }
 end)
 
 -- accounts::reauthenticate
@@ -246,9 +246,9 @@ register('reauthenticate', function(keys, args)
     return false
   end
   touch(p, account)
-  succeed(p, account, session, args, 4)
+  local value = succeed(p, account, session, args, 4)
   write_event(p, args, 4 + SUCCESSION, 0)
-  return session
+  return value
 end)
 
 -- accounts::total_visits and visit_days

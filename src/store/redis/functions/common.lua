@@ -24,28 +24,60 @@ end
 
 -- How long a key outlives what is in it: clocks may differ, and a test's may stand still.
 local MARGIN = 60 * 60 * 1000
--- The places in a session.
+-- How far a session's end may move before it is looked whether its key lives long enough.
+local SLICE = MARGIN / 2
+-- The places in a session. The last three are its visits by the day.
 local EPOCH, CREATED, EXPIRES, IDLE, SEEN, VISITS = 1, 2, 3, 4, 5, 6
 local NUMBER, AT, LEFT, LEFT_AT, REMEMBER, TRANSPORT, AGENT, COPIED = 7, 8, 9, 10, 11, 12, 13, 14
-local DAYS = 15
--- How many of them are arguments: all but the last.
+local DAY, TODAY, EARLIER = 15, 16, 17
+-- How many of them are arguments: all but those by the day.
 local SESSION_FIELDS = 14
 
 -- What the name of a generation begins with that nobody is given: it is being replaced in one shard
 -- after the other.
 local CLOSED = '!'
 
+local function open_one(generation)
+  if generation:sub(1, 1) == CLOSED then
+    error({ err = 'REPLACING the store is being replaced by a backup; if that was interrupted, run it again' })
+  end
+  return generation
+end
+
 -- What the store's keys begin with. Its root holds the name of the generation in force: a restored
 -- backup is another one, and comes into force whole.
 local function prefix(keys, args)
   local generation = args[1]
   if generation == '' then
-    generation = call('GET', keys[1]) or '0'
-    if generation:sub(1, 1) == CLOSED then
-      error({ err = 'REPLACING the store is being replaced by a backup; if that was interrupted, run it again' })
-    end
+    generation = open_one(call('GET', keys[1]) or '0')
   end
   return keys[1] .. ':' .. generation .. ':'
+end
+
+-- What `look` found the last time, by the root: the generation in force and its keys.
+local last_seen = {}
+
+local function place(root, generation)
+  local p = root .. ':' .. generation .. ':'
+  return { generation, p, p .. 'epoch', p .. 'x' }
+end
+
+-- `prefix`, the epoch in force and the exports that are under way, in one look. Where those lie
+-- depends on the generation in force; so they are looked for where they were the last time, and
+-- whether that is still the place is part of what is seen.
+local function look(keys, args)
+  local root, named = keys[1], args[1] ~= '' and args[1]
+  local at = named and place(root, named) or last_seen[root] or place(root, '0')
+  local found = call('MGET', root, at[3], at[4])
+  local generation = named or found[1] or '0'
+  if at[1] ~= generation then
+    at = place(root, open_one(generation))
+    found = call('MGET', root, at[3], at[4])
+  end
+  if not named then
+    last_seen[root] = at
+  end
+  return at[2], found[2] and tonumber(found[2]) or 0, found[3] or ''
 end
 
 -- The time of this server in milliseconds.
@@ -88,24 +120,45 @@ local function is_alive(session, in_force, now)
   return session[EPOCH] == in_force and now < session[EXPIRES] and now < session[IDLE]
 end
 
--- All sessions of an account, dead ones included, as pairs of id and session.
+-- A session as it is kept, and answered: one value behind the other. Its moments are counted from
+-- its log-in, which makes them small.
+local function closed(s)
+  local from = s[CREATED]
+  return cmsgpack.pack(
+    s[EPOCH], from, s[EXPIRES] - from, s[IDLE] - from, s[SEEN] - from, s[VISITS],
+    s[NUMBER], s[AT] - from, s[LEFT], s[LEFT_AT] - from,
+    s[REMEMBER], s[TRANSPORT], s[AGENT], s[COPIED], s[DAY], s[TODAY], s[EARLIER]
+  )
+end
+
+local function opened(value)
+  local epoch, from, expires, idle, seen, visits, number, at, left, left_at,
+    remember, transport, agent, copied, day, today, earlier = cmsgpack.unpack(value)
+  return {
+    epoch, from, from + expires, from + idle, from + seen, visits,
+    number, from + at, left, from + left_at,
+    remember, transport, agent, copied, day, today, earlier,
+  }
+end
+
+-- All sessions of an account, dead ones included: of each its id, itself, and as it is kept.
 local function all_sessions(p, account)
   local flat = call('HGETALL', p .. 's' .. account)
   local all = {}
   for at = 1, #flat, 2 do
-    all[#all + 1] = { flat[at], unpacked(flat[at + 1]) }
+    all[#all + 1] = { flat[at], opened(flat[at + 1]), flat[at + 1] }
   end
   return all
 end
 
 -- steps::load_living_session
-local function living_session(p, account, id, now)
+local function living_session(p, account, id, now, in_force)
   local value = call('HGET', p .. 's' .. account, id)
   if not value then
     return nil
   end
-  local session = unpacked(value)
-  return is_alive(session, epoch(p), now) and session or nil
+  local session = opened(value)
+  return is_alive(session, in_force or epoch(p), now) and session or nil
 end
 
 -- When a session ends.
@@ -113,10 +166,16 @@ local function end_of(session)
   return math.min(session[EXPIRES], session[IDLE])
 end
 
-local function save_session(p, account, id, session, now)
-  local key = p .. 's' .. account
-  call('HSET', key, id, packed(session))
-  live_on(key, end_of(session) - now)
+-- Returns what is kept. Where the key was seen to live long enough for an end in the same slice of
+-- time, it need not be looked at again.
+local function save_session(p, account, id, session, now, seen_to)
+  local key, value = p .. 's' .. account, closed(session)
+  call('HSET', key, id, value)
+  local last = end_of(session)
+  if not seen_to or math.floor(seen_to / SLICE) ~= math.floor(last / SLICE) then
+    live_on(key, last - now)
+  end
+  return value
 end
 
 -- Session::use_at
@@ -128,7 +187,8 @@ end
 -- Visits by the day, as `VisitDays` has them: the latest day with a visit, its visits, those of the
 -- day before, and so on; without visits, day 0 and none.
 local KEPT_DAYS = 14
-local DAY = 24 * 60 * 60 * 1000
+local MILLIS_OF_DAY = 24 * 60 * 60 * 1000
+local MOST_OF_DAY = 4294967295
 
 -- Without zeros at its two ends. What has nothing but zeros is empty.
 local function normal(days)
@@ -170,7 +230,7 @@ local function add_day(days, day, count)
     for at = #days + 1, place do
       days[at] = 0
     end
-    days[place] = math.min(days[place] + count, 4294967295)
+    days[place] = math.min(days[place] + count, MOST_OF_DAY)
   end
   normal(days)
 end
@@ -193,22 +253,73 @@ local function without_days(days, others)
   normal(days)
 end
 
+-- Days are kept as the latest one, its visits, and those of the days before it, packed.
+local function days_of(day, today, earlier)
+  if today == 0 then
+    return { 0 }
+  end
+  return { day, today, cmsgpack.unpack(earlier) }
+end
+
+local function parts_of(days)
+  return days[1], days[2] or 0, #days > 2 and cmsgpack.pack(unpack(days, 3)) or ''
+end
+
+local function session_days(session)
+  return days_of(session[DAY], session[TODAY], session[EARLIER])
+end
+
+-- The parts, with one visit more on a day.
+local function one_more(on, day, today, earlier)
+  if on == day and today > 0 then
+    return day, math.min(today + 1, MOST_OF_DAY), earlier
+  end
+  local days = days_of(day, today, earlier)
+  add_day(days, on, 1)
+  return parts_of(days)
+end
+
 -- The visits over all sessions of an account, and those of the latest days.
 local function visits_of(p, account)
   local value = call('HGET', p .. 'a' .. account, 'n')
   if value then
-    return unpacked(value)
+    local total, day, today, earlier = cmsgpack.unpack(value)
+    return { total, days_of(day, today, earlier) }
   end
   return { 0, { 0 } }
 end
 
 local function save_visits(p, account, visits)
-  call('HSET', p .. 'a' .. account, 'n', packed(visits))
+  call('HSET', p .. 'a' .. account, 'n', cmsgpack.pack(visits[1], parts_of(visits[2])))
+end
+
+-- Counts so many visits of an account, of which one is on this day.
+local function count_visit(p, account, count, on)
+  local key = p .. 'a' .. account
+  local value, total, day, today, earlier = call('HGET', key, 'n'), 0, 0, 0, ''
+  if value then
+    total, day, today, earlier = cmsgpack.unpack(value)
+  end
+  call('HSET', key, 'n', cmsgpack.pack(total + count, one_more(on, day, today, earlier)))
+end
+
+-- How many of the latest ends are kept, for nodes that follow them: `ends.lua`.
+local MOST_ENDS = 10000
+
+-- Says that sessions of an account end, or of every account, where that is empty. Said before it is
+-- done: what is said and not done only makes nodes ask once more.
+local function tell_end(p, account)
+  local ends = p .. 'ends'
+  call('XADD', ends, 'MAXLEN', '~', MOST_ENDS, '*', 'a', account)
+  call('PEXPIRE', ends, MARGIN)
 end
 
 -- Takes sessions out, and their variables with them. Their visits stay: an account's total is
 -- counted with each visit, because a session that Redis clears away tells nobody.
 local function remove_sessions(p, account, ids)
+  if #ids > 0 then
+    tell_end(p, account)
+  end
   for _, id in ipairs(ids) do
     call('HDEL', p .. 's' .. account, id)
     call('UNLINK', p .. 'v' .. account .. id)
@@ -220,10 +331,11 @@ end
 local function bundle(p, account)
   local record = call('HMGET', p .. 'a' .. account, 'e', 'p', 's', 'r', 'c', 'x')
   local visits = visits_of(p, account)
-  local sessions, variables = all_sessions(p, account), {}
-  for _, one in ipairs(sessions) do
+  local sessions, variables = {}, {}
+  for at, one in ipairs(all_sessions(p, account)) do
+    sessions[at] = { one[1], one[3] }
     visits[1] = visits[1] - one[2][VISITS]
-    without_days(visits[2], one[2][DAYS])
+    without_days(visits[2], session_days(one[2]))
     local kept = call('HGETALL', p .. 'v' .. account .. one[1])
     if #kept > 0 then
       table.insert(kept, 1, one[1])
@@ -234,18 +346,23 @@ local function bundle(p, account)
   return { account, record[1] and record or false, sessions, variables }
 end
 
--- Called before anything of an account changes. An export that is under way shows the moment at
--- which it began: of an account that it has not come to yet, it keeps what is there.
-local function touch(p, account)
-  for _, id in ipairs(call('SMEMBERS', p .. 'x')) do
-    local export = p .. 'x' .. id
+-- How long the name of an export is.
+local EXPORT = 32
+
+-- Called before anything of an account changes, with the exports that are under way. One shows the
+-- moment at which it began: of an account that it has not come to yet, it keeps what is there.
+local function keep_for(p, account, exports)
+  for first = 1, #exports, EXPORT do
+    local export = p .. 'x' .. exports:sub(first, first + EXPORT - 1)
     local at = call('HGET', export, 'at')
-    if not at then
-      call('SREM', p .. 'x', id)
-    elseif before(at, account) and call('HEXISTS', export, '.' .. account) == 0 then
+    if at and before(at, account) and call('HEXISTS', export, '.' .. account) == 0 then
       call('HSET', export, '.' .. account, packed(bundle(p, account)))
     end
   end
+end
+
+local function touch(p, account)
+  keep_for(p, account, call('GET', p .. 'x') or '')
 end
 
 -- The account that has the e-mail. Members of the index are `e-mail, zero byte, account`; no e-mail

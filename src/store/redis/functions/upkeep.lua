@@ -69,7 +69,8 @@ end)
 register('begin_export', function(keys, args)
   local p = prefix(keys, args)
   local export = p .. 'x' .. args[2]
-  call('SADD', p .. 'x', args[2])
+  -- The list lives as long as the one of them that is read last.
+  call('SET', p .. 'x', (call('GET', p .. 'x') or '') .. args[2], 'PX', args[3])
   call('HSET', export, 'at', '')
   call('PEXPIRE', export, args[3])
   local function oldest(trail)
@@ -87,6 +88,7 @@ register('export_page', function(keys, args)
     return redis.error_reply('GIVENUP nobody read the backup on for too long')
   end
   call('PEXPIRE', export, args[3])
+  call('PEXPIRE', p .. 'x', args[3])
   local page, most, sessions = {}, tonumber(args[4]), 0
   local start = at == '' and '-' or '(' .. at
   for _, account in ipairs(call('ZRANGEBYLEX', p .. 'i', start, '+', 'LIMIT', 0, most)) do
@@ -122,7 +124,8 @@ register('export_page', function(keys, args)
     return page
   end
   call('UNLINK', export)
-  call('SREM', p .. 'x', args[2])
+  local others = (call('GET', p .. 'x') or ''):gsub(args[2], '')
+  call('SET', p .. 'x', others, 'PX', args[3])
   return {}
 end)
 
@@ -219,11 +222,11 @@ register('import', function(keys, args)
       end
       session[AGENT] = fields[AGENT]
       session[COPIED] = session[COPIED] or false
-      session[DAYS] = days_in(fields[DAYS])
+      session[DAY], session[TODAY], session[EARLIER] = parts_of(days_in(fields[SESSION_FIELDS + 1]))
       touch(p, account)
       save_session(p, account, id, session, now)
       call('ZADD', p .. 'i', 0, account)
-      add_visits(p, account, session[VISITS], session[DAYS])
+      add_visits(p, account, session[VISITS], session_days(session))
       if call('EXISTS', p .. 'v' .. account .. id) == 1 then
         live_on(p .. 'v' .. account .. id, session[EXPIRES] - now)
       end
@@ -235,9 +238,11 @@ register('import', function(keys, args)
       end
       local session = call('HGET', p .. 's' .. one.ids[1], one.ids[2])
       if session then
-        live_on(key, unpacked(session)[EXPIRES] - now)
+        live_on(key, opened(session)[EXPIRES] - now)
       end
     elseif kind == 'e' then
+      -- Sessions of an earlier one are dead.
+      tell_end(p, '')
       call('SET', p .. 'epoch', fields[1])
     else
       local trail, number, keep = one.ids[1], one.ids[2], one.ids[3]

@@ -230,15 +230,8 @@ impl Model {
             Operation::RevokeOthers(account, keep, now) => {
                 Answer::Ended(self.revoke_others(*account, *keep, *now))
             }
-            Operation::RevokeAllOf(id) => {
-                let of_it = self.sessions.iter_mut().filter(|(key, _)| key.0 == *id);
-                of_it.for_each(|(_, kept)| kept.dead = true);
-                Answer::Done
-            }
-            Operation::RevokeAll => {
-                self.sessions.values_mut().for_each(|kept| kept.dead = true);
-                Answer::Done
-            }
+            Operation::RevokeAllOf(id) => self.end_everybodys(Some(*id)),
+            Operation::RevokeAll => self.end_everybodys(None),
             Operation::CountAttempt(keys, window, now) => {
                 self.count_attempt(keys, Attempts { count: 0, until: *now + *window }, *now);
                 Answer::Done
@@ -251,6 +244,14 @@ impl Model {
             Operation::ListEvents { account, .. } => Answer::Events(self.list(*account)),
             Operation::Ping => Answer::Done,
         }
+    }
+
+    /// As far as it is about one account, if there is one.
+    fn end_everybodys(&mut self, only: Option<AccountId>) -> Answer {
+        for ((account, _), kept) in &mut self.sessions {
+            kept.dead |= only.is_none_or(|only| only == *account);
+        }
+        Answer::Done
     }
 
     fn find_attempts(&self, keys: &[AttemptKey], now: Timestamp) -> Vec<Attempts> {
