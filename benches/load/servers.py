@@ -183,10 +183,11 @@ def countersign(name, label, algorithm, durability="commit", hashes=CHEAP_HASHES
 
 
 def countersign_on_redis(name, label, redis, more=(), **others):
-    """As a node of several: it keeps nothing but its key. HS256, as cookies of peers are signed."""
+    """As a node of several: it keeps nothing. HS256, as cookies of peers are signed."""
     server = countersign(name, label, "HS256")
     env = (
         ("COUNTERSIGN_STORE__URL", "{redis}"),
+        ("COUNTERSIGN_TOKEN__SECRET", "what all nodes of this comparison seal their keys with"),
         # The peers' Redis has no file either.
         ("COUNTERSIGN_STORE__REDIS__MUST_APPEND", str(redis == "always").lower()),
     )

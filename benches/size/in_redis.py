@@ -73,6 +73,7 @@ def restore(accounts, each, port, data):
     env = {
         "COUNTERSIGN_STORE__URL": f"redis://127.0.0.1:{port}",
         "COUNTERSIGN_STORE__REDIS__MUST_APPEND": "false",
+        "COUNTERSIGN_TOKEN__SECRET": "what seals the keys of this measurement, if there are any",
         "COUNTERSIGN_DATA_DIR": str(data / "data"),
     }
     with subprocess.Popen(fill, stdout=subprocess.PIPE) as backup:

@@ -9,12 +9,14 @@ use std::{
 use clap::Args;
 use tempfile::NamedTempFile;
 
-use super::{Failure, operator::Operator, output, progress::Progress, remote::Through};
+use super::{
+    Failure, operator::Operator, output, progress::Progress, remote::Through, serve::StartError,
+};
 use crate::{
-    config::Config,
-    service::{KEYS_DIR, has_store},
+    config::{Config, StoreUrl},
+    service::{self, KEYS_DIR, has_store},
     store::backup::{BackupKey, Counts, Decoder, Encoder, Entry, Item},
-    token::{KeyCopy, copy_keys},
+    token::KeyCopy,
 };
 
 /// Write accounts and sessions to a file
@@ -29,7 +31,8 @@ use crate::{
   countersign backup --with-keys - | age -r KEY > backup.age
 
 Without --with-keys, keep the directory `keys` of the data directory, too: tokens that are out
-verify only with the keys that signed them, and without those everybody has to log in again.")]
+verify only with the keys that signed them, and without those everybody has to log in again. Keys
+that are in Redis are opened with the secret for it: in the backup they are readable, as in files.")]
 pub(super) struct Backup {
     /// The file to write; `-` is standard output
     file: PathBuf,
@@ -54,8 +57,11 @@ impl Backup {
                 config.data_dir.display()
             )));
         }
-        let keys_dir = config.data_dir.join(KEYS_DIR);
-        let keys = if self.with_keys { copy_keys(&keys_dir)? } else { Vec::new() };
+        let keys = if self.with_keys {
+            service::keys::copies(config).await.map_err(StartError::from)?
+        } else {
+            Vec::new()
+        };
         let mut operator = Operator::here(config)?;
         let copied = tokio::select! {
             copied = copy(&mut operator, keys, &mut target) => copied,
@@ -65,23 +71,29 @@ impl Backup {
         operator.close().await?;
         let counts = copied?;
         if target.finish()? {
-            say(&counts, &self.file, &keys_dir)?;
+            say(&counts, &self.file, config)?;
         }
         Ok(())
     }
 }
 
-fn say(counts: &Counts, file: &Path, keys_dir: &Path) -> Result<(), Failure> {
+fn say(counts: &Counts, file: &Path, config: &Config) -> Result<(), Failure> {
     let Counts { accounts, sessions, keys, .. } = counts;
     output::say(&format!(
         "backed up to {}: accounts {accounts}, sessions {sessions}, signing keys {keys}",
         file.display()
     ))?;
     if *keys == 0 {
-        output::say(&format!(
-            "keep {}, too (or use --with-keys): without those keys everybody has to log in again",
-            keys_dir.display()
-        ))?;
+        let keys = match config.store.url {
+            StoreUrl::Sled => {
+                format!(
+                    "keep {}, too (or use --with-keys)",
+                    config.data_dir.join(KEYS_DIR).display()
+                )
+            }
+            StoreUrl::Redis(_) => "the signing keys stay in Redis (or use --with-keys)".to_owned(),
+        };
+        output::say(&format!("{keys}: without those keys everybody has to log in again"))?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use super::{Failure, output};
-use crate::config;
+use super::{Failure, output, serve::StartError};
+use crate::{config, service};
 
 /// Check and show the configuration
 ///
@@ -27,6 +27,8 @@ impl Config {
                 for warning in config.warnings() {
                     output::say(&format!("warning: {warning}"))?;
                 }
+                service::keys::check_secret(config)
+                    .map_err(|error| StartError::Open(error.into()))?;
                 output::say("the configuration is good")
             }
             Self::Show => output::say(config.to_toml()?.trim_end()),

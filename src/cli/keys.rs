@@ -1,50 +1,82 @@
 //! `countersign keys`: what tokens are signed with.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 use super::{Failure, output, serve::StartError};
 use crate::{
-    config::Config,
+    config::{Config, StoreUrl},
     model::clock::{Clock as _, SystemClock},
-    service::{KEYS_DIR, look},
-    token::{KeyStatus, list_keys},
+    service::{self, KEYS_DIR, look},
+    token::{KeyStatus, random_secret},
 };
 
-/// Show the signing keys
+/// Show the signing keys, and seal them
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
     /// List the keys: which one signs, which still verify, and until when
     ///
-    /// Shows no secret; reads the key files, whether a server runs or not.
+    /// Shows no secret; reads the key files, or the keys in Redis, whether a server runs or not.
     List {
         /// Show a JSON array
         #[arg(long)]
         json: bool,
     },
+    /// Print a new random secret, for `token.secret_file` or `COUNTERSIGN_TOKEN__SECRET`
+    ///
+    /// All nodes on one Redis have the same: it seals the signing keys there.
+    Secret,
+    /// Seal the keys in Redis with another secret
+    ///
+    /// The new secret is the configured one. Nodes that run with the old one go on with the keys they
+    /// have until they are restarted with the new one.
+    Reseal {
+        /// A file with the secret that they are sealed with now
+        #[arg(long, value_name = "FILE")]
+        old_secret_file: PathBuf,
+    },
 }
 
 impl Keys {
     /// Does it.
-    pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
-        let Self::List { json } = self;
-        look(config).map_err(StartError::from)?;
-        let dir = config.data_dir.join(KEYS_DIR);
-        if !dir.exists() {
-            return Err(Failure::Input(format!(
-                "there are no signing keys in {}: name their directory with --data-dir",
-                config.data_dir.display()
-            )));
-        }
-        let keys = list_keys(&dir, SystemClock.now())?;
-        output::list(&keys, json, ["KID", "ALGORITHM", "CREATED", "STATUS"], |key| {
-            let status = match key.status {
-                KeyStatus::Signing => "signing".to_owned(),
-                KeyStatus::Verifying { until } => {
-                    format!("verifying until {}", output::time(until))
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        match self {
+            Self::List { json } => list(config, json).await,
+            Self::Secret => output::say(&random_secret()?),
+            Self::Reseal { old_secret_file } => {
+                let resealed = service::keys::reseal(config, &old_secret_file).await;
+                match resealed.map_err(StartError::from)? {
+                    Some(number) => output::say(&format!("signing keys sealed anew: {number}")),
+                    None => Err(Failure::Input(
+                        "there is nothing to seal: with `store.url = \"sled\"` the signing keys are \
+                         files of the data directory"
+                            .to_owned(),
+                    )),
                 }
-                KeyStatus::Expired => "expired".to_owned(),
-            };
-            [key.kid.clone(), key.algorithm.to_string(), output::time(key.created_at), status]
-        })
+            }
+        }
     }
+}
+
+async fn list(config: &Config, json: bool) -> Result<(), Failure> {
+    look(config).map_err(StartError::from)?;
+    if config.store.url == StoreUrl::Sled && !config.data_dir.join(KEYS_DIR).exists() {
+        return Err(Failure::Input(format!(
+            "there are no signing keys in {}: name their directory with --data-dir",
+            config.data_dir.display()
+        )));
+    }
+    let keys = service::keys::list(config, SystemClock.now()).await.map_err(StartError::from)?;
+    output::list(&keys, json, ["KID", "ALGORITHM", "CREATED", "STATUS"], |key| {
+        let status = match key.status {
+            KeyStatus::Signing => "signing".to_owned(),
+            KeyStatus::Announced { from } => format!("to sign from {}", output::time(from)),
+            KeyStatus::Verifying { until } => {
+                format!("verifying until {}", output::time(until))
+            }
+            KeyStatus::Expired => "expired".to_owned(),
+        };
+        [key.kid.clone(), key.algorithm.to_string(), output::time(key.created_at), status]
+    })
 }

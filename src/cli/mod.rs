@@ -132,7 +132,7 @@ impl Cli {
             Some(Command::Session(command)) => command.run(&global.load()?).await,
             Some(Command::Audit(command)) => command.run(&global.load()?).await,
             Some(Command::Dashboard(command)) => command.run(&global.load()?).await,
-            Some(Command::Keys(command)) => command.run(&global.load()?),
+            Some(Command::Keys(command)) => command.run(&global.load()?).await,
             Some(Command::Backup(command)) => command.run(&global.load()?).await,
             Some(Command::Restore(command)) => command.run(&global.load()?).await,
             Some(Command::Openapi(command)) => command.run(),

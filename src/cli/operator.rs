@@ -191,7 +191,7 @@ fn instead_of(server: &Server, config: &Config) -> Result<Way, Failure> {
 }
 
 fn open(config: &Config, silent: Option<&str>) -> Result<Sessions, Failure> {
-    match Service::open(config, Arc::new(SystemClock), |store| store) {
+    match Service::open_for_command(config, Arc::new(SystemClock)) {
         Ok(service) => Ok(service.sessions().clone()),
         Err(OpenError::Store(store::OpenError::Locked { dir, pid })) => {
             let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));

@@ -9,17 +9,17 @@ use std::{
 
 use clap::Args;
 
-use super::{Failure, output, progress::Progress};
+use super::{Failure, output, progress::Progress, serve::StartError};
 use crate::{
     config::{Config, StoreUrl},
     model::{AuditKind, By, Cause, Clock as _, clock::SystemClock},
-    service::{KEYS_DIR, redis_options, redis_servers, sled_options},
+    service::{self, KEYS_DIR, redis_options, redis_servers, sled_options},
     store::{
         BackupRecord, OpenError, RedisReplacement, RedisReplacementError, Replacement,
         ReplacementError, Store,
         backup::{BackupKey, Counts, Decoder, Entry, Item},
     },
-    token::{KeyCopy, place_keys},
+    token::KeyCopy,
 };
 
 /// How many records are imported in one step of the store.
@@ -39,7 +39,8 @@ const CHUNK: usize = 64 * 1024;
 
 Sessions that ended after the backup was made are alive again, until they would have expired:
 --end-sessions logs everybody out instead. Signing keys are restored if the backup has them; put
-the directory `keys` of the old data directory in its place otherwise.")]
+the directory `keys` of the old data directory in its place otherwise. In Redis they are sealed with
+the secret for it; keys that are there already stay as they are.")]
 pub(super) struct Restore {
     /// The backup; `-` is standard input
     file: PathBuf,
@@ -84,7 +85,7 @@ impl Restore {
             New::Sled(new) => new.finish().await.map_err(|error| self.refused(error))?,
             New::Redis(new) => new.finish().await.map_err(|error| self.refused_by_redis(error))?,
         }
-        self.say(&found, &config.data_dir.join(KEYS_DIR))
+        self.say(&found, config)
     }
 
     /// The new store beside the one that is there.
@@ -121,19 +122,21 @@ impl Restore {
             ended.map_err(|error| self.failed(error))?;
         }
         if !found.keys.is_empty() {
-            place_keys(&config.data_dir.join(KEYS_DIR), &found.keys)?;
+            let now = SystemClock.now();
+            service::keys::place(config, &found.keys, now).await.map_err(StartError::from)?;
         }
         Ok(found)
     }
 
-    fn say(&self, found: &Found, keys_dir: &Path) -> Result<(), Failure> {
+    fn say(&self, found: &Found, config: &Config) -> Result<(), Failure> {
         let Counts { accounts, sessions, keys, .. } = found.counts;
         let ended = if self.end_sessions { " (all ended)" } else { "" };
         output::say(&format!(
             "restored from {}: accounts {accounts}, sessions {sessions}{ended}, signing keys {keys}",
             self.file.display()
         ))?;
-        if keys == 0 && !keys_dir.exists() {
+        let keys_dir = config.data_dir.join(KEYS_DIR);
+        if keys == 0 && config.store.url == StoreUrl::Sled && !keys_dir.exists() {
             output::say(&format!(
                 "it has no signing keys: put the old ones into {} before the server starts, or \
                  everybody has to log in again",

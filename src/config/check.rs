@@ -121,6 +121,10 @@ impl Config {
     }
 
     fn check_token(&self) -> Result<(), ConfigError> {
+        let token = &self.token;
+        if !token.secret.expose().is_empty() && !token.secret_file.as_os_str().is_empty() {
+            return Err(broken("token.secret_file", "must not be set beside `token.secret`"));
+        }
         for (key, name) in [("token.issuer", self.issuer()), ("token.audience", self.audience())] {
             if name.is_empty() || name.len() > MAX_NAME_BYTES {
                 return Err(broken(key, format!("must have 1 to {MAX_NAME_BYTES} bytes")));
@@ -321,6 +325,17 @@ mod tests {
         assert!(refused(|c| c.token.issuer = Some(String::new())).contains("token.issuer"));
         assert!(refused(|c| c.token.audience = Some("a".repeat(268))).contains("token.audience"));
         accepted(|c| c.token.audience = Some("a".repeat(267)));
+    }
+
+    #[test]
+    fn there_is_one_secret() {
+        let secret = "a secret that is not shown".parse().unwrap();
+        let both = refused(|c| {
+            c.token.secret = secret;
+            c.token.secret_file = "secret".into();
+        });
+        assert_eq!(both, "`token.secret_file` must not be set beside `token.secret`");
+        accepted(|c| c.token.secret_file = "secret".into());
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub use self::{
     store::{
         Durability, InvalidStoreUrl, RedisChecks, RedisSection, RedisUrl, StoreSection, StoreUrl,
     },
-    token::TokenSection,
+    token::{TokenSecret, TokenSection},
 };
 use crate::session::{Policy, Registration};
 

@@ -3,23 +3,28 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `keys` | signing keys that are in the store, for all nodes |
 //! | `sweep` | the removal of dead sessions, beside everything else |
 //!
 //! What is put together here, `cli` serves and `library` embeds. A new part of the service (a rule
 //! of its [`Policy`](crate::session::Policy), another store) is joined to its configuration here and
 //! nowhere else.
 
+pub mod keys;
 mod sweep;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
+
+use self::keys::{Begun, Keeper, SecretError};
 use crate::{
     config::{self, Config, Durability, RedisUrl, StoreUrl},
-    model::Clock,
+    model::{Clock, Timestamp},
     session::{self, Hasher, Sessions},
     store::{
-        self, ClusterStore, RedisChecks, RedisOptions, RedisServers, RedisServersAre, RedisStore,
-        Store,
+        self, ClusterStore, RedisChecks, RedisKeys, RedisOptions, RedisServers, RedisServersAre,
+        RedisStore, Store, StoreError,
         sled::{self, SledOptions, SledStore},
     },
     token::{KeyError, KeySet, Tokens},
@@ -40,6 +45,12 @@ pub enum OpenError {
     /// A key cannot be made, read or used.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// There is no secret to open the keys in the store with.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The keys in the store cannot be read.
+    #[error("the signing keys in the store cannot be read: {0}")]
+    Vault(#[from] StoreError),
     /// Passwords cannot be hashed with the configured parameters.
     #[error("cannot hash passwords with `password.memory_kib` and `password.passes`: {0}")]
     Passwords(session::Error),
@@ -52,6 +63,9 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     /// How often dead sessions are removed; `None` if the store clears them away by itself.
     sweep_interval: Option<Duration>,
+    tokens: Arc<Tokens>,
+    /// Until it is run: who reads the keys in the store anew.
+    keeper: Mutex<Option<Keeper>>,
 }
 
 impl Service {
@@ -65,31 +79,61 @@ impl Service {
         clock: Arc<dyn Clock>,
         wrap_store: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> Result<Self, OpenError> {
-        let data_dir = &config.data_dir;
+        keys::check_secret(config)?;
         // First of all: it makes the directory and takes the lock; nothing may be touched before.
-        let store = wrap_store(open_store(config)?);
+        let (store, vault) = open_store(config)?;
+        let now = clock.now();
+        let (keys, keeper) = match vault {
+            None => (open_keys(config, now)?, None),
+            Some(vault) => {
+                let Begun { keys, keeper } = keys::begin(config, vault, now)?;
+                (keys, Some(keeper))
+            }
+        };
+        Self::join(config, clock, wrap_store(store), keys, keeper)
+    }
 
-        let policy = config.policy();
-        let keys = KeySet::open(
-            &data_dir.join(KEYS_DIR),
-            config.token.algorithm,
-            clock.now(),
-            policy.lifetimes.longest_token(),
-        )?;
+    /// The same for a command, which signs nothing: keys that are in the store are left there, and no
+    /// secret is asked for.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn open_for_command(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let (store, vault) = open_store(config)?;
+        let keys = match vault {
+            None => open_keys(config, clock.now())?,
+            Some(_) => KeySet::generate(config.token.algorithm, clock.now()),
+        };
+        Self::join(config, clock, store, keys, None)
+    }
+
+    fn join(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn Store>,
+        keys: KeySet,
+        keeper: Option<Keeper>,
+    ) -> Result<Self, OpenError> {
         let tokens =
             Tokens::new(keys, config.issuer(), config.audience()).with_claims(config.token.claims);
         tokens.self_test(clock.now())?;
+        let tokens = Arc::new(tokens);
 
         let hasher = Hasher::new(config.password.cost()).map_err(OpenError::Passwords)?;
-        let sessions =
-            Sessions::new(Arc::clone(&store), tokens, Arc::clone(&clock), hasher, policy);
+        let sessions = Sessions::new(
+            Arc::clone(&store),
+            Arc::clone(&tokens),
+            Arc::clone(&clock),
+            hasher,
+            config.policy(),
+        );
         let sweep_interval = match config.store.url {
             StoreUrl::Sled => Some(config.store.sweep_interval.unsigned()),
             // What a node that died has left of a claim to an e-mail, nobody is waiting for.
             StoreUrl::Redis(ref url) if url.is_cluster() => Some(CLAIMS_SWEPT_EVERY),
             StoreUrl::Redis(_) => None,
         };
-        Ok(Self { sessions, store, clock, sweep_interval })
+        Ok(Self { sessions, store, clock, sweep_interval, tokens, keeper: Mutex::new(keeper) })
     }
 
     /// Its operations.
@@ -98,26 +142,53 @@ impl Service {
         &self.sessions
     }
 
-    /// Removes dead sessions from the store, round after round, until `stopped`. Whoever keeps a
-    /// service open has to run it: without it the store grows for ever.
+    /// Removes dead sessions from the store, round after round, and reads the keys that are in it
+    /// anew, until `stopped`. Whoever keeps a service open has to run it, once: without it the store
+    /// grows for ever, and the tokens of other nodes are refused once they have another key.
     pub fn sweep<S: Future<Output = ()> + Send + 'static>(
         &self,
         stopped: S,
     ) -> impl Future<Output = ()> + Send + use<S> {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
         let every = self.sweep_interval;
+        let (keeper, tokens) = (self.keeper.lock().take(), Arc::clone(&self.tokens));
         async move {
-            match every {
-                Some(every) => sweep::run(store, clock, every, stopped).await,
-                None => stopped.await,
+            let keys = async {
+                match keeper {
+                    Some(keeper) => keeper.run(tokens, Arc::clone(&clock)).await,
+                    None => pending().await,
+                }
+            };
+            let dead = async {
+                match every {
+                    Some(every) => {
+                        sweep::run(Arc::clone(&store), Arc::clone(&clock), every, pending()).await;
+                    }
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = stopped => {}
+                () = dead => {}
+                () = keys => {}
             }
         }
     }
 }
 
-fn open_store(config: &Config) -> Result<Arc<dyn Store>, store::OpenError> {
+/// The keys that are files of the data directory.
+fn open_keys(config: &Config, now: Timestamp) -> Result<KeySet, KeyError> {
+    let longest_token = config.policy().lifetimes.longest_token();
+    KeySet::open(&config.data_dir.join(KEYS_DIR), config.token.algorithm, now, longest_token)
+}
+
+/// The store, and where the keys are if it has them.
+fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Option<RedisKeys>), store::OpenError> {
     match &config.store.url {
-        StoreUrl::Sled => Ok(Arc::new(SledStore::open(&config.data_dir, sled_options(config))?)),
+        StoreUrl::Sled => {
+            let store = SledStore::open(&config.data_dir, sled_options(config))?;
+            Ok((Arc::new(store), None))
+        }
         StoreUrl::Redis(url) => {
             let options = redis_options(config)?;
             if SledStore::is_in(&config.data_dir) {
@@ -129,9 +200,31 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, store::OpenError> {
             }
             let servers = redis_servers(url);
             if url.is_cluster() {
-                return Ok(Arc::new(ClusterStore::open(servers, options)?));
+                let store = ClusterStore::open(servers, options)?;
+                let keys = store.keys();
+                return Ok((Arc::new(store), Some(keys)));
             }
-            Ok(Arc::new(RedisStore::open(servers, options)?))
+            let store = RedisStore::open(servers, options)?;
+            let keys = store.keys();
+            Ok((Arc::new(store), Some(keys)))
+        }
+    }
+}
+
+/// The keys in the store that is configured, if it has them, without the lock of the data directory:
+/// a server may run there.
+fn keys_beside(config: &Config) -> Result<Option<RedisKeys>, store::OpenError> {
+    match &config.store.url {
+        StoreUrl::Sled => Ok(None),
+        StoreUrl::Redis(url) => {
+            // Of sessions, nothing is asked.
+            let options = RedisOptions { checks: RedisChecks::Strict, ..redis_unlocked(config) };
+            let servers = redis_servers(url);
+            Ok(Some(if url.is_cluster() {
+                ClusterStore::open(servers, options)?.keys()
+            } else {
+                RedisStore::open(servers, options)?.keys()
+            }))
         }
     }
 }
@@ -156,7 +249,11 @@ pub fn redis_servers(url: &RedisUrl) -> RedisServers {
 /// # Errors
 /// [`store::OpenError`]: the data directory cannot be used.
 pub fn redis_options(config: &Config) -> Result<RedisOptions, store::OpenError> {
-    Ok(RedisOptions {
+    Ok(RedisOptions { lock: Some(SledStore::lock(&config.data_dir)?), ..redis_unlocked(config) })
+}
+
+fn redis_unlocked(config: &Config) -> RedisOptions {
+    RedisOptions {
         patience: config.store.redis.timeout.unsigned(),
         must_append: config.store.redis.must_append,
         replicas: config.store.redis.replicas,
@@ -168,8 +265,8 @@ pub fn redis_options(config: &Config) -> Result<RedisOptions, store::OpenError> 
             },
         },
         audit: config.audit.bounds(),
-        lock: Some(SledStore::lock(&config.data_dir)?),
-    })
+        lock: None,
+    }
 }
 
 /// How the embedded store is to be kept.

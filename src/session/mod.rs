@@ -232,14 +232,14 @@ impl Sessions {
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
-        tokens: Tokens,
+        tokens: impl Into<Arc<Tokens>>,
         clock: Arc<dyn Clock>,
         hasher: Hasher,
         policy: Policy,
     ) -> Self {
         Self {
             store,
-            tokens: Arc::new(tokens),
+            tokens: tokens.into(),
             clock,
             hasher: Arc::new(hasher),
             policy: Arc::new(policy),

@@ -21,6 +21,7 @@ mod backend;
 pub mod backup;
 pub mod error;
 mod export;
+mod keys;
 mod listing;
 pub mod memory;
 mod records;
@@ -32,8 +33,8 @@ mod view;
 use std::net::IpAddr;
 
 pub use self::redis::{
-    ClusterStore, RedisChecks, RedisOptions, RedisReplacement, RedisReplacementError, RedisServers,
-    RedisServersAre, RedisStore,
+    ClusterStore, RedisChecks, RedisKeys, RedisOptions, RedisReplacement, RedisReplacementError,
+    RedisServers, RedisServersAre, RedisStore,
 };
 pub use self::sled::{Durability, Replacement, ReplacementError, SledOptions, SledStore};
 use async_trait::async_trait;
@@ -41,6 +42,7 @@ pub use audit::{AuditBounds, AuditFilter, AuditPage, AuditPlace, InvalidAuditPla
 pub use backup::{BackupRecord, Export};
 pub use error::{OpenError, StoreError};
 use jiff::SignedDuration;
+pub use keys::{KeptKeys, KeyVault};
 pub use memory::MemoryStore;
 
 use crate::model::{

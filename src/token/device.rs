@@ -41,7 +41,8 @@ impl Tokens {
     /// # Errors
     /// [`SigningFailed`].
     pub fn issue_device(&self, device: Device, now: Timestamp) -> Result<String, SigningFailed> {
-        let key = self.keys().signing();
+        let keys = self.keys();
+        let key = keys.signing(now);
         let header = Header {
             alg: key.algorithm.name().to_owned(),
             kid: Some(key.kid.clone()),
@@ -65,7 +66,8 @@ impl Tokens {
         if token.header().typ.as_deref() != Some(TYPE) {
             return None;
         }
-        let key = self.keys().find(token.header().kid.as_deref()?, now)?;
+        let keys = self.keys();
+        let key = keys.find(token.header().kid.as_deref()?, now)?;
         let claims: Claims = jws::read_object(&token.verify(&key.verifying).ok()?)?;
         let is_ours = claims.iss == self.issuer() && claims.aud == self.device_audience();
         let expires_at = from_millis(claims.exp.checked_mul(1_000)?);

@@ -152,6 +152,34 @@ pub enum KeyError {
         /// Why.
         defect: KeyDefect,
     },
+    /// The keys in the store were sealed with another secret.
+    #[error(
+        "cannot open the signing keys in the store: the secret of `token.secret` or \
+         `token.secret_file` is not the one with which they were sealed"
+    )]
+    Secret,
+    /// What the store keeps as a key was not sealed as that one, or was changed since.
+    #[error(
+        "cannot open the signing key {kid} in the store: what is there is damaged, or was put there \
+         as another key or in another store; restore it from a backup, or take it out: the tokens it \
+         signed are refused then"
+    )]
+    Sealed {
+        /// What the store calls it.
+        kid: String,
+    },
+    /// The system has no randomness, or the cryptographic library failed.
+    #[error("cannot seal the signing keys")]
+    Sealing,
+    /// A backup has a key that is none.
+    #[error("a key in the backup is not usable: {0}")]
+    Copy(KeyDefect),
+    /// All keys are over.
+    #[error("there is no signing key that is good")]
+    None,
+    /// Somebody else changes the keys all the time.
+    #[error("the signing keys in the store are changed by others all the time: try again")]
+    Contended,
     /// The system has no randomness, or the cryptographic library failed.
     #[error("cannot make a key for {algorithm}")]
     Generation {

@@ -21,7 +21,7 @@ impl KeySet {
     /// See [`Tokens::jwks`].
     #[must_use]
     pub fn jwks(&self, now: Timestamp) -> JwkSet {
-        let keys = self.iter().filter(|key| key.verifies(now));
+        let keys = self.in_order(now).filter(|key| key.verifies(now));
         JwkSet { keys: keys.filter_map(|key| key.public.clone()).collect() }
     }
 }
@@ -44,7 +44,7 @@ mod tests {
         open(Algorithm::EdDsa, 1);
         let tokens = with_keys(open(Algorithm::Es256, 2));
 
-        let jwks = serde_json::to_value(tokens.jwks(now())).unwrap();
+        let jwks = serde_json::to_value(tokens.jwks(after(2))).unwrap();
         let keys = jwks["keys"].as_array().unwrap();
         let shown: Vec<_> = keys.iter().map(|key| key["alg"].as_str().unwrap()).collect();
         assert_eq!(shown, ["ES256", "EdDSA"], "the signing key first, no HMAC key");
@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(members(0), ["alg", "crv", "kid", "kty", "use", "x", "y"]);
         assert_eq!(members(1), ["alg", "crv", "kid", "kty", "use", "x"]);
         assert!(keys.iter().all(|key| key["use"] == "sig"));
-        assert_eq!(keys[0]["kid"], tokens.keys().signing().kid.as_str());
+        assert_eq!(keys[0]["kid"], tokens.keys().signing(after(2)).kid.as_str());
 
         // Not even in another wrapping: no secret of the folder is in the text.
         let shown = jwks.to_string();

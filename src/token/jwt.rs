@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use parking_lot::RwLock;
+
 use super::{
-    ClaimSet, Claims, Defect, KeySet, SigningFailed,
+    ClaimSet, Claims, Defect, KeyError, KeySet, SigningFailed,
     cache::{Known, Token},
     jws,
     keys::Key,
@@ -26,7 +28,8 @@ pub const MAX_ISSUED_BYTES: usize = jws::MAX_BYTES - 256;
 
 /// Signs and verifies tokens. One for the whole service, shared by all threads.
 pub struct Tokens {
-    keys: KeySet,
+    /// Replaced as a whole, while requests run with those that were there.
+    keys: RwLock<Arc<KeySet>>,
     issuer: String,
     audience: String,
     claim_set: ClaimSet,
@@ -58,7 +61,25 @@ impl Tokens {
     /// `issuer` and `audience` name the service: both must be in a token, exactly so.
     #[must_use]
     pub fn new(keys: KeySet, issuer: String, audience: String) -> Self {
+        Self::of(Arc::new(keys), issuer, audience)
+    }
+
+    fn of(keys: Arc<KeySet>, issuer: String, audience: String) -> Self {
+        let keys = RwLock::new(keys);
         Self { keys, issuer, audience, claim_set: ClaimSet::Full, known: Known::new() }
+    }
+
+    /// Signs and verifies with other keys from now on, once each has been tried out. A token of a key
+    /// that is not among them is refused, also if it was verified before.
+    ///
+    /// # Errors
+    /// [`KeyError::SelfTest`]; nothing was changed.
+    pub fn replace_keys(&self, keys: KeySet, now: Timestamp) -> Result<(), KeyError> {
+        let keys = Arc::new(keys);
+        let tried = Self::of(Arc::clone(&keys), self.issuer.clone(), self.audience.clone());
+        tried.self_test(now)?;
+        *self.keys.write() = keys;
+        Ok(())
     }
 
     /// With new tokens of that set of claims. Those of the other stay good until they end.
@@ -72,7 +93,8 @@ impl Tokens {
     /// # Errors
     /// [`SigningFailed`].
     pub fn issue(&self, grant: &Grant<'_>) -> Result<String, SigningFailed> {
-        let key = self.keys.signing();
+        let keys = self.keys();
+        let key = keys.signing(grant.issued_at);
         let claims = self.claims(grant);
         let token = sign(&claims, key)?;
         if token.len() > MAX_ISSUED_BYTES {
@@ -89,8 +111,9 @@ impl Tokens {
     /// # Errors
     /// [`Defect`], the first that is found.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>, Defect> {
+        let keys = self.keys();
         if let Some(known) = self.known.find(token) {
-            self.keys.find(&known.kid, now).ok_or(Defect::UnknownKey)?;
+            keys.find(&known.kid, now).ok_or(Defect::UnknownKey)?;
             self.check(&known.claims, now)?;
             return Ok(Arc::clone(&known.claims));
         }
@@ -100,7 +123,7 @@ impl Tokens {
             return Err(Defect::Type);
         }
         let kid = token.header().kid.as_deref().ok_or(Defect::UnknownKey)?;
-        let key = self.keys.find(kid, now).ok_or(Defect::UnknownKey)?;
+        let key = keys.find(kid, now).ok_or(Defect::UnknownKey)?;
         let payload = token.verify(&key.verifying)?;
         let claims = Arc::new(Claims::parse(&payload)?);
         self.check(&claims, now)?;
@@ -147,8 +170,9 @@ impl Tokens {
         }
     }
 
-    pub(super) fn keys(&self) -> &KeySet {
-        &self.keys
+    /// The keys in use now.
+    pub(super) fn keys(&self) -> Arc<KeySet> {
+        Arc::clone(&self.keys.read())
     }
 
     pub(super) fn issuer(&self) -> &str {
@@ -219,7 +243,7 @@ mod tests {
             assert_eq!(claims.auth_time, 1_789_999_400);
 
             let [header, ..] = parts(&token);
-            let kid = &tokens.keys().signing().kid;
+            let kid = tokens.keys().signing(now()).kid.clone();
             assert_eq!(
                 String::from_utf8(decode(&header)).unwrap(),
                 format!(r#"{{"alg":"{algorithm}","kid":"{kid}","typ":"session+jwt"}}"#)

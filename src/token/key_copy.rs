@@ -15,13 +15,26 @@ pub struct KeyCopy {
     pub json: Zeroizing<Vec<u8>>,
 }
 
+impl KeyCopy {
+    pub(super) fn of(file: &key_file::KeyFile) -> Self {
+        Self { kid: file.kid().to_owned(), json: file.json() }
+    }
+}
+
+/// Whether there are keys in `dir`, which need not be there.
+///
+/// # Errors
+/// [`KeyError`]: it cannot be listed.
+pub fn has_keys(dir: &Path) -> Result<bool, KeyError> {
+    key_file::has_any(dir)
+}
+
 /// Copies of all keys in `dir`.
 ///
 /// # Errors
 /// [`KeyError`], naming the file and the cure.
 pub fn copy_keys(dir: &Path) -> Result<Vec<KeyCopy>, KeyError> {
-    let copy = |file: &key_file::KeyFile| KeyCopy { kid: file.kid().to_owned(), json: file.json() };
-    Ok(key_file::read_all(dir)?.iter().map(copy).collect())
+    Ok(key_file::read_all(dir)?.iter().map(KeyCopy::of).collect())
 }
 
 /// Puts copies into `dir`, which is made if it is not there. A key that is there already stays as

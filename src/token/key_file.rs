@@ -1,5 +1,5 @@
-//! One private key, one file: `DIR/KID.json`, a JWK with the time it was made and, once another key
-//! signs, the time until which it verifies.
+//! One private key, one file: `DIR/KID.json`, a JWK with the time it was made, the time from which it
+//! signs if that is a later one, and, once another key signs, the time until which it verifies.
 //!
 //! A file appears whole or not at all: it is written under a name with a dot in front, synced and
 //! then renamed, and the folder is synced. Such leftovers of a crash are no keys and are left alone;
@@ -27,10 +27,13 @@ pub(super) struct KeyFile {
     pub(super) dates: Dates,
 }
 
-/// When a key was made, and until when it verifies; without an end it signs.
+/// When a key was made, from when it signs, and until when it verifies; without an end it signs.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Dates {
     pub(super) created_at: Timestamp,
+    /// If that is later than when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sign_from: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) verify_until: Option<Timestamp>,
 }
@@ -41,6 +44,26 @@ struct Written<'a> {
     jwk: &'a Jwk,
     #[serde(flatten)]
     dates: &'a Dates,
+}
+
+impl Dates {
+    /// From when it signs.
+    pub(super) fn starts_at(self) -> Timestamp {
+        self.sign_from.unwrap_or(self.created_at)
+    }
+
+    /// Of several keys, the one that comes last by this signs at `now`: one whose time has come
+    /// rather than one whose time is yet to come, the one without an end, the one that was retired
+    /// last, the newest.
+    pub(super) fn precedence(self, now: Timestamp) -> (bool, Timestamp, Timestamp) {
+        let end = self.verify_until.unwrap_or(Timestamp::MAX);
+        (self.starts_at() <= now, end, self.starts_at())
+    }
+
+    /// Whether tokens are good at `now`, as far as it goes by the key.
+    pub(super) fn verifies(self, now: Timestamp) -> bool {
+        self.verify_until.is_none_or(|until| now < until)
+    }
 }
 
 /// Makes the folder if it is not there, for its owner alone.
@@ -62,18 +85,32 @@ pub(super) fn create_dir(dir: &Path) -> Result<(), KeyError> {
 
 /// All keys of the folder, in the order of their age.
 pub(super) fn read_all(dir: &Path) -> Result<Vec<KeyFile>, KeyError> {
-    let failed = |error: io::Error| KeyError::io("list", dir, &error);
     let mut files = Vec::new();
+    for path in paths(dir)? {
+        files.push(read(&path)?);
+    }
+    files.sort_by(|a, b| a.age().cmp(&b.age()));
+    Ok(files)
+}
+
+/// Whether there are keys in the folder, if there is one.
+pub(super) fn has_any(dir: &Path) -> Result<bool, KeyError> {
+    Ok(dir.exists() && !paths(dir)?.is_empty())
+}
+
+/// The files of the folder that should be keys.
+fn paths(dir: &Path) -> Result<Vec<PathBuf>, KeyError> {
+    let failed = |error: io::Error| KeyError::io("list", dir, &error);
+    let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         // A name that starts with a dot has no extension unless it has a second one.
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         if !hidden && path.extension().is_some_and(|extension| extension == "json") {
-            files.push(read(&path)?);
+            paths.push(path);
         }
     }
-    files.sort_by(|a, b| (a.dates.created_at, a.jwk.kid()).cmp(&(b.dates.created_at, b.jwk.kid())));
-    Ok(files)
+    Ok(paths)
 }
 
 fn read(path: &Path) -> Result<KeyFile, KeyError> {
@@ -122,9 +159,14 @@ impl KeyFile {
         self.jwk.kid().unwrap_or_default()
     }
 
+    /// What keys are sorted by.
+    pub(super) fn age(&self) -> (Timestamp, &str) {
+        (self.dates.created_at, self.kid())
+    }
+
     /// Whether it does not verify any more at `now`.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        self.dates.verify_until.is_some_and(|until| until <= now)
+        !self.dates.verifies(now)
     }
 
     /// What the file says.
@@ -180,7 +222,7 @@ mod tests {
     /// A folder with one key, and that key's file.
     fn with_one_key() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
-        let kid = open(dir.path()).unwrap().signing().kid.clone();
+        let kid = open(dir.path()).unwrap().signing(now()).kid.clone();
         let path = dir.path().join(format!("{kid}.json"));
         (dir, path)
     }
@@ -206,7 +248,7 @@ mod tests {
     fn a_key_is_its_owners_alone() {
         let dir = tempfile::tempdir().unwrap();
         let keys = dir.path().join("keys");
-        let kid = open(&keys).unwrap().signing().kid.clone();
+        let kid = open(&keys).unwrap().signing(now()).kid.clone();
         assert_eq!(mode(&keys), 0o700);
         assert_eq!(names(&keys), [format!("{kid}.json")], "nothing is left over");
         let path = keys.join(format!("{kid}.json"));
@@ -313,7 +355,7 @@ mod tests {
     #[test]
     fn what_is_no_key_file_is_left_alone() {
         let (dir, path) = with_one_key();
-        let kid = open(dir.path()).unwrap().signing().kid.clone();
+        let kid = open(dir.path()).unwrap().signing(now()).kid.clone();
         // What a crash leaves: a beginning under the name of the unfinished.
         let leftover = dir.path().join(format!(".{kid}.json.new"));
         fs::write(&leftover, "{\"kty\":").unwrap();
@@ -322,7 +364,7 @@ mod tests {
         fs::write(dir.path().join("README.md"), "x").unwrap();
         fs::write(dir.path().join("key.json.bak"), "x").unwrap();
         let before = names(dir.path());
-        assert_eq!(open(dir.path()).unwrap().signing().kid, kid);
+        assert_eq!(open(dir.path()).unwrap().signing(now()).kid, kid);
         assert_eq!(names(dir.path()), before);
 
         // The next writing of the same key starts afresh, as if nothing had been there.

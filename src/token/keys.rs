@@ -1,8 +1,10 @@
-//! Which key signs, which keys still verify, and until when.
+//! The keys in use: which signs, and which verify.
 //!
-//! One key signs: the newest of the configured algorithm. Every other key has been retired, which
-//! means that its file says until when it verifies: as long as the last token it signed can live.
-//! After that it is not even loaded. Nothing is deleted: a key file is the operator's.
+//! One key signs: the one in force. Every other key has been retired, which means that it is known
+//! until when it verifies: as long as the last token it signed can live. After that it is not even
+//! loaded. Which key takes over from which, and when, is the rule of [`KeyRing`].
+//!
+//! Of files, nothing is deleted: a key file is the operator's.
 
 use std::path::Path;
 
@@ -11,19 +13,18 @@ use jsonwebtoken::DecodingKey;
 use serde::Serialize;
 
 use super::{
-    Algorithm, KeyDefect, KeyError,
-    jwk::Jwk,
+    Algorithm, KeyDefect, KeyError, KeyRing, Rule,
     jws::{self, Header},
     jwt::TYPE,
     key_file::{self, Dates, KeyFile},
     signing::{SigningKey, VerifyingKey},
 };
-use crate::model::{Timestamp, clock::later};
+use crate::model::Timestamp;
 
 /// The keys of the service, ready for use.
 pub struct KeySet {
-    signing: Key,
-    retired: Vec<Key>,
+    /// The one in force first, for it is asked for most. There is one at least.
+    keys: Vec<Key>,
 }
 
 /// One key, ready for use.
@@ -38,7 +39,7 @@ pub(super) struct Key {
     pub(super) public: Option<jsonwebtoken::jwk::Jwk>,
     /// The same key for the second opinion of the self-test.
     pub(super) second_opinion: DecodingKey,
-    dates: Dates,
+    pub(super) dates: Dates,
 }
 
 /// What can be told of a key to an operator.
@@ -61,6 +62,11 @@ pub struct KeyInfo {
 pub enum KeyStatus {
     /// It signs, and verifies without end.
     Signing,
+    /// It verifies, and is to sign when all nodes know it.
+    Announced {
+        /// From when.
+        from: Timestamp,
+    },
     /// It was retired: tokens it signed are good until then at most.
     Verifying {
         /// When the last of them has expired.
@@ -73,17 +79,17 @@ pub enum KeyStatus {
 impl Key {
     /// Whether tokens that it signed are good at `now`, as far as it goes by the key.
     pub(super) fn verifies(&self, now: Timestamp) -> bool {
-        self.dates.verify_until.is_none_or(|until| now < until)
+        self.dates.verifies(now)
     }
 }
 
 impl KeySet {
     /// Opens the keys in `dir`, and makes the first one at the first start.
     ///
-    /// The newest key of `algorithm` signs, also if it was retired and still verifies: going back
-    /// and forth between two algorithms leaves no trail of keys. All others are retired now unless
-    /// they are already: they verify for `longest_token`, the longest time from the signing of a
-    /// token to its `exp`.
+    /// Of two that have no end the newest of `algorithm` signs, also if it was retired and still
+    /// verifies: going back and forth between two algorithms leaves no trail of keys. All others are
+    /// retired now unless they are already: they verify for `longest_token`, the longest time from
+    /// the signing of a token to its `exp`.
     ///
     /// Expects to be the only one: the caller holds the lock of the data directory.
     ///
@@ -97,30 +103,10 @@ impl KeySet {
     ) -> Result<Self, KeyError> {
         key_file::create_dir(dir)?;
         // All are loaded before anything is written: a start that fails has changed nothing.
-        let mut loaded = Vec::new();
-        for file in key_file::read_all(dir)? {
-            if !file.is_over(now) {
-                loaded.push(Loaded::new(file, dir)?);
-            }
-        }
-        let newest = loaded.iter().rposition(|loaded| loaded.key.algorithm == algorithm);
-        let mut signing = if let Some(at) = newest {
-            loaded.remove(at)
-        } else {
-            let made = make(algorithm, now)?;
-            made.file.write(dir)?;
-            made
-        };
-        signing.set_end(None, dir)?;
-        for other in &mut loaded {
-            if other.file.dates.verify_until.is_none() {
-                other.set_end(Some(later(now, longest_token)), dir)?;
-            }
-        }
-        Ok(Self {
-            signing: signing.key,
-            retired: loaded.into_iter().map(|loaded| loaded.key).collect(),
-        })
+        let mut ring = KeyRing::read(dir, now)?;
+        ring.settle(&Rule { algorithm, longest_token, notice: SignedDuration::ZERO }, now)?;
+        ring.write(dir)?;
+        ring.into_set(now)
     }
 
     /// One new key that is kept nowhere: for tests, and where sessions need not outlive the process.
@@ -129,25 +115,37 @@ impl KeySet {
     /// When the system has no randomness.
     #[must_use]
     pub fn generate(algorithm: Algorithm, now: Timestamp) -> Self {
-        let made = make(algorithm, now).expect("the system has randomness");
-        Self { signing: made.key, retired: Vec::new() }
+        let rule =
+            Rule { algorithm, longest_token: SignedDuration::ZERO, notice: SignedDuration::ZERO };
+        let mut ring = KeyRing::default();
+        let made = ring.settle(&rule, now).and_then(|_| ring.into_set(now));
+        made.expect("the system has randomness")
+    }
+
+    /// Of these keys, if there are any.
+    pub(super) fn of(mut keys: Vec<Key>, now: Timestamp) -> Option<Self> {
+        let signing = in_force(keys.iter().map(|key| (key.dates, key.kid.as_str())), now)?;
+        keys[..=signing].rotate_right(1);
+        Some(Self { keys })
     }
 
     /// All keys that are loaded, the signing one first.
     #[must_use]
     pub fn list(&self, now: Timestamp) -> Vec<KeyInfo> {
-        self.iter().map(|key| info(&key.kid, key.algorithm, key.dates, now)).collect()
+        let one = |key: &Key| (key.kid.clone(), key.algorithm, key.dates);
+        describe(self.in_order(now).map(one).collect(), now)
     }
 
-    /// The key that signs.
-    pub(super) fn signing(&self) -> &Key {
-        &self.signing
+    /// The key that signs at `now`: it changes by itself when the time of an announced one comes.
+    pub(super) fn signing(&self, now: Timestamp) -> &Key {
+        let keys = self.keys.iter().map(|key| (key.dates, key.kid.as_str()));
+        &self.keys[in_force(keys, now).unwrap_or(0)]
     }
 
     /// For tests that break it.
     #[cfg(test)]
     pub(super) fn signing_mut(&mut self) -> &mut Key {
-        &mut self.signing
+        &mut self.keys[0]
     }
 
     /// The key of this name, if it verifies at `now`.
@@ -156,8 +154,21 @@ impl KeySet {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Key> {
-        std::iter::once(&self.signing).chain(&self.retired)
+        self.keys.iter()
     }
+
+    /// All, the one first that signs at `now`.
+    pub(super) fn in_order(&self, now: Timestamp) -> impl Iterator<Item = &Key> {
+        let signing = self.signing(now);
+        std::iter::once(signing).chain(self.iter().filter(|key| key.kid != signing.kid))
+    }
+}
+
+/// Which of several keys signs at `now`: the rule of [`Dates::precedence`]. One that is over signs
+/// only if all are.
+fn in_force<'a>(keys: impl Iterator<Item = (Dates, &'a str)>, now: Timestamp) -> Option<usize> {
+    let precedence = |dates: Dates, kid| (dates.verifies(now), dates.precedence(now), kid);
+    keys.enumerate().max_by_key(|(_, (dates, kid))| precedence(*dates, *kid)).map(|(at, _)| at)
 }
 
 /// All keys of the folder, also those that are not good for anything any more, oldest first. Reads
@@ -166,63 +177,38 @@ impl KeySet {
 /// # Errors
 /// [`KeyError`], naming the file and the cure.
 pub fn list_keys(dir: &Path, now: Timestamp) -> Result<Vec<KeyInfo>, KeyError> {
-    let describe = |file: &KeyFile| {
+    let one = |file: &KeyFile| {
         let algorithm = file
             .jwk
             .algorithm()
             .map_err(|defect| KeyError::Unusable { path: file.path(dir), defect })?;
-        Ok(info(file.kid(), algorithm, file.dates, now))
+        Ok((file.kid().to_owned(), algorithm, file.dates))
     };
-    key_file::read_all(dir)?.iter().map(describe).collect()
+    let keys = key_file::read_all(dir)?.iter().map(one).collect::<Result<_, _>>()?;
+    Ok(describe(keys, now))
 }
 
-fn info(kid: &str, algorithm: Algorithm, dates: Dates, now: Timestamp) -> KeyInfo {
-    KeyInfo {
-        kid: kid.to_owned(),
+/// What can be told of keys.
+pub(super) fn describe(keys: Vec<(String, Algorithm, Dates)>, now: Timestamp) -> Vec<KeyInfo> {
+    let signing = in_force(keys.iter().map(|(kid, _, dates)| (*dates, kid.as_str())), now);
+    let one = |(at, (kid, algorithm, dates)): (usize, (String, Algorithm, Dates))| KeyInfo {
+        kid,
         algorithm,
         created_at: dates.created_at,
         status: match dates.verify_until {
+            Some(until) if until <= now => KeyStatus::Expired,
+            _ if signing == Some(at) => KeyStatus::Signing,
+            Some(until) => KeyStatus::Verifying { until },
+            None if dates.starts_at() > now => KeyStatus::Announced { from: dates.starts_at() },
             None => KeyStatus::Signing,
-            Some(until) if now < until => KeyStatus::Verifying { until },
-            Some(_) => KeyStatus::Expired,
         },
-    }
-}
-
-/// A key together with the file it lives in.
-struct Loaded {
-    file: KeyFile,
-    key: Key,
-}
-
-impl Loaded {
-    fn new(file: KeyFile, dir: &Path) -> Result<Self, KeyError> {
-        match Key::load(&file) {
-            Ok(key) => Ok(Self { file, key }),
-            Err(defect) => Err(KeyError::Unusable { path: file.path(dir), defect }),
-        }
-    }
-
-    fn set_end(&mut self, until: Option<Timestamp>, dir: &Path) -> Result<(), KeyError> {
-        if self.file.dates.verify_until != until {
-            self.file.dates.verify_until = until;
-            self.file.write(dir)?;
-            self.key.dates = self.file.dates;
-        }
-        Ok(())
-    }
-}
-
-fn make(algorithm: Algorithm, now: Timestamp) -> Result<Loaded, KeyError> {
-    let jwk = Jwk::generate(algorithm).map_err(|_| KeyError::Generation { algorithm })?;
-    let file = KeyFile { jwk, dates: Dates { created_at: now, verify_until: None } };
-    // Loaded as it will be at the next start: what cannot be loaded is not kept.
-    let key = Key::load(&file).map_err(|_| KeyError::Generation { algorithm })?;
-    Ok(Loaded { file, key })
+    };
+    keys.into_iter().enumerate().map(one).collect()
 }
 
 impl Key {
-    fn load(file: &KeyFile) -> Result<Self, KeyDefect> {
+    /// A key, ready for use.
+    pub(super) fn load(file: &KeyFile) -> Result<Self, KeyDefect> {
         let algorithm = file.jwk.algorithm()?;
         let kid = file.kid().to_owned();
         let second_opinion = DecodingKey::from_jwk(&file.jwk.described()?);
@@ -258,7 +244,7 @@ mod tests {
     }
 
     fn kid(tokens: &Tokens) -> String {
-        tokens.keys().signing().kid.clone()
+        tokens.keys().signing(after(1_000_000)).kid.clone()
     }
 
     /// A token that outlives the keys of these tests.
@@ -305,7 +291,7 @@ mod tests {
             (Algorithm::Es256, KeyStatus::Signing),
         ];
         assert_eq!(statuses(dir, 10), both);
-        assert_eq!(tokens.keys().signing().algorithm, Algorithm::Es256);
+        assert_eq!(tokens.keys().signing(after(10)).algorithm, Algorithm::Es256);
         assert!(tokens.verify(&issue(&tokens), after(10)).is_ok());
         assert!(tokens.verify(&old_token, after(10)).is_ok());
         assert!(tokens.verify(&old_token, after(3_609)).is_ok());
@@ -359,7 +345,7 @@ mod tests {
         assert_eq!(kid(&tokens), kid(&new));
         assert!(tokens.verify(&issue(&old), now()).is_ok());
         let until = after(20 + 3_600);
-        assert_eq!(tokens.keys().list(now())[1].status, KeyStatus::Verifying { until });
+        assert_eq!(tokens.keys().list(after(20))[1].status, KeyStatus::Verifying { until });
         tokens.self_test(now()).unwrap();
 
         // Signed by one, named as the other, both known: the signature does not fit.

@@ -14,7 +14,9 @@
 //! | `jwk` | keys as JSON, and all that must agree in one before it is used |
 //! | `key_file` | one key, one file |
 //! | `key_copy` | copies of key files, for a backup |
-//! | `keys` | [`KeySet`]: which key signs, which still verify, and until when |
+//! | `keys` | [`KeySet`]: which key signs, and which verify |
+//! | `ring` | [`KeyRing`]: all keys with their dates, and how one takes over from another |
+//! | `seal` | [`Seal`]: keys as a store may keep them |
 //! | `jwks` | what the world may know of them |
 //! | `self_test` | every key is tried out before the service listens |
 //!
@@ -35,6 +37,8 @@ pub mod jwt;
 mod key_copy;
 mod key_file;
 pub mod keys;
+pub mod ring;
+pub mod seal;
 mod self_test;
 pub mod signing;
 #[cfg(test)]
@@ -45,5 +49,7 @@ pub use claims::{ClaimSet, Claims};
 pub use device::Device;
 pub use error::{Defect, KeyDefect, KeyError, SigningFailed};
 pub use jwt::{Grant, Tokens};
-pub use key_copy::{KeyCopy, copy_keys, place_keys};
+pub use key_copy::{KeyCopy, copy_keys, has_keys, place_keys};
 pub use keys::{KeyInfo, KeySet, KeyStatus, list_keys};
+pub use ring::{KeyRing, Rule};
+pub use seal::{Seal, ShortSecret, random_secret};

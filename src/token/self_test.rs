@@ -109,7 +109,7 @@ mod tests {
     fn failure(tokens: &Tokens) -> &'static str {
         match tokens.self_test(now()) {
             Err(KeyError::SelfTest { kid, what }) => {
-                assert_eq!(kid, tokens.keys().signing().kid);
+                assert_eq!(kid, tokens.keys().signing(now()).kid);
                 what
             }
             other => panic!("{other:?}"),

@@ -70,7 +70,8 @@ pub(super) fn parts(token: &str) -> [String; 3] {
 
 /// The header that the service writes.
 pub(super) fn header(tokens: &Tokens) -> Value {
-    let key = tokens.keys().signing();
+    let keys = tokens.keys();
+    let key = keys.signing(now());
     json!({"alg": key.algorithm, "kid": key.kid, "typ": "session+jwt"})
 }
 
@@ -86,7 +87,7 @@ pub(super) fn signed(
     payload: impl AsRef<[u8]>,
 ) -> String {
     let signed = format!("{}.{}", encode(header), encode(payload));
-    let signature = tokens.keys().signing().signing.sign(signed.as_bytes());
+    let signature = tokens.keys().signing(now()).signing.sign(signed.as_bytes());
     format!("{signed}.{}", encode(signature.unwrap()))
 }
 

@@ -49,7 +49,7 @@ fn the_readme_has_every_key_of_the_configuration_with_its_default() {
     for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
         let cells: Vec<_> = row.split(" | ").collect();
         let key = code_words(cells[0])[0].to_owned();
-        let default = code_words(cells[1]).first().map(|word| (*word).to_owned());
+        let default = code_words(cells[1]).first().map(|word| word.trim_matches('"').to_owned());
         documented.insert(key, default);
     }
     let mut actual: BTreeMap<_, _> =

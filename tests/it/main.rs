@@ -32,7 +32,7 @@
 //! | `store_redis` | the store on a real Redis: its library lost, killed, frozen, refused, and how much it asks |
 //! | `store_cluster` | the store in shards: claims to e-mails, backups, slots that move |
 //! | `nodes_cluster` | several real servers on a real cluster, whose nodes die |
-//! | `nodes` | several real servers on one Redis |
+//! | `nodes`, `node_keys` | several real servers on one Redis, and the keys they share |
 //! | `survival` | and what they survive: killed, cut off, failed over, all of it under load |
 //! | `store_durability` | what the embedded store does when disks fail and processes end |
 //! | `vectors` | published attacks on signatures and tokens |
@@ -68,6 +68,7 @@ mod kernel;
 mod layers;
 mod logs;
 mod metrics;
+mod node_keys;
 mod nodes;
 mod nodes_cluster;
 mod opaque;

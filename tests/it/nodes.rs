@@ -15,7 +15,8 @@ use crate::{
     metrics,
     store_redis::cost::asked,
     support::{
-        PASSWORD, PATIENCE, Process, RedisServer, User, at_once, capture, redis::redis_works,
+        PASSWORD, PATIENCE, Process, RedisServer, SECRET, User, at_once, capture,
+        redis::redis_works,
     },
 };
 
@@ -229,6 +230,7 @@ fn run(node: &Process, redis: Option<&RedisServer>, args: &[&str]) -> String {
         .env_clear()
         .env("COUNTERSIGN_PASSWORD__MEMORY_KIB", "8")
         .env("COUNTERSIGN_PASSWORD__PASSES", "1")
+        .env("COUNTERSIGN_TOKEN__SECRET", SECRET)
         .args(args)
         .current_dir(node.directory())
         .stdin(Stdio::null());
@@ -255,6 +257,7 @@ async fn everybody_stays_logged_in_when_the_store_moves_to_redis_and_back() {
     }
     run(&embedded, None, &["backup", "--with-keys", "there"]);
     assert!(embedded.terminate().success());
+    std::fs::remove_dir_all(embedded.data_dir()).unwrap();
     let said = run(&embedded, Some(&redis), &["restore", "there"]);
     assert!(said.contains("accounts 1, sessions 1, signing keys 1"), "{said}");
     // With nobody serving, the command line works on Redis itself.
@@ -264,16 +267,24 @@ async fn everybody_stays_logged_in_when_the_store_moves_to_redis_and_back() {
     embedded.configure("COUNTERSIGN_STORE__URL", redis.url().as_str());
     embedded.restart();
     assert_eq!(ann.open_admin().await, 3);
+    let second = embedded.beside();
+    assert_eq!(at(&second, &ann).open_admin().await, 4, "with an empty data directory");
+    for node in [&embedded, &second] {
+        assert!(!node.data_dir().join("keys").exists(), "no key is a file");
+    }
     run(&embedded, Some(&redis), &["account", "disable", "ann@example.com"]);
     run(&embedded, Some(&redis), &["account", "enable", "ann@example.com"]);
     ann.get("/admin").await.expect_page(401);
     ann.log_in("ann@example.com").await;
     assert_eq!(ann.open_admin().await, 1);
-    run(&embedded, Some(&redis), &["backup", "back"]);
+    let said = run(&embedded, Some(&redis), &["backup", "back"]);
+    assert!(said.contains("the signing keys stay in Redis (or use --with-keys)"), "{said}");
+    let said = run(&embedded, Some(&redis), &["backup", "--with-keys", "--force", "back"]);
+    assert!(said.contains("signing keys 1"), "{said}");
     assert!(embedded.terminate().success());
 
     embedded.configure("COUNTERSIGN_STORE__URL", "sled");
-    run(&embedded, None, &["restore", "--replace", "back"]);
+    run(&embedded, None, &["restore", "back"]);
     embedded.restart();
     assert_eq!(ann.open_admin().await, 2);
 }
@@ -360,6 +371,7 @@ async fn a_start_that_cannot_use_its_redis_says_why_in_one_line() {
     let start = |args: &[&str], url: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.env_clear().env("COUNTERSIGN_STORE__URL", url).args(args);
+        command.env("COUNTERSIGN_TOKEN__SECRET", SECRET);
         let output = command.current_dir(dir.path()).stdin(Stdio::null()).output().unwrap();
         let output = capture::finished(output);
         assert_eq!(output.status.code(), Some(1), "{output:?}");

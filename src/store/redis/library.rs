@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use sha2::{Digest as _, Sha256};
 
 /// In this order: a function can use what stands before it.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     include_str!("functions/common.lua"),
     include_str!("functions/audit.lua"),
     include_str!("functions/sessions.lua"),
@@ -18,6 +18,7 @@ const FILES: [&str; 8] = [
     include_str!("functions/claims.lua"),
     include_str!("functions/attempts.lua"),
     include_str!("functions/upkeep.lua"),
+    include_str!("functions/keys.lua"),
     include_str!("functions/ends.lua"),
 ];
 

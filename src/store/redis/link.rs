@@ -72,6 +72,16 @@ impl Link {
         Self { finder, slot, current: Mutex::default(), closed: AtomicBool::new(false) }
     }
 
+    /// Another connection to the same.
+    pub(super) fn another(&self) -> Self {
+        Self {
+            finder: Arc::clone(&self.finder),
+            slot: self.slot,
+            current: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
     /// Sends a command and waits for its answer.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value> {
         // Each part has its own limit; this is for what none of them thought of.

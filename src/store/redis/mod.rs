@@ -12,6 +12,7 @@
 //! | key | what is there |
 //! |---|---|
 //! | `countersign:{store}` | the generation in force; without it `0`. A restored backup is another one |
+//! | `countersign:{store}:keys` | a hash, of no generation: the signing keys, sealed, and their revision |
 //! | `countersign:{store}:old` | generations that were in force and are not all removed |
 //! | `a` account | a hash: the account, and the visits over all its sessions |
 //! | `s` account | a hash: its sessions, by their ids |
@@ -63,6 +64,7 @@
 //! | `follower` | hears which sessions end |
 //! | `events` | audit events, listed |
 //! | `upkeep` | the sweep and the import |
+//! | `keys` | the signing keys that all nodes share |
 //! | `export` | everything, of one moment |
 //! | `cluster/` | the store over 32 of these |
 //! | `replacement` | a generation built beside the one in force, and put in its place |
@@ -76,6 +78,7 @@ mod export;
 mod finder;
 mod follower;
 mod gather;
+mod keys;
 mod library;
 mod link;
 mod local;
@@ -101,6 +104,7 @@ use parking_lot::Mutex;
 
 pub use self::{
     cluster::{ClusterStore, SHARDS, shard_of},
+    keys::RedisKeys,
     local::RedisChecks,
     replacement::{RedisReplacement, RedisReplacementError},
     servers::{RedisServers, RedisServersAre},

@@ -13,7 +13,7 @@ fn the_algorithm_is_the_keys_whatever_the_header_says() {
     ];
     each_service(|tokens| {
         for name in NAMES {
-            if name == tokens.keys().signing().algorithm.name() {
+            if name == tokens.keys().signing(now()).algorithm.name() {
                 continue;
             }
             let token = with_header(tokens, &json!({"alg": name}));
@@ -44,7 +44,7 @@ fn a_public_key_is_no_secret_to_sign_with() {
             point,
             jwk.to_string().into_bytes(),
             jwks.to_string().into_bytes(),
-            tokens.keys().signing().kid.clone().into_bytes(),
+            tokens.keys().signing(now()).kid.clone().into_bytes(),
             Vec::new(),
         ];
         for secret in forms {
@@ -62,7 +62,7 @@ fn a_public_key_is_no_secret_to_sign_with() {
 #[test]
 fn a_secret_is_not_guessed_from_a_list() {
     let tokens = service(Algorithm::Hs256);
-    let kid = tokens.keys().signing().kid.clone();
+    let kid = tokens.keys().signing(now()).kid.clone();
     for secret in ["", "secret", "changeme", &"0".repeat(32), &kid, &format!("{kid}.json"), URL] {
         let token = hmac_signed(secret.as_bytes(), &header(&tokens), &claims(&tokens));
         assert_eq!(tokens.verify(&token, now()), Err(Defect::Signature), "{secret}");

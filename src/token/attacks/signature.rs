@@ -124,7 +124,7 @@ fn a_signature_holds_for_one_content() {
 #[test]
 fn the_key_of_another_service_signs_nothing_here() {
     each_service(|tokens| {
-        let stranger = service(tokens.keys().signing().algorithm);
+        let stranger = service(tokens.keys().signing(now()).algorithm);
         let token = issue(&stranger);
         assert_eq!(tokens.verify(&token, now()), Err(Defect::UnknownKey));
         let named_as_ours =

@@ -50,7 +50,7 @@ fn what_is_not_understood_exits_with_2() {
         &["session", "revoke", EMAIL, "--all-accounts"],
         &["serve", "--listen", "3000"],
         &["serve", "--public-url", "https://example.com/path"],
-        &["serve", "--store", &format!("redis+cluster://:{PASSWORD}@localhost")],
+        &["serve", "--store", &format!("redis+unix://:{PASSWORD}@localhost")],
         &["serve", "--store", &format!("redis://:{PASSWORD}@localhost/sessions")],
         &["openapi", "--format", "xml"],
     ] {

@@ -45,7 +45,7 @@ pub(crate) use self::{
     cluster::{RedisCluster, SharedCluster},
     dice::{Dice, number},
     jar::Jar,
-    process::Process,
+    process::{Process, SECRET},
     redis::RedisServer,
     sentinels::Sentinels,
     store::{Control, Op, When},

@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    os::unix::fs::DirBuilderExt as _,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, mpsc},
@@ -18,6 +17,9 @@ use super::{
     PATIENCE, User, capture,
     user::{Kind, http_client},
 };
+
+/// What seals the signing keys of the servers that are on a Redis.
+pub(crate) const SECRET: &str = "what all nodes of these tests seal their keys with";
 
 /// A server that is a process of its own.
 pub(crate) struct Process {
@@ -45,18 +47,10 @@ impl Process {
         process
     }
 
-    /// Another node: configured as this one, with a copy of its keys, and nothing else in common.
+    /// Another node: configured as this one, and nothing else in common.
     pub(crate) fn beside(&self) -> Self {
         let mut process = Self::new(&[]);
         process.environment.clone_from(&self.environment);
-        let (from, to) = (self.data_dir().join("keys"), process.data_dir().join("keys"));
-        for made in [&process.data_dir(), &to] {
-            std::fs::DirBuilder::new().mode(0o700).create(made).expect("a directory");
-        }
-        for key in std::fs::read_dir(from).expect("keys") {
-            let key = key.expect("a key");
-            std::fs::copy(key.path(), to.join(key.file_name())).expect("a copy");
-        }
         process.run();
         process
     }
@@ -89,6 +83,9 @@ impl Process {
         ]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
+        // Only a Redis needs it.
+        environment.push(("COUNTERSIGN_TOKEN__SECRET".into(), SECRET.into()));
+        capture::secret(capture::Kind::Key, SECRET);
         environment.extend(variables.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         Self {
             directory: tempfile::tempdir().expect("a directory"),

@@ -1,8 +1,10 @@
 //! A real Redis, started by the test that needs one.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::TcpStream,
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -87,6 +89,23 @@ impl RedisServer {
     /// Where it is.
     pub(crate) fn url(&self) -> Url {
         Url::parse(&format!("redis://127.0.0.1:{}", self.port)).unwrap()
+    }
+
+    /// All that it wrote to its disk: every command that changed something.
+    pub(crate) fn written(&self) -> Vec<u8> {
+        fn collect(dir: &Path, written: &mut Vec<u8>) {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    collect(&path, written);
+                } else {
+                    written.extend(fs::read(path).unwrap());
+                }
+            }
+        }
+        let mut written = Vec::new();
+        collect(self.dir.path(), &mut written);
+        written
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -4,7 +4,6 @@
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -17,8 +16,8 @@ use super::until_ready;
 use crate::{
     nodes::{certificates, openssl_works},
     support::{
-        Balancer, PASSWORD, PATIENCE, Process, User, balancer::Program, port, redis::redis_works,
-        user::Kind,
+        Balancer, PASSWORD, PATIENCE, Process, SECRET, User, balancer::Program, port,
+        redis::redis_works, user::Kind,
     },
 };
 
@@ -89,26 +88,20 @@ fn redis(port: &str) -> Redis {
     Redis { child, _dir: dir }
 }
 
-/// A node with these files, and with the keys of the first, if there is one.
-fn node(redis: &str, port: u16, first: Option<&Process>) -> Process {
+/// A node with these files.
+fn node(redis: &str, port: u16) -> Process {
     Process::wrapped(|dir| {
         let listen = format!("127.0.0.1:{port}");
         let toml =
             with("countersign.toml", &[("0.0.0.0:3000", &listen), ("10.0.0.2", "127.0.0.1")]);
         fs::write(dir.join("countersign.toml"), toml).unwrap();
-        if let Some(first) = first {
-            let mut private = fs::DirBuilder::new();
-            private.mode(0o700).recursive(true).create(dir.join("data/keys")).unwrap();
-            for key in fs::read_dir(first.data_dir().join("keys")).unwrap() {
-                let key = key.unwrap();
-                let copy = dir.join("data/keys").join(key.file_name());
-                fs::copy(key.path(), &copy).unwrap();
-                fs::set_permissions(copy, fs::Permissions::from_mode(0o600)).unwrap();
-            }
-        }
         let variables = with(
             "countersign.env",
-            &[("CHANGE-ME", "secret"), ("10.0.0.7:6379", &format!("127.0.0.1:{redis}"))],
+            &[
+                ("TOKEN__SECRET=CHANGE-ME", &format!("TOKEN__SECRET={SECRET}")),
+                ("CHANGE-ME", "secret"),
+                ("10.0.0.7:6379", &format!("127.0.0.1:{redis}")),
+            ],
         );
         let variables = variables.lines().filter(|line| line.starts_with("COUNTERSIGN_"));
         // The ports are those of the file; two nodes on one machine want two admin addresses.
@@ -173,8 +166,8 @@ async fn the_files_for_two_nodes_tell_the_whole_story() {
     let redis_port = port::free().to_string();
     let _redis = redis(&redis_port);
     let ports = [port::free(), port::free()];
-    let mut first = node(&redis_port, ports[0], None);
-    let mut second = node(&redis_port, ports[1], Some(&first));
+    let mut first = node(&redis_port, ports[0]);
+    let mut second = node(&redis_port, ports[1]);
     let plain = port::free();
     let mut balancer = balancer(ports, plain, &pem);
     let bound = balancer.address().port().unwrap();

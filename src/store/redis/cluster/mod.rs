@@ -65,7 +65,7 @@ use parking_lot::Mutex;
 
 use self::shard::ROOTS;
 pub use self::shard::{SHARDS, shard_of};
-use super::{Finder, Functions, RedisOptions, RedisServers, RedisStore, open};
+use super::{Finder, Functions, RedisKeys, RedisOptions, RedisServers, RedisStore, open};
 use crate::{
     model::AccountId,
     store::{AuditBounds, OpenError, Result},
@@ -108,6 +108,12 @@ impl ClusterStore {
             RedisStore::on(finder, options, root, generation)
         });
         Self { shards: Box::new(shards), patience, lock: Mutex::new(lock) }
+    }
+
+    /// The signing keys in it: they lie in the first shard.
+    #[must_use]
+    pub fn keys(&self) -> RedisKeys {
+        self.of_nobody().keys()
     }
 
     /// The functions of each shard.
