@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-import shutil
 
 from processes import Client, Failed, free_port, running
 
@@ -59,9 +58,6 @@ class Server:
             for number in range(self.nodes):
                 directory = data / f"node-{number}"
                 directory.mkdir(exist_ok=True)
-                if nodes:
-                    # All sign with the same key; the first one made it.
-                    shutil.copytree(data / "node-0/data/keys", directory / "data/keys")
                 port = free_port()
                 places = {"port": port, "redis": f"redis://127.0.0.1:{redis_port}"}
                 command = [str(part).format(**places) for part in self.command]
@@ -236,6 +232,13 @@ OURS = (
     ),
     countersign_on_redis("redis", "HS256 + Redis", "memory"),
     countersign_on_redis("redis-always", "HS256 + Redis, appendfsync always", "always"),
+    countersign_on_redis(
+        "redis-local",
+        "HS256 + Redis, checks from memory",
+        "memory",
+        more=(("COUNTERSIGN_STORE__REDIS__CHECKS", "local"),),
+        cells=(("check", 64),),
+    ),
     countersign_on_redis(
         "redis-two-nodes", "two nodes, HS256 + Redis, appendfsync always", "always", nodes=2
     ),

@@ -29,6 +29,7 @@ pub mod redis;
 pub mod sled;
 mod steps;
 mod view;
+mod waiting;
 
 use std::net::IpAddr;
 
@@ -44,6 +45,7 @@ pub use error::{OpenError, StoreError};
 use jiff::SignedDuration;
 pub use keys::{KeptKeys, KeyVault};
 pub use memory::MemoryStore;
+pub(crate) use waiting::waiting;
 
 use crate::model::{
     Account, AccountId, AccountState, Actor, AttemptKey, Attempts, AuditEvent, AuditKind, By,

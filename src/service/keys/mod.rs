@@ -14,10 +14,9 @@
 mod keeper;
 mod secret;
 
-use std::{io, path::Path, sync::Arc, thread};
+use std::{path::Path, sync::Arc};
 
 use jiff::SignedDuration;
-use tokio::runtime;
 use tracing::{info, warn};
 
 pub(super) use self::keeper::Keeper;
@@ -27,7 +26,7 @@ use super::{KEYS_DIR, OpenError, keys_beside};
 use crate::{
     config::Config,
     model::Timestamp,
-    store::{KeptKeys, KeyVault, RedisKeys, StoreError},
+    store::{KeptKeys, KeyVault, RedisKeys, StoreError, waiting},
     token::{
         KeyCopy, KeyError, KeyInfo, KeyRing, KeySet, Rule, Seal, ShortSecret, copy_keys, has_keys,
         list_keys, place_keys,
@@ -65,17 +64,6 @@ pub(super) fn begin(config: &Config, vault: RedisKeys, now: Timestamp) -> Result
     let (ring, kept) = opened?;
     let keeper = Keeper::new(Arc::new(vault), seal, kept, &ring);
     Ok(Begun { keys: ring.into_set(now)?, keeper })
-}
-
-/// Waits for something, also inside of a runtime. It must use nothing of that.
-fn waiting<T: Send>(work: impl Future<Output = T> + Send) -> io::Result<T> {
-    thread::scope(|scope| {
-        let worker = scope.spawn(|| {
-            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-            Ok(runtime.block_on(work))
-        });
-        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
 }
 
 /// What a node does that starts. Of key files in `dir`, the first node's become the store's.

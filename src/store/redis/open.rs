@@ -11,7 +11,7 @@ use super::{
     link,
     servers::RedisServers,
 };
-use crate::store::OpenError;
+use crate::store::{OpenError, waiting};
 
 /// The version that brought functions.
 const LEAST_VERSION: (u32, u32) = (7, 0);
@@ -23,7 +23,7 @@ pub(super) fn open(
 ) -> Result<Arc<Finder>, OpenError> {
     let refused = |address: String| move |reason| OpenError::Redis { address, reason };
     let finder = Finder::new(servers, options.patience).map_err(refused(servers.address()))?;
-    let looked = on_a_thread_of_its_own(async {
+    let looked = waiting(async {
         let primaries = finder.primaries().await;
         let primaries =
             primaries.map_err(|error| refused(finder.address().to_owned())(reason(&error)))?;
@@ -35,17 +35,6 @@ pub(super) fn open(
     looked
         .unwrap_or_else(|error| Err(refused(servers.address())(error.to_string())))
         .map(|()| Arc::new(finder))
-}
-
-/// Waits for what is asynchronous. Whoever opens a store may be in a runtime, where nobody may wait.
-fn on_a_thread_of_its_own<T: Send>(work: impl Future<Output = T> + Send) -> std::io::Result<T> {
-    std::thread::scope(|scope| {
-        let waiting = std::thread::Builder::new().spawn_scoped(scope, || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            Ok(runtime.block_on(work))
-        })?;
-        waiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
 }
 
 async fn look(primary: &Primary, in_cluster: bool, options: &RedisOptions) -> Result<(), String> {
