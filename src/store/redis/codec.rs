@@ -8,10 +8,10 @@ use jiff::SignedDuration;
 use super::record;
 use crate::{
     model::{
-        Account, AccountId, AccountState, AuditEvent, AuditTrail, Email, PasswordHash, Role,
-        Session, SessionId, Succession, Timestamp, Transport, Variables, VisitDays,
+        Account, AccountId, AccountState, AuditEvent, AuditKind, AuditTrail, Email, PasswordHash,
+        Role, Session, SessionId, Succession, Timestamp, Transport, Variables, VisitDays,
         clock::{from_millis, later},
-        session::Chain,
+        session::{Chain, ReplayPolicy},
     },
     store::{
         AuditBounds, Result, StoreError, Visit,
@@ -121,9 +121,18 @@ pub(super) fn add_session(command: &mut Cmd, session: &Session, epoch: u64) -> R
     Ok(())
 }
 
-/// Adds what a visit is judged and counted by: one argument, of eight numbers as `struct` in Lua reads
-/// them.
-pub(super) fn add_visit(command: &mut Cmd, visit: &Visit) -> Result<()> {
+/// What a session is looked up by: an item of `session`, as `struct` in Lua reads it.
+pub(super) fn check(account: AccountId, id: SessionId, now: Timestamp) -> [u8; 40] {
+    let mut item = [0; 40];
+    item[..16].copy_from_slice(account.as_bytes());
+    item[16..32].copy_from_slice(id.as_bytes());
+    item[32..].copy_from_slice(&millis(now).to_le_bytes());
+    item
+}
+
+/// What a visit is judged and counted by: an item of `visit`, as `struct` in Lua reads it, and behind
+/// that the event that it is if it is a copy's.
+pub(super) fn visit(visit: &Visit) -> Result<Vec<u8>> {
     let Visit { token, now, lifetimes, replay, .. } = visit;
     let end = |time| millis(later(*now, time)).to_le_bytes();
     let numbers = [
@@ -136,8 +145,45 @@ pub(super) fn add_visit(command: &mut Cmd, visit: &Visit) -> Result<()> {
         end(lifetimes.idle),
         end(lifetimes.remember_idle),
     ];
-    command.arg(numbers.as_flattened());
-    Ok(())
+    let policy = match replay.policy {
+        ReplayPolicy::Revoke => b'v',
+        ReplayPolicy::Refuse => b'f',
+        ReplayPolicy::Ignore => b'i',
+    };
+    let event = visit.copy_found().about(token.account).of_session(token.session);
+    let event = records::encode_event(&event)?;
+    let ids = [*token.account.as_bytes(), *token.session.as_bytes()];
+    Ok([ids.as_flattened(), numbers.as_flattened(), &[policy], &event].concat())
+}
+
+/// Adds the trail of the events of `visit`, and its bounds: three arguments.
+pub(super) fn add_trail_of_copies(command: &mut Cmd, bounds: AuditBounds) {
+    command.arg(letter(AuditKind::CopyFound.trail())).arg(pages(bounds)).arg(page_life(bounds));
+}
+
+/// What became of each item of a function that takes many: what is wrong with one of them is its
+/// alone, told as an array with a sentence in it.
+pub(super) fn of_items(answer: Result<Value>, count: usize) -> Vec<Result<Value>> {
+    let all = match answer {
+        Ok(Value::Array(items)) if items.len() == count => Ok(items),
+        Ok(_) => Err(other("session")),
+        Err(error) => Err(error),
+    };
+    match all {
+        Ok(items) => items.into_iter().map(of_item).collect(),
+        Err(error) => vec![Err(error); count],
+    }
+}
+
+fn of_item(item: Value) -> Result<Value> {
+    match item {
+        Value::Array(mut why) => {
+            let why = bytes("session", why.pop().unwrap_or(Value::Nil))?;
+            let why = String::from_utf8_lossy(&why);
+            Err(StoreError::Unavailable(format!("Redis: {why}")))
+        }
+        item => Ok(item),
+    }
 }
 
 /// Adds a succession: eight arguments.
@@ -370,7 +416,7 @@ pub(super) fn variables(mut parts: Parts) -> Result<Variables> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AuditKind, By, Cause};
+    use crate::model::{By, Cause};
 
     #[test]
     fn an_event_comes_back_as_it_was_kept() {

@@ -109,7 +109,13 @@ pub use self::{
     replacement::{RedisReplacement, RedisReplacementError},
     servers::{RedisServers, RedisServersAre},
 };
-use self::{finder::Finder, gather::Gather, link::Link, local::Local, remembered::Changing};
+use self::{
+    finder::Finder,
+    gather::{Gather, Together},
+    link::Link,
+    local::Local,
+    remembered::Changing,
+};
 use super::{AuditBounds, OpenError, Result};
 use crate::model::{AccountId, AuditEvent, Cause};
 
@@ -306,6 +312,22 @@ impl Functions {
     }
 
     async fn ask(&self, command: &Cmd) -> Result<Value> {
-        self.gather.ask(&self.link, command).await
+        self.gather.ask(&self.link, command.clone()).await
+    }
+
+    /// Looks a session up, together with others.
+    async fn ask_check(&self, item: &[u8]) -> Result<Value> {
+        let begin = || self.read("session");
+        self.gather.ask_item(&self.link, Together::Check, begin, item).await
+    }
+
+    /// Counts a visit, together with others.
+    async fn ask_visit(&self, item: &[u8], audit: AuditBounds) -> Result<Value> {
+        let begin = || {
+            let mut command = self.change("visit");
+            codec::add_trail_of_copies(&mut command, audit);
+            command
+        };
+        self.gather.ask_item(&self.link, Together::Visit, begin, item).await
     }
 }

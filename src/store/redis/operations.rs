@@ -224,9 +224,9 @@ impl Store for RedisStore {
         id: SessionId,
         now: Timestamp,
     ) -> Result<Option<Session>> {
-        let mut command = self.read("session");
-        command.arg(account.as_bytes()).arg(id.as_bytes()).arg(millis(now));
-        let ask = async { codec::session_if_any(account, id, self.ask(&command).await?) };
+        let item = codec::check(account, id, now);
+        let ask =
+            async { codec::session_if_any(account, id, self.functions.ask_check(&item).await?) };
         match &self.local {
             Some(local) => local.session(account, id, now, ask).await,
             None => ask.await,
@@ -248,19 +248,9 @@ impl Store for RedisStore {
 
     async fn visit(&self, visit: Visit) -> Result<Visited> {
         let token = visit.token;
-        let mut command = self.change("visit");
-        command.arg(token.account.as_bytes()).arg(token.session.as_bytes());
-        codec::add_visit(&mut command, &visit)?;
-        command.arg(match visit.replay.policy {
-            ReplayPolicy::Revoke => "revoke",
-            ReplayPolicy::Refuse => "refuse",
-            ReplayPolicy::Ignore => "ignore",
-        });
-        self.add_event(&mut command, &visit.copy_found(), |cause| {
-            cause.about(token.account).of_session(token.session)
-        })?;
+        let item = codec::visit(&visit)?;
         let changing = self.changing(Some(token.account));
-        match self.ask(&command).await? {
+        match self.functions.ask_visit(&item, self.audit).await? {
             Value::Int(0) => Ok(Visited::Absent),
             Value::Int(2) => {
                 if visit.replay.policy == ReplayPolicy::Revoke {

@@ -19,6 +19,13 @@ use crate::{
 
 /// How often each command was asked for since the last look, but for those of a function.
 pub(crate) fn asked(server: &RedisServer) -> BTreeMap<String, u64> {
+    let asked = asked_so_far(server);
+    server.ask(&["CONFIG", "RESETSTAT"]);
+    asked
+}
+
+/// The same, and the next look has it, too.
+pub(super) fn asked_so_far(server: &RedisServer) -> BTreeMap<String, u64> {
     let mut asked = BTreeMap::new();
     for line in server.ask(&["INFO", "commandstats"]).lines() {
         let Some((name, rest)) = line.trim().split_once(":calls=") else { continue };
@@ -27,7 +34,6 @@ pub(crate) fn asked(server: &RedisServer) -> BTreeMap<String, u64> {
             asked.insert(name.to_owned(), rest.split(',').next().unwrap().parse().unwrap());
         }
     }
-    server.ask(&["CONFIG", "RESETSTAT"]);
     asked
 }
 

@@ -8,6 +8,7 @@
 //! | `replicas` | what ends sessions waits for as many as it is told |
 //! | `cost` | how many commands an operation is, and that nothing stays for ever |
 //! | `local` | checks from memory, and who makes them forget |
+//! | `together` | what is asked at the same time goes together, and nobody is the worse for it |
 //! | `moved` | from and to other stores, and one generation in the place of another |
 
 mod away;
@@ -16,6 +17,7 @@ mod local;
 pub(crate) mod moved;
 mod refused;
 mod replicas;
+mod together;
 
 use std::time::Duration;
 

@@ -80,6 +80,22 @@ local function look(keys, args)
   return at[2], found[2] and tonumber(found[2]) or 0, found[3] or ''
 end
 
+-- What `one` answers to each item from an argument on, with these before it. What is wrong with one
+-- item is told in its place, as a list, and the others are as if it were not there. Items are done one
+-- after the other.
+local function each(args, first, one, ...)
+  local answers, given, count = {}, { ... }, select('#', ...)
+  for at = first, #args do
+    given[count + 1] = args[at]
+    local is_well, answer = pcall(one, unpack(given, 1, count + 1))
+    if not is_well then
+      answer = { type(answer) == 'table' and answer.err or tostring(answer) }
+    end
+    answers[#answers + 1] = answer
+  end
+  return answers
+end
+
 -- The time of this server in milliseconds.
 local function server_time()
   local time = call('TIME')
