@@ -1,5 +1,6 @@
 //! `admin.json` in the data directory: where the running server's admin interface is, and the token
-//! that proves one may use it. Only who can read the data directory can.
+//! that proves one may use it. Only who can read the data directory can. It says which store the server
+//! has, too, for commands that ask both.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -20,12 +21,15 @@ pub(super) struct AdminFile {
     /// Where the admin interface is.
     pub(super) url: String,
     token: String,
+    /// Which store the server is on: no secret. Empty where a server of before wrote it.
+    #[serde(default)]
+    pub(super) store: String,
 }
 
 impl AdminFile {
     /// The file's content for a new server: with a new token, good as long as it runs.
-    pub(super) fn new(url: String) -> io::Result<Self> {
-        Ok(Self { url, token: OperatorToken::random()?.expose().to_owned() })
+    pub(super) fn new(url: String, store: String) -> io::Result<Self> {
+        Ok(Self { url, token: OperatorToken::random()?.expose().to_owned(), store })
     }
 
     /// The token.
@@ -93,14 +97,14 @@ mod tests {
     fn it_is_written_for_its_owner_alone_and_reads_back() {
         let dir = tempfile::tempdir().unwrap();
         assert!(AdminFile::read(dir.path()).unwrap().is_none());
-        let file = AdminFile::new("http://127.0.0.1:3001".into()).unwrap();
+        let file = AdminFile::new("http://127.0.0.1:3001".into(), "sled".into()).unwrap();
         // A file that lay in the way, readable by all, lends its mode to nothing.
         fs::write(dir.path().join("admin.json.new"), "").unwrap();
         file.write(dir.path()).unwrap();
         let mode = fs::metadata(AdminFile::path(dir.path())).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let read = AdminFile::read(dir.path()).unwrap().unwrap();
-        assert_eq!((read.url, &read.token), (file.url, &file.token));
+        assert_eq!((read.url, &read.token, read.store), (file.url, &file.token, file.store));
         assert_eq!(URL_SAFE_NO_PAD.decode(&file.token).unwrap().len(), 32);
         AdminFile::remove(dir.path()).unwrap();
         AdminFile::remove(dir.path()).unwrap();
@@ -109,7 +113,7 @@ mod tests {
 
     #[test]
     fn each_server_has_a_token_of_its_own() {
-        let token = || AdminFile::new(String::new()).unwrap().token;
+        let token = || AdminFile::new(String::new(), String::new()).unwrap().token;
         assert_ne!(token(), token());
     }
 }

@@ -58,9 +58,9 @@ impl Backup {
             )));
         }
         let keys = if self.with_keys {
-            service::keys::copies(config).await.map_err(StartError::from)?
+            Some(service::keys::copies(config).await.map_err(StartError::from)?)
         } else {
-            Vec::new()
+            None
         };
         let mut operator = Operator::here(config)?;
         let copied = tokio::select! {
@@ -102,10 +102,10 @@ fn say(counts: &Counts, file: &Path, config: &Config) -> Result<(), Failure> {
 /// damaged becomes no backup.
 async fn copy(
     operator: &mut Operator<'_>,
-    keys: Vec<KeyCopy>,
+    keys: Option<Vec<KeyCopy>>,
     target: &mut Target,
 ) -> Result<Counts, Failure> {
-    let mut source = operator.backup().await?;
+    let mut source = operator.backup(keys.is_some()).await?;
     let mut progress = Progress::of("backup", None);
     let mut reader = Decoder::new();
     let mut writer = None;
@@ -117,7 +117,7 @@ async fn copy(
                 (Item::Entry(entry), Some(writer)) => Encoder::add(writer, &entry, &mut out),
                 (Item::Header(header), _) => {
                     let writer = writer.insert(Encoder::begin(&header, &mut out));
-                    for KeyCopy { kid, json } in &keys {
+                    for KeyCopy { kid, json } in keys.iter().flatten() {
                         let key = BackupKey { kid: kid.clone(), json: json.clone() };
                         writer.add(&Entry::Key(key), &mut out);
                     }

@@ -5,6 +5,9 @@ use std::{io, path::PathBuf};
 use super::serve::{StartError, StopError};
 use crate::{config::ConfigError, http::HttpError, session, token::KeyError};
 
+/// What is true of a restore that failed before its last step.
+pub(super) const NOTHING_CHANGED: &str = "nothing was changed";
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -35,12 +38,14 @@ pub enum Failure {
         reason: String,
     },
     /// A backup cannot be restored.
-    #[error("cannot restore {}: {reason}; nothing was changed", .file.display())]
+    #[error("cannot restore {}: {reason}; {changed}", .file.display())]
     Restore {
         /// From where.
         file: PathBuf,
         /// Why.
         reason: String,
+        /// What was done all the same.
+        changed: &'static str,
     },
     /// What was typed cannot be used.
     #[error("{0}")]
@@ -64,6 +69,16 @@ impl Failure {
         Self::Refused(line)
     }
 
+    /// The same, where so many signing keys had been put in their place before.
+    pub(super) fn after_keys(mut self, placed: usize) -> Self {
+        if let Self::Restore { changed: changed @ NOTHING_CHANGED, .. } = &mut self
+            && placed > 0
+        {
+            *changed = "signing keys of it were added, and nothing else was changed";
+        }
+        self
+    }
+
     /// Whether whoever read the output has stopped reading: nobody's fault (`... | head`).
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
@@ -79,5 +94,25 @@ impl From<session::Error> for Failure {
             Store(_) | Hashing(_) | Signing(_) => Self::Refused(error.to_string()),
             error => Self::answered(HttpError::from(error).detail()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restore_says_what_it_changed() {
+        let failed = |changed, placed| {
+            let failure =
+                Failure::Restore { file: "backup".into(), reason: "away".to_owned(), changed };
+            failure.after_keys(placed).to_string()
+        };
+        assert_eq!(failed(NOTHING_CHANGED, 0), "cannot restore backup: away; nothing was changed");
+        assert_eq!(
+            failed(NOTHING_CHANGED, 1),
+            "cannot restore backup: away; signing keys of it were added, and nothing else was changed"
+        );
+        assert_eq!(failed("it is not known", 1), "cannot restore backup: away; it is not known");
     }
 }

@@ -47,6 +47,9 @@ impl Keys {
             Self::Reseal { old_secret_file } => {
                 let resealed = service::keys::reseal(config, &old_secret_file).await;
                 match resealed.map_err(StartError::from)? {
+                    Some(0) => output::say(
+                        "there are no signing keys that are not sealed with the configured secret already",
+                    ),
                     Some(number) => output::say(&format!("signing keys sealed anew: {number}")),
                     None => Err(Failure::Input(
                         "there is nothing to seal: with `store.url = \"sled\"` the signing keys are \

@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     http::admin::OperatorToken,
     model::{By, clock::SystemClock},
-    service::{OpenError, Service},
+    service::{self, OpenError, Service},
     session::{
         Backup, Sessions,
         operate::{Command, Reply},
@@ -47,6 +47,8 @@ struct Server {
     client: Client,
     url: String,
     token: OperatorToken,
+    /// Which store it has.
+    store: String,
 }
 
 /// What became of asking the server.
@@ -113,11 +115,15 @@ impl<'a> Operator<'a> {
         }
     }
 
-    /// Begins a backup.
-    pub(super) async fn backup(&mut self) -> Result<BackupSource, Failure> {
+    /// Begins a backup. With `keys_beside`, that are those of the configured store, it is refused where
+    /// the server has another one: keys and sessions would not belong together.
+    pub(super) async fn backup(&mut self, keys_beside: bool) -> Result<BackupSource, Failure> {
         if let Way::Server(server) = &self.way {
             match server.back_up().await? {
                 Asked::Answered(response) => {
+                    if keys_beside {
+                        server.must_have(&service::store_name(self.config))?;
+                    }
                     return Ok(BackupSource::Server(response, server.url.clone()));
                 }
                 Asked::Nobody => self.way = instead_of(server, self.config)?,
@@ -222,7 +228,7 @@ impl Server {
             .build()
             .map_err(|error| Failure::System("set up an HTTP client", error.to_string()))?;
         let token = file.token();
-        Ok(Self { client, url: file.url, token })
+        Ok(Self { client, url: file.url, token, store: file.store })
     }
 
     async fn operate(&self, command: &Command) -> Result<Asked<Reply>, Failure> {
@@ -233,6 +239,21 @@ impl Server {
             }
             Asked::Nobody => Ok(Asked::Nobody),
         }
+    }
+
+    fn must_have(&self, configured: &str) -> Result<(), Failure> {
+        let store = match self.store.as_str() {
+            "" => return Err(unexpected()),
+            store => store,
+        };
+        if store == configured {
+            return Ok(());
+        }
+        Err(Failure::Input(format!(
+            "the server on this data directory has its store in {store}, and this command is told \
+             {configured}: give it the configuration of the server, or the keys in the backup would not \
+             be those of its sessions"
+        )))
     }
 
     async fn back_up(&self) -> Result<Asked<Response>, Failure> {

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 
-use super::{Failure, output, progress::Progress, serve::StartError};
+use super::{Failure, failure::NOTHING_CHANGED, output, progress::Progress, serve::StartError};
 use crate::{
     config::{Config, StoreUrl},
     model::{AuditKind, By, Cause, Clock as _, clock::SystemClock},
@@ -57,6 +57,8 @@ pub(super) struct Restore {
 struct Found {
     counts: Counts,
     keys: Vec<KeyCopy>,
+    /// How many of the keys were put where keys are.
+    placed: usize,
 }
 
 impl Restore {
@@ -81,10 +83,17 @@ impl Restore {
                 return Err(error);
             }
         };
-        match replacement {
-            New::Sled(new) => new.finish().await.map_err(|error| self.refused(error))?,
-            New::Redis(new) => new.finish().await.map_err(|error| self.refused_by_redis(error))?,
-        }
+        let finished = match replacement {
+            New::Sled(new) => new.finish().await.map_err(|error| self.refused(error)),
+            New::Redis(new) => new.finish().await.map_err(|error| match error {
+                // The step that puts it in place may have been done without an answer.
+                RedisReplacementError::Store(error) => {
+                    self.failed_after("whether it was done is not known", error)
+                }
+                error => self.refused_by_redis(error),
+            }),
+        };
+        finished.map_err(|failure| failure.after_keys(found.placed))?;
         self.say(&found, config)
     }
 
@@ -114,16 +123,18 @@ impl Restore {
     ) -> Result<Found, Failure> {
         let progress = Progress::of("restore", source.size());
         let found = read(source, progress, Some(store)).await;
-        let found = found.map_err(|error| self.failed(error))?;
+        let mut found = found.map_err(|error| self.failed(error))?;
         if self.end_sessions {
             let (what, at) = (AuditKind::AllSessionsEnded, SystemClock.now());
             let cause = Cause { what, by: By::COMMAND_LINE, at };
             let ended = store.revoke_all_sessions(cause).await;
             ended.map_err(|error| self.failed(error))?;
         }
+        // Before the store: without its keys everybody would have to log in again, and they do nothing
+        // without it.
         if !found.keys.is_empty() {
-            let now = SystemClock.now();
-            service::keys::place(config, &found.keys, now).await.map_err(StartError::from)?;
+            let placed = service::keys::place(config, &found.keys, &SystemClock).await;
+            found.placed = placed.map_err(StartError::from)?;
         }
         Ok(found)
     }
@@ -146,9 +157,13 @@ impl Restore {
         Ok(())
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     fn failed(&self, reason: impl ToString) -> Failure {
-        Failure::Restore { file: self.file.clone(), reason: reason.to_string() }
+        self.failed_after(NOTHING_CHANGED, reason)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+    fn failed_after(&self, changed: &'static str, reason: impl ToString) -> Failure {
+        Failure::Restore { file: self.file.clone(), reason: reason.to_string(), changed }
     }
 
     fn refused(&self, error: ReplacementError) -> Failure {
@@ -169,7 +184,11 @@ impl Restore {
         match error {
             RedisReplacementError::NotEmpty => self
                 .failed("the store in Redis is not empty; --replace puts the backup in its place"),
-            error @ RedisReplacementError::Interrupted(_) => self.failed(error),
+            RedisReplacementError::Interrupted(error) => self.failed_after(
+                "the store was half replaced, and what is not answers 503 now: run it again with \
+                 --replace",
+                error,
+            ),
             RedisReplacementError::Store(error) => self.failed(error),
             RedisReplacementError::Open(error) => Failure::Input(error.to_string()),
         }

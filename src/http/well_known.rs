@@ -6,9 +6,7 @@ use std::sync::Arc;
 use poem::{Response, handler, web::Data};
 
 use super::{Code, HttpError, Site};
-
-/// How long a verifier may keep the keys, in seconds.
-const MAX_AGE: &str = "public, max-age=300";
+use crate::token::PUBLISHED_FOR;
 
 /// The key set.
 #[handler]
@@ -17,6 +15,6 @@ pub(super) fn jwks(Data(site): Data<&Arc<Site>>) -> poem::Result<Response> {
         .map_err(|_| HttpError::from(Code::Internal))?;
     Ok(Response::builder()
         .content_type("application/jwk-set+json")
-        .header("cache-control", MAX_AGE)
+        .header("cache-control", format!("public, max-age={}", PUBLISHED_FOR.as_secs()))
         .body(keys))
 }

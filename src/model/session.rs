@@ -164,7 +164,7 @@ impl Lifetimes {
         if remember { self.remember_absolute } else { self.absolute }
     }
 
-    /// The longest any token can be good for: how long a retired key must verify.
+    /// The longest any session token can be good for: how long a retired key must verify them.
     #[must_use]
     pub fn longest_token(&self) -> SignedDuration {
         self.idle.max(self.remember_idle)

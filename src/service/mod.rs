@@ -48,8 +48,8 @@ pub enum OpenError {
     /// There is no secret to open the keys in the store with.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The keys in the store cannot be read.
-    #[error("the signing keys in the store cannot be read: {0}")]
+    /// The keys in the store cannot be read, or not be changed.
+    #[error("cannot read or change the signing keys in the store: {0}")]
     Vault(#[from] StoreError),
     /// Passwords cannot be hashed with the configured parameters.
     #[error("cannot hash passwords with `password.memory_kib` and `password.passes`: {0}")]
@@ -79,14 +79,13 @@ impl Service {
         clock: Arc<dyn Clock>,
         wrap_store: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> Result<Self, OpenError> {
-        keys::check_secret(config)?;
+        let secret = keys::needed(config)?;
         // First of all: it makes the directory and takes the lock; nothing may be touched before.
         let (store, vault) = open_store(config)?;
-        let now = clock.now();
-        let (keys, keeper) = match vault {
-            None => (open_keys(config, now)?, None),
-            Some(vault) => {
-                let Begun { keys, keeper } = keys::begin(config, vault, now)?;
+        let (keys, keeper) = match vault.zip(secret) {
+            None => (open_keys(config, clock.now())?, None),
+            Some((vault, secret)) => {
+                let Begun { keys, keeper } = keys::begin(config, vault, &secret, &*clock)?;
                 (keys, Some(keeper))
             }
         };
@@ -229,6 +228,15 @@ fn keys_beside(config: &Config) -> Result<Option<RedisKeys>, store::OpenError> {
     }
 }
 
+/// Which store it is, for who compares two: without user and password.
+#[must_use]
+pub fn store_name(config: &Config) -> String {
+    match &config.store.url {
+        StoreUrl::Sled => "sled".to_owned(),
+        StoreUrl::Redis(url) => format!("the Redis at {:?}", redis_servers(url)),
+    }
+}
+
 /// Which servers a Redis is.
 #[must_use]
 pub fn redis_servers(url: &RedisUrl) -> RedisServers {
@@ -243,8 +251,8 @@ pub fn redis_servers(url: &RedisUrl) -> RedisServers {
     RedisServers { named: url.expose().to_vec(), are }
 }
 
-/// How a Redis is to be used. Takes the data directory, where the keys are, as the embedded store
-/// does.
+/// How a Redis is to be used. Takes the data directory, where `admin.json` is, as the embedded store
+/// does: one server at a time runs on it.
 ///
 /// # Errors
 /// [`store::OpenError`]: the data directory cannot be used.

@@ -1,15 +1,11 @@
 //! Devices that were logged in before, which strangers cannot keep out.
 
-use jiff::SignedDuration;
-
 use super::{Result, Sessions};
+pub use crate::token::REMEMBERED;
 use crate::{
     model::{AccountId, Email, Timestamp, clock::later},
     token::Device,
 };
-
-/// How long a device is remembered after a log-in.
-pub const REMEMBERED: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 impl Sessions {
     /// Whether the account was logged in to before, on the device that shows this token.

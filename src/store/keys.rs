@@ -19,7 +19,8 @@ pub struct KeptKeys {
 /// Keeps the signing keys of all nodes. It opens none, and knows nothing of what is in them.
 #[async_trait]
 pub trait KeyVault: Send + Sync {
-    /// What the store is called: the same for all nodes, and another one for each store of a server.
+    /// What the store calls itself, which seals are bound to: the same for all nodes. One that is alone
+    /// in a Redis has another name than one in a cluster; two servers are not told apart by it.
     fn name(&self) -> &str;
 
     /// All keys that are there.

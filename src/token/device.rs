@@ -4,6 +4,7 @@
 //! strangers did to the account's limit of failed log-ins (`session/throttle`). It is told from a
 //! session token by its `typ` and, for verifiers elsewhere that do not look at that, by its `aud`.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,6 +12,10 @@ use super::{
     jws::{self, Header},
 };
 use crate::model::{AccountId, Timestamp, clock::from_millis};
+
+/// How long a device is remembered after a log-in, and so how long a key still knows devices once it
+/// verifies no session token any more.
+pub const REMEMBERED: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// The `typ` of device tokens (RFC 8725 section 3.11).
 const TYPE: &str = "device+jwt";
@@ -67,7 +72,7 @@ impl Tokens {
             return None;
         }
         let keys = self.keys();
-        let key = keys.find(token.header().kid.as_deref()?, now)?;
+        let key = keys.find_for_device(token.header().kid.as_deref()?, now)?;
         let claims: Claims = jws::read_object(&token.verify(&key.verifying).ok()?)?;
         let is_ours = claims.iss == self.issuer() && claims.aud == self.device_audience();
         let expires_at = from_millis(claims.exp.checked_mul(1_000)?);

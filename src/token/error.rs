@@ -161,8 +161,8 @@ pub enum KeyError {
     /// What the store keeps as a key was not sealed as that one, or was changed since.
     #[error(
         "cannot open the signing key {kid} in the store: what is there is damaged, or was put there \
-         as another key or in another store; restore it from a backup, or take it out: the tokens it \
-         signed are refused then"
+         as another key or in another kind of store; take it out of the store (docs/more-than-one-node.md, \
+         Keys): the tokens it signed are refused then, until a backup that has it is restored"
     )]
     Sealed {
         /// What the store calls it.
@@ -187,7 +187,10 @@ pub enum KeyError {
         algorithm: super::Algorithm,
     },
     /// A key signs what it does not verify, or what the second opinion does not accept.
-    #[error("the key {kid} failed its test: {what}; move its file away, a new one is made then")]
+    #[error(
+        "the key {kid} failed its test: {what}; take it away, from the data directory or from Redis \
+         (docs/more-than-one-node.md, Keys), and a new one is made"
+    )]
     SelfTest {
         /// Which key.
         kid: String,

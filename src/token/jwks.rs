@@ -3,10 +3,18 @@
 //! With it another service verifies tokens by itself. It learns from them who signed what, not
 //! whether the session is still alive: for that it must ask.
 
+use std::time::Duration;
+
 use jsonwebtoken::jwk::JwkSet;
 
 use super::{KeySet, Tokens};
 use crate::model::Timestamp;
+
+/// How long a verifier may keep the key set without asking again. Short: it is told of a new key no
+/// sooner, and where several nodes share their keys that has to be before the key signs (the notice
+/// in `service::keys` is longer than this and a node's reading together). A node that is alone signs
+/// with a new algorithm as soon as it starts.
+pub const PUBLISHED_FOR: Duration = Duration::from_secs(10);
 
 impl Tokens {
     /// The public keys that tokens verify with at `now`, the signing one first. An HMAC key is never

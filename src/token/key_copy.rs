@@ -1,6 +1,9 @@
-//! Copies of key files, for a backup.
+//! Copies of key files, for a backup, and what becomes of files that are not used any more.
 
-use std::path::Path;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use zeroize::Zeroizing;
 
@@ -27,6 +30,25 @@ impl KeyCopy {
 /// [`KeyError`]: it cannot be listed.
 pub fn has_keys(dir: &Path) -> Result<bool, KeyError> {
     key_file::has_any(dir)
+}
+
+/// Gives the folder another name beside the one it has, so that no key is read there any more: `name`,
+/// or that with a number. Returns where it is now.
+///
+/// # Errors
+/// [`KeyError::Io`]; it is where it was.
+pub fn put_aside(dir: &Path, name: &str) -> Result<PathBuf, KeyError> {
+    let mut aside = dir.with_file_name(name);
+    for number in 2.. {
+        if !aside.exists() {
+            break;
+        }
+        aside = dir.with_file_name(format!("{name}.{number}"));
+    }
+    fs::rename(dir, &aside)
+        .and_then(|()| dir.parent().map_or(Ok(()), key_file::sync_dir))
+        .map_err(|error| KeyError::io("rename", dir, &error))?;
+    Ok(aside)
 }
 
 /// Copies of all keys in `dir`.
@@ -63,8 +85,6 @@ pub fn place_keys(dir: &Path, copies: &[KeyCopy]) -> Result<usize, KeyError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use jiff::SignedDuration;
 
     use super::*;
@@ -92,6 +112,20 @@ mod tests {
         let before = list_keys(&keys, now()).unwrap();
         assert_eq!(place_keys(&keys, &copies).unwrap(), 0);
         assert_eq!(list_keys(&keys, now()).unwrap(), before);
+    }
+
+    #[test]
+    fn what_is_put_aside_replaces_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = dir.path().join("keys");
+        for expected in ["aside", "aside.2", "aside.3"] {
+            KeySet::open(&keys, Algorithm::EdDsa, now(), SignedDuration::ZERO).unwrap();
+            let (aside, before) = (dir.path().join(expected), list_keys(&keys, now()).unwrap());
+            assert_eq!(put_aside(&keys, "aside").unwrap(), aside);
+            assert!(!keys.exists());
+            assert_eq!(list_keys(&aside, now()).unwrap(), before);
+        }
+        assert!(matches!(put_aside(&keys, "aside"), Err(KeyError::Io { .. })));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{KeyDefect, KeyError, jwk::Jwk, jws};
-use crate::model::Timestamp;
+use super::{KeyDefect, KeyError, device::REMEMBERED, jwk::Jwk, jws};
+use crate::model::{Timestamp, clock::later};
 
 /// More than any key file has, in bytes.
 const MAX_BYTES: u64 = 16 * 1024;
@@ -27,7 +27,8 @@ pub(super) struct KeyFile {
     pub(super) dates: Dates,
 }
 
-/// When a key was made, from when it signs, and until when it verifies; without an end it signs.
+/// When a key was made, from when it signs, and until when it verifies session tokens; without an end
+/// it signs. Devices it knows for longer.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Dates {
     pub(super) created_at: Timestamp,
@@ -60,9 +61,20 @@ impl Dates {
         (self.starts_at() <= now, end, self.starts_at())
     }
 
-    /// Whether tokens are good at `now`, as far as it goes by the key.
+    /// Whether session tokens are good at `now`, as far as it goes by the key.
     pub(super) fn verifies(self, now: Timestamp) -> bool {
         self.verify_until.is_none_or(|until| now < until)
+    }
+
+    /// When it is good for nothing any more: a device that it signed a token for on its last day is
+    /// forgotten by then.
+    pub(super) fn over_at(self) -> Option<Timestamp> {
+        self.verify_until.map(|until| later(until, REMEMBERED))
+    }
+
+    /// Whether it is good for nothing any more at `now`, not even for devices.
+    pub(super) fn is_over(self, now: Timestamp) -> bool {
+        self.over_at().is_some_and(|end| end <= now)
     }
 }
 
@@ -164,9 +176,9 @@ impl KeyFile {
         (self.dates.created_at, self.kid())
     }
 
-    /// Whether it does not verify any more at `now`.
+    /// Whether it is good for nothing any more at `now`.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        !self.dates.verifies(now)
+        self.dates.is_over(now)
     }
 
     /// What the file says.
@@ -199,7 +211,7 @@ fn replace(path: &Path, unfinished: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Makes what was created or renamed in a folder survive power loss.
-fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     // The parent of a relative path of one part is the empty path.
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     File::open(dir)?.sync_all()

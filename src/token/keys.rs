@@ -1,8 +1,10 @@
 //! The keys in use: which signs, and which verify.
 //!
 //! One key signs: the one in force. Every other key has been retired, which means that it is known
-//! until when it verifies: as long as the last token it signed can live. After that it is not even
-//! loaded. Which key takes over from which, and when, is the rule of [`KeyRing`].
+//! until when it verifies: as long as the last session token it signed can live. After that it is
+//! published no more and still knows devices, for as long as those are
+//! [remembered](super::device::REMEMBERED); then it is not even loaded. Which key takes over from which,
+//! and when, is the rule of [`KeyRing`].
 //!
 //! Of files, nothing is deleted: a key file is the operator's.
 
@@ -67,17 +69,17 @@ pub enum KeyStatus {
         /// From when.
         from: Timestamp,
     },
-    /// It was retired: tokens it signed are good until then at most.
+    /// It was retired: session tokens it signed are good until then at most.
     Verifying {
         /// When the last of them has expired.
         until: Timestamp,
     },
-    /// The last token it signed has expired.
+    /// The last session token it signed has expired. Devices it knows until they are forgotten.
     Expired,
 }
 
 impl Key {
-    /// Whether tokens that it signed are good at `now`, as far as it goes by the key.
+    /// Whether session tokens that it signed are good at `now`, as far as it goes by the key.
     pub(super) fn verifies(&self, now: Timestamp) -> bool {
         self.dates.verifies(now)
     }
@@ -148,9 +150,14 @@ impl KeySet {
         &mut self.keys[0]
     }
 
-    /// The key of this name, if it verifies at `now`.
+    /// The key of this name, if it verifies session tokens at `now`.
     pub(super) fn find(&self, kid: &str, now: Timestamp) -> Option<&Key> {
         self.iter().find(|key| key.kid == kid && key.verifies(now))
+    }
+
+    /// The key of this name, if it knows devices at `now`.
+    pub(super) fn find_for_device(&self, kid: &str, now: Timestamp) -> Option<&Key> {
+        self.iter().find(|key| key.kid == kid && !key.dates.is_over(now))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Key> {
@@ -234,7 +241,10 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::token::{Defect, Tokens, testing::*};
+    use crate::{
+        model::{AccountId, clock::later},
+        token::{Defect, Device, Tokens, device::REMEMBERED, testing::*},
+    };
 
     const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -303,14 +313,45 @@ mod tests {
             assert_eq!(tokens.verify(&old_token, until), Err(Defect::UnknownKey));
         }
         let late = open(dir, Algorithm::Es256, 3_610);
-        assert_eq!(late.keys().iter().count(), 1, "it is not even loaded");
+        assert_eq!(late.verify(&old_token, until), Err(Defect::UnknownKey));
         assert_eq!(late.jwks(after(3_610)).keys.len(), 1);
+        let over = 3_610 + REMEMBERED.as_secs();
+        let loaded = |at| open(dir, Algorithm::Es256, at).keys().iter().count();
+        assert_eq!((loaded(over - 1), loaded(over)), (2, 1), "it is not even loaded");
         let published = |at| tokens.jwks(after(at)).keys.len();
         assert_eq!((published(3_609), published(3_610)), (2, 1), "nor published any more");
         assert_eq!(
             statuses(dir, 3_610),
             [(Algorithm::EdDsa, KeyStatus::Expired), (Algorithm::Es256, KeyStatus::Signing),]
         );
+    }
+
+    #[test]
+    fn a_retired_key_knows_devices_for_as_long_as_they_are_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let before = open(dir, Algorithm::EdDsa, 0);
+        let device = |at: i64| {
+            let expires_at = later(after(at), REMEMBERED);
+            Device { account: AccountId::from_bytes([7; 16]), expires_at }
+        };
+        let last = before.issue_device(device(9), after(9)).unwrap();
+        let session = long_token(&before);
+        open(dir, Algorithm::Es256, 10);
+        let end = 9 + REMEMBERED.as_secs();
+        for at in [10, 3_610, end - 1] {
+            let tokens = open(dir, Algorithm::Es256, at);
+            tokens.self_test(after(at)).unwrap();
+            assert!(tokens.verify_device(&last, after(at)).is_some(), "{at}");
+            assert_eq!(tokens.verify(&session, after(at)).is_ok(), at < 3_610, "{at}");
+        }
+        assert_eq!(open(dir, Algorithm::Es256, end).verify_device(&last, after(end)), None);
+        // Whoever has stolen it makes no device that lives longer than it does.
+        let forged = before.issue_device(device(1_000_000), after(9)).unwrap();
+        let tokens = open(dir, Algorithm::Es256, 3_609);
+        let over = 3_610 + REMEMBERED.as_secs();
+        assert!(tokens.verify_device(&forged, after(over - 1)).is_some());
+        assert_eq!(tokens.verify_device(&forged, after(over)), None);
     }
 
     #[test]

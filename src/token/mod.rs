@@ -46,10 +46,11 @@ mod testing;
 
 pub use algorithm::Algorithm;
 pub use claims::{ClaimSet, Claims};
-pub use device::Device;
+pub use device::{Device, REMEMBERED};
 pub use error::{Defect, KeyDefect, KeyError, SigningFailed};
+pub use jwks::PUBLISHED_FOR;
 pub use jwt::{Grant, Tokens};
-pub use key_copy::{KeyCopy, copy_keys, has_keys, place_keys};
+pub use key_copy::{KeyCopy, copy_keys, has_keys, place_keys, put_aside};
 pub use keys::{KeyInfo, KeySet, KeyStatus, list_keys};
 pub use ring::{KeyRing, Rule};
 pub use seal::{Seal, ShortSecret, random_secret};

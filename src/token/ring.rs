@@ -5,7 +5,8 @@
 //! # The rule
 //! The newest key that has no end is the one in force, if it is of the configured algorithm.
 //! Otherwise the newest key of that algorithm is taken up again, while it is still good, or a new one
-//! is made. All others get an end: as long as the last token they may sign can live.
+//! is made. All others get an end: as long as the last session token they may sign can live. Devices
+//! they know for as long as those are [remembered](super::device::REMEMBERED) after that.
 //!
 //! Where several nodes verify, a new key is known to all before it signs: it is made with a notice,
 //! and until that is over the one before it signs.
@@ -27,7 +28,7 @@ use crate::model::{Timestamp, clock::later};
 pub struct Rule {
     /// What new tokens are signed with.
     pub algorithm: Algorithm,
-    /// The longest time from the signing of a token to its `exp`.
+    /// The longest time from the signing of a session token to its `exp`.
     pub longest_token: SignedDuration,
     /// How long a new key is known before it signs, and how much longer than its tokens an old one
     /// verifies: whoever verifies has read the keys anew by then. Zero where there is nobody else.
@@ -194,13 +195,6 @@ impl KeyRing {
         self.len() - before
     }
 
-    /// Takes out what has been over since `then`. Returns whether there was any.
-    pub fn forget(&mut self, then: Timestamp) -> bool {
-        let before = self.len();
-        self.keys.retain(|key| !key.file.is_over(then));
-        self.len() < before
-    }
-
     /// Writes the files of those that changed.
     pub(super) fn write(&mut self, dir: &Path) -> Result<(), KeyError> {
         // The one that signs first: until it is there, none of the others is retired.
@@ -227,10 +221,10 @@ impl KeyRing {
         self.keys.iter().map(sealed).collect()
     }
 
-    /// When each that has an end is over.
+    /// When each that has an end is good for nothing any more.
     #[must_use]
     pub fn ends(&self) -> BTreeMap<String, Timestamp> {
-        let end = |key: &Loaded| Some((key.file.kid().to_owned(), key.dates().verify_until?));
+        let end = |key: &Loaded| Some((key.file.kid().to_owned(), key.dates().over_at()?));
         self.keys.iter().filter_map(end).collect()
     }
 
@@ -247,13 +241,23 @@ impl KeyRing {
         describe(self.keys.iter().map(one).collect(), now)
     }
 
-    /// Those that are good at `now`, ready for use.
+    /// Whether all of the others are among these.
+    #[must_use]
+    pub fn has_all(&self, others: &Self) -> bool {
+        let has = |other: &Loaded| self.keys.iter().any(|key| key.file.kid() == other.file.kid());
+        others.keys.iter().all(has)
+    }
+
+    /// Those that are good for something at `now`, ready for use.
     ///
     /// # Errors
-    /// [`KeyError::None`]: none is.
+    /// [`KeyError::None`]: none verifies.
     pub fn into_set(self, now: Timestamp) -> Result<KeySet, KeyError> {
-        let good = self.keys.into_iter().map(|loaded| loaded.key).filter(|key| key.verifies(now));
-        KeySet::of(good.collect(), now).ok_or(KeyError::None)
+        if !self.keys.iter().any(|key| key.key.verifies(now)) {
+            return Err(KeyError::None);
+        }
+        let good = self.keys.into_iter().filter(|key| !key.file.is_over(now));
+        KeySet::of(good.map(|loaded| loaded.key).collect(), now).ok_or(KeyError::None)
     }
 }
 
@@ -285,7 +289,7 @@ impl Loaded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::{Defect, KeyStatus, Tokens, testing::*};
+    use crate::token::{Defect, KeyStatus, Tokens, device::REMEMBERED, testing::*};
 
     const LIFE: SignedDuration = SignedDuration::from_hours(1);
 
@@ -326,7 +330,7 @@ mod tests {
         let old = tokens(&ring, 5);
 
         assert!(settled(&mut ring, Algorithm::Es256, 10));
-        let mut ring = read(&ring);
+        let ring = read(&ring);
         assert_eq!(
             statuses(&ring, 10),
             [KeyStatus::Signing, KeyStatus::Announced { from: after(25) }]
@@ -344,9 +348,11 @@ mod tests {
         let new = tokens(&ring, 10);
         assert!(new.verify(&token, after(25 + 3_614)).is_ok());
         assert_eq!(new.verify(&token, until), Err(Defect::UnknownKey));
-        assert!(!ring.forget(after(25 + 3_614)));
-        assert!(ring.forget(until));
-        assert_eq!(ring.len(), 1);
+        let (_, over) = ring.ends().pop_first().unwrap();
+        assert_eq!(over, later(until, REMEMBERED), "devices are known for longer");
+        let loaded = |at| read(&ring).into_set(at).unwrap().iter().count();
+        let before = later(over, SignedDuration::from_millis(-1));
+        assert_eq!((loaded(before), loaded(over)), (2, 1));
     }
 
     #[test]
@@ -423,5 +429,12 @@ mod tests {
     #[test]
     fn a_ring_without_a_good_key_is_no_set() {
         assert!(matches!(KeyRing::default().into_set(now()), Err(KeyError::None)));
+        // One that only knows devices does not sign.
+        let mut ring = KeyRing::default();
+        settled(&mut ring, Algorithm::EdDsa, 0);
+        settled(&mut ring, Algorithm::Es256, 100);
+        ring.keys.retain(|key| key.dates().verify_until.is_some());
+        assert!(read(&ring).into_set(after(115)).is_ok());
+        assert!(matches!(ring.into_set(after(10_000)), Err(KeyError::None)));
     }
 }

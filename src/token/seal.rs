@@ -3,7 +3,9 @@
 //!
 //! The secret of the operator gives a key for AES-256-GCM (HKDF-SHA256, RFC 5869). What is sealed
 //! names whose it is, so that what was sealed as one key is not taken for another, nor what was sealed
-//! in one store for another's. In text it is `v1.NAME.NONCE.SEALED`, each but the first in
+//! in one kind of store for another's: a store on one Redis and one in a cluster are told apart, two
+//! servers are not. That is for the operator to do, who gives each service a secret of its own. In
+//! text it is `v1.NAME.NONCE.SEALED`, each but the first in
 //! base64url. NAME follows from the secret, one way: it tells a wrong secret from damage.
 
 use aws_lc_rs::{
@@ -30,7 +32,7 @@ pub struct Seal {
     key: RandomizedNonceKey,
     /// What the secret is called.
     name: String,
-    /// The store that they are kept in.
+    /// What the store that they are kept in calls itself.
     store: String,
 }
 

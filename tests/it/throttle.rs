@@ -1,6 +1,9 @@
 //! How many attempts there may be: at log-in, at sign-up, at a change of password, and from where.
 
-use countersign::config::{Config, Period};
+use countersign::{
+    config::{Config, Period},
+    token::Algorithm,
+};
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
@@ -176,6 +179,36 @@ async fn a_device_that_was_logged_in_before_gets_in_whatever_strangers_do() {
         let status = from(&known, "192.0.2.9", "ann@example.com", "a wrong password").await.status;
         assert_eq!(status, if n < 3 { 401 } else { 429 });
     }
+}
+
+/// A device token is good for longer than any session token of the key that signed it.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_algorithm_forgets_no_device() {
+    let mut app = TestApp::with(behind_a_proxy).await;
+    let (known, eve) = (app.browser(), app.anonymous());
+    known.join("ann@example.com").await;
+    known.log_out().await.expect(204);
+    let day = SignedDuration::from_hours(24);
+    app.pass(day);
+    app.restart_with(|config| config.token.algorithm = Algorithm::Es256).await;
+    let strangers = async || {
+        for n in 0..6 {
+            let address = format!("203.0.113.{n}");
+            from(&eve, &address, "ann@example.com", "a wrong password").await.expect(401);
+        }
+        from(&eve, "203.0.113.7", "ann@example.com", PASSWORD).await.expect(429);
+    };
+    let forgotten = known.copy();
+    app.pass(day * 44);
+    app.restart().await;
+    strangers().await;
+    from(&known, "192.0.2.1", "ann@example.com", PASSWORD).await.expect(201);
+    // By half of its time it was given another token, which is of the new key.
+    app.pass(day * 46);
+    app.restart().await;
+    strangers().await;
+    from(&forgotten, "192.0.2.1", "ann@example.com", PASSWORD).await.expect(429);
+    from(&known, "192.0.2.1", "ann@example.com", PASSWORD).await.expect(201);
 }
 
 /// 50 log-ins with rotating headers from one peer (failures.md, 10).

@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     http::{self, History, admin::OperatorToken},
     model::Clock,
-    service::{OpenError, Service},
+    service::{self, OpenError, Service},
     session,
     store::Store,
     telemetry::{MetricsHandle, metrics},
@@ -99,7 +99,7 @@ pub async fn start(
     let (public, public_address) = listen(public, config.listen.0, "--listen")?;
     let (admin, admin_address) = listen(admin, config.admin_listen(), "--admin-listen")?;
 
-    let file = AdminFile::new(url(admin_address))
+    let file = AdminFile::new(url(admin_address), service::store_name(config))
         .and_then(|file| file.write(&config.data_dir).map(|()| file))
         .map_err(|reason| StartError::AdminFile {
             path: AdminFile::path(&config.data_dir),

@@ -4,7 +4,8 @@
 //!
 //! Nodes agree by the store alone. Whoever changes the keys names the revision that was read, so that
 //! of two that start at once one makes the first key and the other takes it. A key that takes over
-//! from another is announced: it signs when every node has had three occasions to read it.
+//! from another is announced: it signs when every node has had three occasions to read it, and every
+//! verifier elsewhere one to ask a node that has.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -14,27 +15,31 @@
 mod keeper;
 mod secret;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use tracing::{info, warn};
 
 pub(super) use self::keeper::Keeper;
+pub(super) use self::secret::needed;
+use self::secret::{Secret, seal};
 pub use self::secret::{SecretError, check_secret};
-use self::secret::{read_secret, seal};
 use super::{KEYS_DIR, OpenError, keys_beside};
 use crate::{
     config::Config,
-    model::Timestamp,
+    model::{Clock, Timestamp},
     store::{KeptKeys, KeyVault, RedisKeys, StoreError, waiting},
     token::{
-        KeyCopy, KeyError, KeyInfo, KeyRing, KeySet, Rule, Seal, ShortSecret, copy_keys, has_keys,
-        list_keys, place_keys,
+        KeyCopy, KeyError, KeyInfo, KeyRing, KeySet, PUBLISHED_FOR, Rule, Seal, copy_keys,
+        has_keys, list_keys, place_keys, put_aside,
     },
 };
 
-/// How long a key is in the store before it signs: three readings.
-const NOTICE: SignedDuration = SignedDuration::from_secs(15);
+/// What becomes of the name of a folder whose keys are in the store.
+const ASIDE: &str = "keys.in-redis";
+
+/// How often a node reads the keys anew.
+const EVERY: Duration = Duration::from_secs(5);
 
 /// How many nodes may be quicker, one after the other, before one gives up.
 const ATTEMPTS: usize = 20;
@@ -43,8 +48,17 @@ fn rule(config: &Config) -> Rule {
     Rule {
         algorithm: config.token.algorithm,
         longest_token: config.policy().lifetimes.longest_token(),
-        notice: NOTICE,
+        notice: notice(config.store.redis.timeout.unsigned()),
     }
+}
+
+/// How long a key is in the store before it signs. A reading comes [`EVERY`] so often and takes twice
+/// the time that Redis is given, at most. A node has three of them to learn of the key; and whoever
+/// verifies elsewhere, and asked a node just before its first, asks again in time.
+fn notice(patience: Duration) -> SignedDuration {
+    let reading = EVERY + 2 * patience;
+    let notice = reading + (2 * reading).max(PUBLISHED_FOR);
+    SignedDuration::try_from(notice).unwrap_or(SignedDuration::MAX)
 }
 
 /// What a start finds.
@@ -54,16 +68,21 @@ pub(super) struct Begun {
 }
 
 /// Opens the keys in the store, and makes the first one at the first start. Waits for the store.
-pub(super) fn begin(config: &Config, vault: RedisKeys, now: Timestamp) -> Result<Begun, OpenError> {
-    let seal = seal(config, &vault)?;
+pub(super) fn begin(
+    config: &Config,
+    vault: RedisKeys,
+    secret: &Secret,
+    clock: &dyn Clock,
+) -> Result<Begun, OpenError> {
+    let (seal, rule) = (secret.seal(vault.name())?, rule(config));
     // It ends with the runtime of its own that it is made in.
     let at_start = vault.anew();
     let dir = config.data_dir.join(KEYS_DIR);
-    let opened = waiting(open(&at_start, &seal, &rule(config), &dir, now))
+    let opened = waiting(open(&at_start, &seal, &rule, &dir, clock))
         .map_err(|error| StoreError::Unavailable(error.to_string()))?;
     let (ring, kept) = opened?;
-    let keeper = Keeper::new(Arc::new(vault), seal, kept, &ring);
-    Ok(Begun { keys: ring.into_set(now)?, keeper })
+    let keeper = Keeper::new(Arc::new(vault), seal, rule.notice, kept, &ring);
+    Ok(Begun { keys: ring.into_set(clock.now())?, keeper })
 }
 
 /// What a node does that starts. Of key files in `dir`, the first node's become the store's.
@@ -72,16 +91,16 @@ async fn open(
     seal: &Seal,
     rule: &Rule,
     dir: &Path,
-    now: Timestamp,
+    clock: &dyn Clock,
 ) -> Result<(KeyRing, KeptKeys), OpenError> {
     let has_files = has_keys(dir)?;
     for _ in 0..ATTEMPTS {
         let kept = vault.keys().await?;
+        // The notice of a key begins when it is put, not when the first attempt began.
+        let now = clock.now();
         let mut ring = KeyRing::open(&kept.keys, seal)?;
-        let is_first = ring.is_empty();
-        let mut taken = 0;
-        if is_first && has_files {
-            taken = ring.admit(KeyRing::read(dir, now)?, rule, now);
+        if ring.is_empty() && has_files {
+            ring.admit(KeyRing::read(dir, now)?, rule, now);
         }
         let changed = ring.settle(rule, now)?;
         let kept = if changed {
@@ -93,23 +112,41 @@ async fn open(
         } else {
             kept
         };
-        if taken > 0 {
-            info!(
-                event = "keys",
-                "{taken} signing keys of {} are in the store now, sealed, and used from there: move \
-                 the directory away",
-                dir.display()
-            );
-        } else if has_files {
-            warn!(
-                event = "keys",
-                "the signing keys in {} are not used, those in the store are: move the directory away",
-                dir.display()
-            );
+        if has_files {
+            retire(dir, &ring, now);
         }
         return Ok((ring, kept));
     }
     Err(KeyError::Contended.into())
+}
+
+/// Says what became of key files. Those that are in the store get out of the way: left there, they
+/// would be the store's again when an operator has thrown its keys away. Others are the operator's.
+fn retire(dir: &Path, ring: &KeyRing, now: Timestamp) {
+    if !KeyRing::read(dir, now).is_ok_and(|files| ring.has_all(&files)) {
+        warn!(
+            event = "keys",
+            "the signing keys in {} are not used, those in the store are: move the directory away",
+            dir.display()
+        );
+        return;
+    }
+    match put_aside(dir, ASIDE) {
+        Ok(aside) => info!(
+            event = "keys",
+            "the signing keys of {} are in the store now, sealed, and used from there: the directory \
+             is {} now, and nothing needs it",
+            dir.display(),
+            aside.display()
+        ),
+        Err(error) => warn!(
+            event = "keys",
+            %error,
+            "the signing keys of {} are in the store now, sealed, and used from there: move the \
+             directory away",
+            dir.display()
+        ),
+    }
 }
 
 /// Puts the keys in the place of those of a revision. Returns what is there now, if it did.
@@ -156,11 +193,12 @@ pub async fn copies(config: &Config) -> Result<Vec<KeyCopy>, OpenError> {
 /// added verify and do not sign. Returns how many were added.
 ///
 /// # Errors
-/// [`OpenError`]; nothing was changed.
+/// [`OpenError`]; after one of the store ([`OpenError::Vault`]) they may have been put there all the
+/// same, and of files some may be there.
 pub async fn place(
     config: &Config,
     copies: &[KeyCopy],
-    now: Timestamp,
+    clock: &dyn Clock,
 ) -> Result<usize, OpenError> {
     let Some(vault) = keys_beside(config)? else {
         return Ok(place_keys(&config.data_dir.join(KEYS_DIR), copies)?);
@@ -168,6 +206,7 @@ pub async fn place(
     let (seal, rule) = (seal(config, &vault)?, rule(config));
     for _ in 0..ATTEMPTS {
         let kept = vault.keys().await?;
+        let now = clock.now();
         let mut ring = KeyRing::open(&kept.keys, &seal)?;
         let placed = ring.admit(KeyRing::of_copies(copies, now)?, &rule, now);
         if placed == 0 || put(&vault, &ring, &seal, kept.revision).await?.is_some() {
@@ -178,20 +217,29 @@ pub async fn place(
 }
 
 /// Seals the keys in the store with the configured secret; until now they are sealed with the one in
-/// a file. Returns how many, or nothing where keys are files.
+/// a file. Returns how many, or nothing where keys are files. Those that are sealed with the new one
+/// already are not counted: it can be asked for again when nobody knows whether it was done.
 ///
 /// # Errors
-/// [`OpenError`]; nothing was changed.
+/// [`OpenError`]; after one of the store ([`OpenError::Vault`]) it may have been done all the same.
 pub async fn reseal(config: &Config, old_secret: &Path) -> Result<Option<usize>, OpenError> {
+    const OLD: &str = "--old-secret-file";
+
     let Some(vault) = keys_beside(config)? else {
         return Ok(None);
     };
     let new = seal(config, &vault)?;
-    let old = Seal::new(&read_secret(old_secret)?, vault.name())
-        .map_err(|ShortSecret| SecretError::Short("--old-secret-file"))?;
+    let old = Secret::in_file(old_secret, OLD)?.seal(vault.name())?;
     for _ in 0..ATTEMPTS {
         let kept = vault.keys().await?;
-        let ring = KeyRing::open(&kept.keys, &old)?;
+        let ring = match KeyRing::open(&kept.keys, &new) {
+            Ok(_) => return Ok(Some(0)),
+            Err(KeyError::Secret) => match KeyRing::open(&kept.keys, &old) {
+                Err(KeyError::Secret) => return Err(SecretError::NotTheOld(OLD).into()),
+                opened => opened?,
+            },
+            Err(error) => return Err(error.into()),
+        };
         if put(&vault, &ring, &new, kept.revision).await?.is_some() {
             return Ok(Some(ring.len()));
         }

@@ -30,6 +30,12 @@ pub enum SecretError {
         "the secret of `{0}` cannot be used: {ShortSecret}; `countersign keys secret` makes one"
     )]
     Short(&'static str),
+    /// What seals the keys now is another one than was said.
+    #[error(
+        "the secret of `{0}` is not the one with which they were sealed, and `token.secret` or \
+         `token.secret_file` is not either; nothing was changed"
+    )]
+    NotTheOld(&'static str),
     /// The file cannot be read.
     #[error("cannot read the file of the secret, {}: {reason}", .path.display())]
     Unreadable {
@@ -40,25 +46,49 @@ pub enum SecretError {
     },
 }
 
+/// A secret that is long enough.
+pub(in crate::service) struct Secret {
+    text: Zeroizing<String>,
+    /// Where it comes from.
+    source: &'static str,
+}
+
+impl Secret {
+    /// The configured one. It is read once for whatever needs it: reading it may warn.
+    pub(in crate::service) fn of(config: &Config) -> Result<Self, SecretError> {
+        let token = &config.token;
+        if !token.secret_file.as_os_str().is_empty() {
+            return Self::checked("token.secret_file", read(&token.secret_file)?);
+        }
+        match token.secret.expose() {
+            "" => Err(SecretError::Missing),
+            secret => Self::checked("token.secret", Zeroizing::new(secret.to_owned())),
+        }
+    }
+
+    /// The one in a file that was named on the command line.
+    pub(super) fn in_file(path: &Path, source: &'static str) -> Result<Self, SecretError> {
+        Self::checked(source, read(path)?)
+    }
+
+    fn checked(source: &'static str, text: Zeroizing<String>) -> Result<Self, SecretError> {
+        let secret = Self { text, source };
+        secret.seal("")?;
+        Ok(secret)
+    }
+
+    /// The seal that it makes for the keys in a store of that name.
+    pub(super) fn seal(&self, store: &str) -> Result<Seal, SecretError> {
+        Seal::new(&self.text, store).map_err(|ShortSecret| SecretError::Short(self.source))
+    }
+}
+
 /// The seal of the configured secret.
 pub(super) fn seal(config: &Config, vault: &dyn KeyVault) -> Result<Seal, SecretError> {
-    let (key, secret) = secret(config)?;
-    Seal::new(&secret, vault.name()).map_err(|ShortSecret| SecretError::Short(key))
+    Secret::of(config)?.seal(vault.name())
 }
 
-/// The configured secret, and which key of the configuration has it.
-fn secret(config: &Config) -> Result<(&'static str, Zeroizing<String>), SecretError> {
-    let token = &config.token;
-    if !token.secret_file.as_os_str().is_empty() {
-        return Ok(("token.secret_file", read_secret(&token.secret_file)?));
-    }
-    match token.secret.expose() {
-        "" => Err(SecretError::Missing),
-        secret => Ok(("token.secret", Zeroizing::new(secret.to_owned()))),
-    }
-}
-
-pub(super) fn read_secret(path: &Path) -> Result<Zeroizing<String>, SecretError> {
+fn read(path: &Path) -> Result<Zeroizing<String>, SecretError> {
     let unreadable = |error: io::Error| SecretError::Unreadable {
         path: path.to_owned(),
         reason: error.to_string(),
@@ -77,14 +107,18 @@ pub(super) fn read_secret(path: &Path) -> Result<Zeroizing<String>, SecretError>
     Ok(Zeroizing::new(secret))
 }
 
+/// The secret of a server, if it needs one.
+pub(in crate::service) fn needed(config: &Config) -> Result<Option<Secret>, SecretError> {
+    match config.store.url {
+        StoreUrl::Sled => Ok(None),
+        StoreUrl::Redis(_) => Secret::of(config).map(Some),
+    }
+}
+
 /// Whether a server would find its secret, if it needs one.
 ///
 /// # Errors
 /// [`SecretError`]
 pub fn check_secret(config: &Config) -> Result<(), SecretError> {
-    if config.store.url == StoreUrl::Sled {
-        return Ok(());
-    }
-    let (key, secret) = secret(config)?;
-    Seal::new(&secret, "").map(drop).map_err(|ShortSecret| SecretError::Short(key))
+    needed(config).map(drop)
 }

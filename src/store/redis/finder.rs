@@ -114,6 +114,19 @@ impl Finder {
         })
     }
 
+    /// One that finds the same, and knows nothing yet. What is being asked for belongs to the runtime
+    /// in which it was begun, and would never be answered in another.
+    pub(super) fn anew(&self) -> Self {
+        Self {
+            are: self.are.clone(),
+            named: self.named.clone(),
+            primary: self.primary.clone(),
+            address: self.address.clone(),
+            patience: self.patience,
+            known: Mutex::default(),
+        }
+    }
+
     /// Whom errors name: without user and password.
     pub(super) fn address(&self) -> &str {
         &self.address

@@ -17,23 +17,37 @@ const REVISION: &[u8] = b"revision";
 /// The [`KeyVault`] of a [`RedisStore`].
 pub struct RedisKeys {
     functions: Functions,
+    /// The link of changes, and how many replicas they wait for: a key that signs must not be lost with
+    /// the primary.
+    waiting: Option<(Link, u64)>,
 }
 
 impl RedisStore {
     /// The signing keys in it, over the same connection.
     #[must_use]
     pub fn keys(&self) -> RedisKeys {
-        RedisKeys { functions: self.functions.clone() }
+        let waiting = self.waiting.as_ref();
+        RedisKeys {
+            functions: self.functions.clone(),
+            waiting: waiting.map(|(link, replicas)| (link.another(), *replicas)),
+        }
     }
 }
 
 impl RedisKeys {
-    /// The same keys over a connection of its own: one that is made in a Tokio runtime ends with
-    /// that.
+    /// The same keys, with connections of their own and nothing else in common: what is under way in a
+    /// Tokio runtime ends with that, and nobody may wait for it elsewhere.
     #[must_use]
     pub fn anew(&self) -> Self {
-        let link: Link = self.functions.link.another();
-        Self { functions: Functions { link: Arc::new(link), ..self.functions.clone() } }
+        let Functions { link, gather: _, root, generation } = &self.functions;
+        let functions = Functions {
+            link: Arc::new(link.anew()),
+            gather: Arc::default(),
+            root,
+            generation: generation.clone(),
+        };
+        let waiting = self.waiting.as_ref();
+        Self { functions, waiting: waiting.map(|(link, replicas)| (link.anew(), *replicas)) }
     }
 }
 
@@ -66,7 +80,94 @@ impl KeyVault for RedisKeys {
         for (id, sealed) in keys {
             command.arg(id).arg(sealed);
         }
-        let answer = self.functions.ask(&command).await?;
+        let answer = match &self.waiting {
+            Some((link, replicas)) => link.ask_replicated(&command, *replicas).await?,
+            None => self.functions.ask(&command).await?,
+        };
         Ok(codec::count(KIND, &answer)? == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{TcpListener, TcpStream},
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+        time::Duration,
+    };
+
+    use futures_util::FutureExt as _;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::store::{RedisOptions, RedisServers, RedisServersAre, redis::Finder, waiting};
+
+    /// A Sentinel that names itself the primary, and is one without keys. As a Sentinel it says nothing
+    /// while it `is_silent`.
+    fn serve(is_silent: Arc<AtomicBool>) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                let is_silent = Arc::clone(&is_silent);
+                thread::spawn(move || answer(stream, port, &is_silent));
+            }
+        });
+        port
+    }
+
+    fn answer(mut stream: TcpStream, port: u16, is_silent: &AtomicBool) {
+        let mut said = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut said) {
+            for command in String::from_utf8_lossy(&said[..count]).split("\r\n*") {
+                let answer = if command.contains("SENTINEL") {
+                    if is_silent.load(Ordering::SeqCst) {
+                        continue;
+                    }
+                    let length = port.to_string().len();
+                    format!("*2\r\n$9\r\n127.0.0.1\r\n${length}\r\n{port}\r\n")
+                } else if command.contains("INFO") {
+                    "$11\r\nrole:master\r\n".to_owned()
+                } else if command.contains("FCALL") {
+                    "*0\r\n".to_owned()
+                } else {
+                    "+OK\r\n".to_owned()
+                };
+                if stream.write_all(answer.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// What a start asks in a runtime of its own may be under way when that ends.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_asked_in_a_runtime_that_is_gone_is_waited_for_by_nobody() {
+        let is_silent = Arc::new(AtomicBool::new(true));
+        let port = serve(Arc::clone(&is_silent));
+        let servers = RedisServers {
+            named: vec![format!("redis://127.0.0.1:{port}").parse().unwrap()],
+            are: RedisServersAre::Sentinels { primary: "main".to_owned(), password: None },
+        };
+        let patience = Duration::from_secs(20);
+        let finder = Arc::new(Finder::new(&servers, patience).unwrap());
+        let options = RedisOptions { patience, replicas: 1, ..RedisOptions::default() };
+        let keys = RedisStore::on(&finder, options, super::super::ROOT, "").keys();
+
+        let begun =
+            async |keys: RedisKeys| timeout(Duration::from_millis(50), keys.keys()).await.is_err();
+        assert!(waiting(begun(keys.anew())).unwrap(), "nobody said where the primary is");
+        let put = async |keys: RedisKeys| {
+            timeout(Duration::from_millis(50), keys.put(&BTreeMap::new(), 0)).await.is_err()
+        };
+        assert!(waiting(put(keys.anew())).unwrap());
+        // Nor does a command stay behind that was to go together with others.
+        let gathered = async |keys: RedisKeys| keys.keys().now_or_never().is_none();
+        assert!(waiting(gathered(keys.anew())).unwrap());
+        is_silent.store(false, Ordering::SeqCst);
+        let kept = timeout(patience / 4, keys.keys()).await.expect("it is asked anew").unwrap();
+        assert_eq!(kept, KeptKeys::default());
     }
 }

@@ -74,12 +74,17 @@ impl Link {
 
     /// Another connection to the same.
     pub(super) fn another(&self) -> Self {
-        Self {
-            finder: Arc::clone(&self.finder),
-            slot: self.slot,
-            current: Mutex::default(),
-            closed: AtomicBool::new(false),
-        }
+        self.found_by(Arc::clone(&self.finder))
+    }
+
+    /// Another connection to the same, which has nothing in common with this one: for a runtime of its
+    /// own.
+    pub(super) fn anew(&self) -> Self {
+        self.found_by(Arc::new(self.finder.anew()))
+    }
+
+    fn found_by(&self, finder: Arc<Finder>) -> Self {
+        Self { finder, slot: self.slot, current: Mutex::default(), closed: AtomicBool::new(false) }
     }
 
     /// Sends a command and waits for its answer.

@@ -38,7 +38,7 @@ pub(crate) fn key_of(app: &TestApp, kid: &Value) -> Key {
 }
 
 impl Key {
-    fn of(jwk: &Value) -> Self {
+    pub(crate) fn of(jwk: &Value) -> Self {
         let member = |name: &str| decode(jwk[name].as_str().expect(name));
         let alg = jwk["alg"].as_str().unwrap().to_owned();
         let pair = match alg.as_str() {

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use countersign::store::{Created, RedisOptions, RedisStore, Store, StoreError, Visited};
+use countersign::store::{
+    Created, KeyVault as _, RedisOptions, RedisStore, Store, StoreError, Visited,
+};
 
 use crate::{
     store_world::{PLENTY, alive, at, cause, count, join, log_in, session, visit},
@@ -100,6 +102,31 @@ async fn an_end_that_came_with_something_else_waits_as_well() {
     // They were done.
     assert!(!alive(&store, &copied, 4).await && !alive(&store, &oldest, 4).await);
     assert!(store.session(ann.id, id, at(4)).await.unwrap().is_some());
+}
+
+/// A key that signs must not be lost with the primary.
+#[tokio::test]
+async fn keys_that_no_replica_has_are_not_answered_as_put() {
+    if !redis_works() {
+        return;
+    }
+    let mut primary = RedisServer::with(&["--repl-diskless-sync-delay", "0"]);
+    let replica = replica_of(&primary).await;
+    let keys = open(&primary, 1).keys();
+    let one = [("kid".to_owned(), "sealed".to_owned())].into();
+    replica.freeze();
+    for (revision, vault) in (0..).zip([&keys, &keys.anew()]) {
+        match vault.put(&one, revision).await {
+            Err(StoreError::Unavailable(reason)) => assert!(reason.contains("0 of 1"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(keys.keys().await.unwrap().keys, one, "it was done");
+    replica.thaw();
+    assert!(keys.put(&one, 2).await.unwrap());
+    primary.kill_hard();
+    replica.ask(&["REPLICAOF", "NO", "ONE"]);
+    assert_eq!(open(&replica, 0).keys().keys().await.unwrap().revision, 3);
 }
 
 /// A replica answers what was true a moment ago, so it is not asked.

@@ -1,5 +1,15 @@
 //! The signing keys that nodes on one Redis share: sealed there, and known to every node before they
 //! sign.
+//!
+//! | file | what it shows |
+//! |---|---|
+//! | `secret` | another secret, by the documented steps |
+//! | `thrown` | keys that are thrown away, by the documented steps, and keys that only got lost |
+//! | `copied` | backups of them, and backups that are brought to them |
+
+mod copied;
+mod secret;
+mod thrown;
 
 use std::{
     fs,
@@ -12,7 +22,7 @@ use std::{
 use serde_json::Value;
 
 use crate::support::{
-    PATIENCE, Process, RedisServer, SECRET, User, at_once, capture, header, redis::redis_works,
+    PATIENCE, Process, RedisServer, SECRET, User, capture, header, redis::redis_works,
 };
 
 /// Where the keys are in Redis.
@@ -35,10 +45,14 @@ fn at(node: &Process, who: &User) -> User {
 
 /// The command line in a directory without anything.
 fn command(redis: &RedisServer, secret: &[(&str, &str)], dir: &Path, args: &[&str]) -> Output {
+    command_on(redis.url().as_str(), secret, dir, args)
+}
+
+fn command_on(store: &str, secret: &[(&str, &str)], dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command
         .env_clear()
-        .env("COUNTERSIGN_STORE__URL", redis.url().as_str())
+        .env("COUNTERSIGN_STORE__URL", store)
         .env("COUNTERSIGN_LISTEN", "127.0.0.1:0")
         .envs(secret.iter().copied())
         .args(args)
@@ -75,6 +89,47 @@ fn sealed(redis: &RedisServer) -> Vec<(String, String)> {
     let ids = redis.ask(&["HKEYS", KEYS]);
     let ids = ids.lines().filter(|id| *id != "revision");
     ids.map(|id| (id.to_owned(), redis.ask(&["HGET", KEYS, id]).trim().to_owned())).collect()
+}
+
+/// The commands that a document has in its block with these words.
+fn documented(document: &str, words: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+    let text = fs::read_to_string(path).unwrap();
+    let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let found: Vec<_> = blocks.filter(|block| block.contains(words)).collect();
+    assert_eq!(found.len(), 1, "{document}: {words}");
+    found[0].to_owned()
+}
+
+/// Runs commands of a document, changed for this machine: each word must be there. Services are
+/// restarted by the test.
+fn run_documented(commands: &str, changes: &[(&str, &str)], variables: &[(&str, &str)]) {
+    let mut commands = commands.to_owned();
+    for (from, to) in changes {
+        assert!(commands.contains(from), "{from}: {commands}");
+        commands = commands.replace(from, to);
+    }
+    let programs = Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh")
+        .args(["-euc", &format!("systemctl() {{ :; }}\n{commands}")])
+        .env_clear()
+        .env("PATH", path)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let output = capture::finished(output);
+    assert!(output.status.success(), "{commands}\n{output:?}");
+}
+
+/// Waits for something that a node does by itself.
+async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn published(node: &Process) -> Vec<String> {
@@ -162,6 +217,7 @@ async fn without_the_secret_no_node_starts_and_the_command_line_works() {
     assert_eq!(published(&other).await, published(&node).await);
     // Its own key, of when it had a store of its own, is no key here, and that is said.
     assert!(other.output().contains("are not used, those in the store are"), "{}", other.output());
+    assert!(other.data_dir().join("keys").exists(), "it is the operator's");
     let made = said(&redis, dir.path(), &["keys", "secret"]);
     assert!(made.trim().len() >= 32 && made != said(&redis, dir.path(), &["keys", "secret"]));
 }
@@ -185,6 +241,7 @@ async fn who_moves_to_redis_takes_the_keys_along_and_nothing_of_them_can_be_read
     node.restart();
     assert_eq!(published(&node).await, before);
     assert!(node.output().contains("are in the store now, sealed"), "{}", node.output());
+    assert!(!keys.exists() && node.data_dir().join("keys.in-redis").exists());
     let second = node.beside();
     assert_eq!(published(&second).await, before);
     ann.join("ann@example.com").await;
@@ -289,55 +346,11 @@ async fn what_was_put_in_the_place_of_a_key_is_refused_and_running_nodes_go_on()
         let expected = format!("countersign: cannot open the signing key {kid} in the store: ");
         assert!(said.starts_with(&expected) && said.contains("damaged"), "{said}");
     }
-    let started = Instant::now();
-    while !node.output().contains("were not read anew") {
-        assert!(started.elapsed() < PATIENCE, "{}", node.output());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    eventually("it says so", || node.output().contains("were not read anew")).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(node.output().matches("were not read anew").count(), 1, "it is said once");
     ann.visit().await;
     node.anonymous().get("/readyz").await.expect(200);
     redis.ask(&["HSET", KEYS, kid, good]);
-    let started = Instant::now();
-    while !node.output().contains("were read again") {
-        assert!(started.elapsed() < PATIENCE, "{}", node.output());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn another_secret_is_a_command_and_nobody_is_logged_out_by_it() {
-    if !redis_works() {
-        return;
-    }
-    let redis = RedisServer::start();
-    let mut node = node_on(&redis, &[]);
-    let ann = node.program();
-    ann.join("ann@example.com").await;
-    let dir = tempfile::tempdir().unwrap();
-    let reseal = |secret: &str| {
-        let variables = [("COUNTERSIGN_TOKEN__SECRET", secret)];
-        let args = ["keys", "reseal", "--old-secret-file", "old"];
-        command(&redis, &variables, dir.path(), &args)
-    };
-    fs::write(dir.path().join("old"), OTHER).unwrap();
-    let wrong = refused(&reseal(OTHER));
-    assert!(wrong.contains("is not the one with which they were sealed"), "{wrong}");
-    fs::write(dir.path().join("old"), SECRET).unwrap();
-    let done = reseal(OTHER);
-    assert!(done.status.success(), "{done:?}");
-    assert_eq!(String::from_utf8_lossy(&done.stdout), "signing keys sealed anew: 1\n");
-
-    ann.visit().await;
-    let start = command(&redis, &[("COUNTERSIGN_TOKEN__SECRET", SECRET)], dir.path(), &["serve"]);
-    assert!(refused(&start).contains("is not the one with which they were sealed"));
-    let second = node_on(&redis, &[("COUNTERSIGN_TOKEN__SECRET", OTHER)]);
-    assert_eq!(at(&second, &ann).visit().await, 2);
-    assert!(node.terminate().success());
-    node.configure("COUNTERSIGN_TOKEN__SECRET", OTHER);
-    node.restart();
-    assert_eq!(ann.visit().await, 3);
-    let numbers = at_once((0..10).map(|n| at([&node, &second][n % 2], &ann).visit())).await;
-    assert_eq!(numbers.iter().max(), Some(&13));
+    eventually("it says so", || node.output().contains("were read again")).await;
 }
