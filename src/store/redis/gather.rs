@@ -52,7 +52,7 @@ impl Gather {
 
     async fn send(&self, link: &Link) {
         let Batch { commands, waiting } = mem::take(&mut *self.next.lock());
-        let answers = link.ask_all(&commands).await;
+        let answers = link.ask_all(commands).await;
         for (answer, waits) in answers.into_iter().zip(waiting) {
             // Who does not wait any more has hung up.
             drop(waits.send(answer));

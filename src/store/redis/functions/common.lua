@@ -377,6 +377,14 @@ local function account_exists(p, account)
   return call('HEXISTS', p .. 'a' .. account, 'e') == 1
 end
 
+-- Which run of Redis this is, as long as it is the primary: what a replica has may be late.
+local function this_run()
+  if not call('INFO', 'replication'):match('role:master') then
+    return nil, redis.error_reply('READONLY it is a replica')
+  end
+  return call('INFO', 'server'):match('run_id:(%x+)')
+end
+
 -- A function's name ends in the library's version: nodes of two versions do not meet.
 local function register(name, callback, flags)
   redis.register_function {

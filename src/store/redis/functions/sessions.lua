@@ -108,7 +108,7 @@ register('create_session', function(keys, args)
     save_visits(p, account, visits)
   end
   write_event(p, args, 6 + SESSION_FIELDS, #ended)
-  return { 1, value, ended }
+  return { 1, value, ended, #ended > 0 and this_run() }
 end)
 
 -- sessions::find
@@ -143,7 +143,8 @@ local function belongs(number, visits, prev)
 end
 
 -- visits::visit, Session::is_copied, Chain::has_left and go_on. Its numbers are one argument, which
--- is cheaper by a microsecond than eight. Returns the session, 0 if it is absent or 2 if copied.
+-- is cheaper by a microsecond than eight. Returns the session, 0 if it is absent, 2 if copied, or where
+-- it was ended for that.
 register('visit', function(keys, args)
   local p, in_force, exports = look(keys, args)
   local account, id, policy = args[2], args[3], args[5]
@@ -165,6 +166,7 @@ register('visit', function(keys, args)
           call('HSET', p .. 'a' .. account, 'x', now)
         end
         write_event(p, args, 6, 1)
+        return { this_run() }
       end
       return 2
     end
