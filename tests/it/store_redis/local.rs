@@ -452,17 +452,19 @@ async fn an_end_that_nobody_waits_for_is_heard() {
         return;
     }
     let server = RedisServer::start();
-    let store = node(&server);
+    let (store, there) = (node(&server), node(&server));
     let ann = join(&store, "ann").await;
     for _ in 0..20 {
         let one = log_in(&store, &ann, 0).await;
         remember(&server, &store, &one).await;
+        remember(&server, &there, &one).await;
         let end = store.revoke_session(ann.id, one.id, cause(at(1)));
         let given_up = tokio::time::timeout(Duration::from_micros(200), end).await.is_err();
         let is_over = !alive(&store, &one, 1).await;
         assert!(given_up || is_over, "it was answered");
         // It was sent, and nobody asks for it again.
         until_refused(&store, &one, "it is heard").await;
+        until_refused(&there, &one, "and at the other node").await;
         assert!(!alive(&store, &one, 1).await, "and stays so");
     }
 }
