@@ -166,7 +166,10 @@ impl FromStr for RedisUrl {
         let (scheme, rest) = text.split_once("://").ok_or(unknown)?;
         let (base, kind) = scheme.split_once('+').unwrap_or((scheme, ""));
         if !["redis", "rediss"].contains(&base) || !["", "sentinel", "cluster"].contains(&kind) {
-            let is_scheme = Url::parse(text).is_ok();
+            // What is no scheme may be the name and password of somebody.
+            let may_be_in_one =
+                |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"+.-".contains(&c);
+            let is_scheme = scheme.bytes().all(may_be_in_one) && Url::parse(text).is_ok();
             let unsupported = InvalidStoreUrl::Unsupported { scheme: scheme.to_owned() };
             return Err(if is_scheme { unsupported } else { InvalidStoreUrl::Unknown });
         }
@@ -341,6 +344,9 @@ mod tests {
         assert!(!error.contains("secret"), "{error}");
         for text in [
             "rocks",
+            "ann:secret@redis://host",
+            "secret:secret@redis+sentinel://one,two/name",
+            "Secret://host",
             "redis://",
             "redis:///0",
             "redis://:secret@host/sessions",

@@ -11,7 +11,8 @@ impl Sessions {
     ///
     /// # Errors
     /// [`super::Error::NotSignedIn`] when there is no living session to end;
-    /// [`super::Error::Store`] when the end could not be recorded: the session is still alive.
+    /// [`super::Error::Store`] when the end could not be recorded: the session is still alive. Where the
+    /// store is a Redis, whose answer may be lost, it may also have ended; to ask again is safe.
     pub async fn log_out(&self, credential: &Credential) -> Result<()> {
         let claims = self.verify(credential)?;
         let now = self.clock.now();

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-/// Why an operation was not done. In every case nothing of it is recorded, or will show later.
+/// Why an operation was not done: nothing of it is recorded, or will show later; but for what
+/// [another machine](super) was asked for and did not answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store cannot record or read now: disk full, I/O error, connection lost, shutting down.
-    /// It heals by itself when the cause is gone; the text is for the log, never for a client.
+    /// It heals by itself when the cause is gone; the text is for the log, never for a client. What was
+    /// asked of a Redis may have been done.
     #[error("the store is not available: {0}")]
     Unavailable(String),
     /// A record does not decode: written by another version, or damaged.

@@ -11,7 +11,11 @@
 //! - **Answered is recorded.** When a method that changes something returns `Ok`, the change
 //!   survives `kill -9` and power loss.
 //! - **Nothing is answered from what is not yet recorded**: neither a read nor a second change.
-//! - **An error changed nothing.** What returned `Err` is not there later, not even half.
+//! - **An error changed nothing.** What returned `Err` is not there later, not even half. Where the store
+//!   is another machine, one case is left: whether a change was made whose answer was lost, nobody
+//!   knows. And an end of sessions that fewer replicas have than were asked for is made, and may be
+//!   lost. Both are `Unavailable`; a change was made whole, once, or not at all; and whoever asks again
+//!   for an end is answered when it is recorded.
 //! - **No change without its event, and no event without its change.** What is given a [`Cause`]
 //!   writes down what came of it in the same step; what changes nothing writes nothing.
 //! - **It heals.** After `Unavailable`, the same store value works again once the cause is gone.

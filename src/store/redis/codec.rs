@@ -162,7 +162,7 @@ pub(super) fn add_trail_of_copies(command: &mut Cmd, bounds: AuditBounds) {
 }
 
 /// What became of each item of a function that takes many: what is wrong with one of them is its
-/// alone, told as an array with a sentence in it.
+/// alone, told as an array of nothing and a sentence.
 pub(super) fn of_items(answer: Result<Value>, count: usize) -> Vec<Result<Value>> {
     let all = match answer {
         Ok(Value::Array(items)) if items.len() == count => Ok(items),
@@ -177,8 +177,8 @@ pub(super) fn of_items(answer: Result<Value>, count: usize) -> Vec<Result<Value>
 
 fn of_item(item: Value) -> Result<Value> {
     match item {
-        Value::Array(mut why) => {
-            let why = bytes("session", why.pop().unwrap_or(Value::Nil))?;
+        Value::Array(parts) if parts.first() == Some(&Value::Nil) => {
+            let why = bytes("session", parts.into_iter().nth(1).unwrap_or(Value::Nil))?;
             let why = String::from_utf8_lossy(&why);
             Err(StoreError::Unavailable(format!("Redis: {why}")))
         }

@@ -1,7 +1,7 @@
 //! Where the primary is: at the address that was named, where the Sentinels say, or where the cluster
 //! says.
 //!
-//! All that were named are asked at once, and what most of them say holds: one that is cut off from
+//! All that were named are asked at once, and what most of those say holds: one that is cut off from
 //! the others may go on naming a primary that is none any more. It is asked again every [`RECHECK`],
 //! while commands come, and what was said longer than [`GOOD_FOR`] ago holds no more: so a node that
 //! can still reach such a primary leaves it, and one that most Sentinels do not answer asks nobody. It
@@ -24,7 +24,10 @@ use futures_util::{
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::servers::{PORT, RedisServers, RedisServersAre, SENTINEL_PORT};
+use super::{
+    servers::{PORT, RedisServers, RedisServersAre, SENTINEL_PORT},
+    trust::Trust,
+};
 
 /// What was found out so short a time ago is not asked for again: many ask when a primary is gone.
 const FRESH: Duration = Duration::from_millis(100);
@@ -47,6 +50,8 @@ pub(super) struct Finder {
     primary: ConnectionInfo,
     address: String,
     patience: Duration,
+    /// What is wanted of a primary.
+    pub(super) trust: Arc<Trust>,
     known: Mutex<Known>,
 }
 
@@ -85,8 +90,12 @@ pub(super) struct Primary {
 impl Finder {
     /// # Errors
     /// One line that says what is wrong with the URLs.
-    pub(super) fn new(servers: &RedisServers, patience: Duration) -> Result<Self, String> {
-        let mut named = Vec::with_capacity(servers.named.len());
+    pub(super) fn new(
+        servers: &RedisServers,
+        patience: Duration,
+        must_append: bool,
+    ) -> Result<Self, String> {
+        let mut named: Vec<Client> = Vec::with_capacity(servers.named.len());
         let mut primary = None;
         for url in &servers.named {
             let info = url.clone().into_connection_info();
@@ -101,8 +110,12 @@ impl Finder {
                     sentinel(&info, url.port().is_none(), password.as_deref())
                 }
             };
-            named.push(Client::open(asked).map_err(|error| error.to_string())?);
             primary.get_or_insert(info);
+            let client = Client::open(asked).map_err(|error| error.to_string())?;
+            // Named twice, one would have two voices.
+            if named.iter().all(|other| address_of(other) != address_of(&client)) {
+                named.push(client);
+            }
         }
         Ok(Self {
             are: servers.are.clone(),
@@ -110,6 +123,11 @@ impl Finder {
             primary: primary.ok_or("`store.url` names no server")?,
             address: servers.address(),
             patience,
+            trust: Arc::new(Trust {
+                in_cluster: servers.are == RedisServersAre::Cluster,
+                must_append,
+                warned_of: Mutex::default(),
+            }),
             known: Mutex::default(),
         })
     }
@@ -123,6 +141,7 @@ impl Finder {
             primary: self.primary.clone(),
             address: self.address.clone(),
             patience: self.patience,
+            trust: Arc::clone(&self.trust),
             known: Mutex::default(),
         }
     }
@@ -130,10 +149,6 @@ impl Finder {
     /// Whom errors name: without user and password.
     pub(super) fn address(&self) -> &str {
         &self.address
-    }
-
-    pub(super) fn is_cluster(&self) -> bool {
-        self.are == RedisServersAre::Cluster
     }
 
     /// How long a server may take.
@@ -146,7 +161,7 @@ impl Finder {
         if let Some(alone) = self.alone() {
             return Ok(alone);
         }
-        let owners = self.look().await?;
+        let (_, owners) = self.look().await?;
         let address =
             owners.of(slot).ok_or_else(|| failed("no node of the cluster has its slot"))?;
         self.at(address)
@@ -172,6 +187,7 @@ impl Finder {
         slot: u16,
         primary: &Primary,
     ) -> Result<bool, RedisError> {
+        // Nobody else knows: whether it is one still, it says itself, with each check.
         let Some(address) = &primary.address else {
             return Ok(true);
         };
@@ -186,9 +202,15 @@ impl Finder {
             }
             said.filter(|(at, _)| at.elapsed() <= GOOD_FOR)
         };
-        let owners = match known {
-            Some((_, owners)) => owners,
-            None => self.look().await?,
+        let owners = if let Some((_, owners)) = known {
+            owners
+        } else {
+            let (at, owners) = self.look().await?;
+            // It may have been on its way for long.
+            if at.elapsed() > GOOD_FOR {
+                return Err(failed("it is not said in time where it is"));
+            }
+            owners
         };
         Ok(owners.of(slot) == Some(address))
     }
@@ -220,7 +242,8 @@ impl Finder {
         Ok(Primary { client, address: Some(address.clone()) })
     }
 
-    async fn look(&self) -> Result<Arc<Owners>, RedisError> {
+    /// What was found out, and when that was asked for.
+    async fn look(&self) -> Result<(Instant, Arc<Owners>), RedisError> {
         let look = {
             let mut known = self.known.lock();
             match &known.latest {
@@ -238,7 +261,10 @@ impl Finder {
         latest
     }
 
-    async fn learn(&self, (at, look): (Instant, Look)) -> Result<Arc<Owners>, RedisError> {
+    async fn learn(
+        &self,
+        (at, look): (Instant, Look),
+    ) -> Result<(Instant, Arc<Owners>), RedisError> {
         let found = look.await?;
         let mut known = self.known.lock();
         // Unless it was forgotten, or more is known by now.
@@ -246,7 +272,7 @@ impl Finder {
         if is_latest {
             known.owners = Some((at, Arc::clone(&found)));
         }
-        Ok(found)
+        Ok((at, found))
     }
 }
 
@@ -271,6 +297,11 @@ fn sentinel(info: &ConnectionInfo, has_usual_port: bool, password: Option<&str>)
         asked = asked.set_password(password);
     }
     info.clone().set_addr(at).set_redis_settings(asked)
+}
+
+/// Where a client connects to.
+fn address_of(client: &Client) -> String {
+    client.get_connection_info().addr().to_string()
 }
 
 /// Asks all of them, for half of the time that a server is given.
@@ -378,20 +409,6 @@ pub(super) async fn connect(
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 
-/// A connection to a server that says itself that it is a primary: one that was replaced may not have
-/// heard of it, and a replica answers what was true a moment ago.
-pub(super) async fn connect_to(
-    primary: &Primary,
-    patience: Duration,
-) -> Result<MultiplexedConnection, RedisError> {
-    let mut connection = connect(&primary.client, patience).await?;
-    let said: String = ::redis::cmd("INFO").arg("replication").query_async(&mut connection).await?;
-    if said.lines().any(|line| line.trim_end() == "role:master") {
-        return Ok(connection);
-    }
-    Err(failed("it is a read-only replica"))
-}
-
 fn failed(why: &'static str) -> RedisError {
     (ErrorKind::Client, why).into()
 }
@@ -462,7 +479,7 @@ mod tests {
     }
 
     /// A Sentinel that names this port, or one that says nothing.
-    async fn sentinel_naming(port: Option<u16>) -> Url {
+    async fn sentinel_naming(port: Option<u16>, after: Duration) -> Url {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
@@ -470,6 +487,7 @@ mod tests {
                 tokio::spawn(async move {
                     let mut said = [0; 4096];
                     while let Ok(count @ 1..) = stream.read(&mut said).await {
+                        tokio::time::sleep(after).await;
                         for command in String::from_utf8_lossy(&said[..count]).split("\r\n*") {
                             let answer = match (command.contains("SENTINEL"), port) {
                                 (false, _) => "+OK\r\n".to_owned(),
@@ -488,13 +506,41 @@ mod tests {
         format!("redis://ann:secret@127.0.0.1:{at}").parse().unwrap()
     }
 
+    fn finder(named: Vec<Url>, patience: Duration) -> Finder {
+        let are = RedisServersAre::Sentinels { primary: "main".to_owned(), password: None };
+        Finder::new(&RedisServers { named, are }, patience, true).unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_that_is_named_twice_has_one_voice() {
+        let mut named = vec![
+            sentinel_naming(Some(1), Duration::ZERO).await,
+            sentinel_naming(Some(7), Duration::ZERO).await,
+        ];
+        named.push(named[0].clone());
+        let found = finder(named, Duration::from_secs(2)).primary(0).await;
+        assert!(found.is_err(), "one of two is not the most");
+    }
+
+    /// It was asked for when the other primary may not have been there yet.
+    #[tokio::test]
+    async fn what_was_asked_for_long_ago_holds_no_more_when_it_is_answered() {
+        for (after, is_good) in [(Duration::ZERO, true), (GOOD_FOR, false)] {
+            // It is answered twice: how it is connected to, and where the primary is.
+            let named = vec![sentinel_naming(Some(7), after).await];
+            let finder = Arc::new(finder(named, 20 * GOOD_FOR));
+            let primary = finder.at(&("127.0.0.1".to_owned(), 7)).unwrap();
+            let is_still = finder.is_still(0, &primary).await;
+            assert_eq!(is_still.is_ok_and(|is| is), is_good, "{after:?}");
+        }
+    }
+
     async fn named_by(ports: &[Option<u16>]) -> Option<u16> {
         let mut named = Vec::new();
         for port in ports {
-            named.push(sentinel_naming(*port).await);
+            named.push(sentinel_naming(*port, Duration::ZERO).await);
         }
-        let are = RedisServersAre::Sentinels { primary: "main".to_owned(), password: None };
-        let finder = Finder::new(&RedisServers { named, are }, Duration::from_secs(2)).unwrap();
+        let finder = finder(named, Duration::from_secs(2));
         let found = finder.primary(0).await.ok()?;
         found.address.map(|(_, port)| port)
     }

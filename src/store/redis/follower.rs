@@ -14,7 +14,10 @@
 use std::{sync::Arc, time::Duration};
 
 use metrics::gauge;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 
 use super::{
     Functions,
@@ -29,6 +32,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Where many sessions end, it asks no more often than this.
 const PACE: Duration = Duration::from_millis(5);
 
+/// How often it is told how long ago something was heard.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+
 /// The most entries of one answer.
 const MOST_AT_ONCE: usize = 1_000;
 
@@ -39,6 +45,39 @@ pub(super) struct Follower {
     pub(super) remembered: Arc<Remembered>,
     /// The longest that it waits for the next entry: less than an answer may take.
     pub(super) wait: Duration,
+}
+
+/// Tells how long ago something was heard: beside the follower, for what it waits for may hang, and as
+/// long as anybody remembers, though it may have ended.
+pub(super) async fn tell_lag(
+    root: &'static str,
+    remembered: Arc<Remembered>,
+    mut follower: JoinHandle<()>,
+) {
+    let tell = || {
+        if let Some(lag) = remembered.lag() {
+            gauge!("countersign_redis_lag_seconds", "store" => root).set(lag.as_secs_f64());
+        }
+    };
+    let ended = loop {
+        tell();
+        if let Ok(ended) = timeout(TELL_EVERY, &mut follower).await {
+            break ended;
+        }
+    };
+    match ended {
+        // The store is closed.
+        Err(error) if error.is_cancelled() => return,
+        ended => tracing::error!(
+            event = "redis_not_followed",
+            ?ended,
+            "nobody listens any more which sessions end: checks ask, until the node is restarted"
+        ),
+    }
+    loop {
+        tell();
+        sleep(TELL_EVERY).await;
+    }
 }
 
 /// A place in the stream.
@@ -57,10 +96,6 @@ impl Follower {
         loop {
             let began = Instant::now();
             let step = self.step(&mut place, began).await;
-            if let Some(lag) = self.remembered.lag() {
-                let root = self.functions.root;
-                gauge!("countersign_redis_lag_seconds", "store" => root).set(lag.as_secs_f64());
-            }
             match (&step, is_heard) {
                 (Err(error), true) => tracing::warn!(
                     event = "redis_not_heard",
@@ -107,7 +142,7 @@ impl Follower {
             return Ok(true);
         };
         let mut command = self.functions.read("ended_since");
-        command.arg(&at.run).arg(&at.entry).arg(MOST_AT_ONCE);
+        command.arg(&at.run).arg(&at.stream).arg(&at.entry).arg(MOST_AT_ONCE);
         let answer = self.functions.ask(&command).await?;
         if answer == ::redis::Value::Nil {
             *place = None;

@@ -196,7 +196,7 @@ impl Batch {
             commands.add_command(call.command);
             called.push(call.waiting);
         }
-        let mut answers = link.ask_all(&commands).await.into_iter();
+        let mut answers = link.ask_all(commands).await.into_iter();
         for (waits, answer) in waiting.into_iter().zip(&mut answers) {
             // Who does not wait any more has hung up.
             drop(waits.send(answer));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Functions, RedisStore, codec, link::Link};
+use super::{Functions, RedisStore, codec, delivery, link::Link};
 use crate::store::{KeptKeys, KeyVault, Result};
 
 /// What errors call a key.
@@ -81,7 +81,10 @@ impl KeyVault for RedisKeys {
             command.arg(id).arg(sealed);
         }
         let answer = match &self.waiting {
-            Some((link, replicas)) => link.ask_replicated(&command, *replicas).await?,
+            Some((link, replicas)) => {
+                let mark = self.functions.change(delivery::MARK);
+                link.ask_replicated(&command, &mark, *replicas).await?
+            }
             None => self.functions.ask(&command).await?,
         };
         Ok(codec::count(KIND, &answer)? == 1)
@@ -128,8 +131,12 @@ mod tests {
                     }
                     let length = port.to_string().len();
                     format!("*2\r\n$9\r\n127.0.0.1\r\n${length}\r\n{port}\r\n")
-                } else if command.contains("INFO") {
-                    "$11\r\nrole:master\r\n".to_owned()
+                } else if command.contains("\r\nINFO") {
+                    let info = "redis_version:7.0.0\r\nrole:master\r\nmaxmemory_policy:noeviction\r\n\
+                                aof_enabled:1\r\n";
+                    format!("${}\r\n{info}\r\n", info.len())
+                } else if command.contains("WAIT") {
+                    ":0\r\n".to_owned()
                 } else if command.contains("FCALL") {
                     "*0\r\n".to_owned()
                 } else {
@@ -152,7 +159,7 @@ mod tests {
             are: RedisServersAre::Sentinels { primary: "main".to_owned(), password: None },
         };
         let patience = Duration::from_secs(20);
-        let finder = Arc::new(Finder::new(&servers, patience).unwrap());
+        let finder = Arc::new(Finder::new(&servers, patience, true).unwrap());
         let options = RedisOptions { patience, replicas: 1, ..RedisOptions::default() };
         let keys = RedisStore::on(&finder, options, super::super::ROOT, "").keys();
 

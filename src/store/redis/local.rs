@@ -8,7 +8,11 @@ use std::{
 use metrics::counter;
 use tokio::task::AbortHandle;
 
-use super::{Functions, follower::Follower, remembered::Remembered};
+use super::{
+    Functions,
+    follower::{Follower, tell_lag},
+    remembered::Remembered,
+};
 use crate::{
     model::{AccountId, Session, SessionId, Timestamp},
     store::Result,
@@ -48,7 +52,8 @@ pub(super) struct Local {
     /// The follower's, with a link of their own.
     functions: Functions,
     wait: Duration,
-    follower: OnceLock<AbortHandle>,
+    /// The follower, and who tells how far it is.
+    tasks: OnceLock<[AbortHandle; 2]>,
 }
 
 impl Local {
@@ -63,7 +68,7 @@ impl Local {
             remembered: Arc::new(Remembered::new(most, max_lag)),
             functions,
             wait: (max_lag / 4).min(patience / 2),
-            follower: OnceLock::new(),
+            tasks: OnceLock::new(),
         }
     }
 
@@ -92,22 +97,24 @@ impl Local {
 
     pub(super) fn close(&self) {
         self.remembered.close();
-        if let Some(follower) = self.follower.get() {
-            follower.abort();
-        }
+        self.tasks.get().into_iter().flatten().for_each(AbortHandle::abort);
         self.functions.link.close();
     }
 
     /// Begins with the first check, for whoever opens a store need not have a runtime. If the runtime
     /// ends before the store does, nothing is heard any more, and Redis is asked.
     fn follow(&self) {
-        self.follower.get_or_init(|| {
+        self.tasks.get_or_init(|| {
             let follower = Follower {
                 functions: self.functions.clone(),
                 remembered: Arc::clone(&self.remembered),
                 wait: self.wait,
             };
-            tokio::spawn(follower.run()).abort_handle()
+            let follower = tokio::spawn(follower.run());
+            let heard = follower.abort_handle();
+            let remembered = Arc::clone(&self.remembered);
+            let told = tokio::spawn(tell_lag(self.functions.root, remembered, follower));
+            [heard, told.abort_handle()]
         });
     }
 }

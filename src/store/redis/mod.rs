@@ -51,9 +51,11 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `open` | what a server must be before it is trusted with sessions |
+//! | `open` | the start: all primaries are looked at |
+//! | `trust` | what a server must be before it is trusted with sessions |
 //! | `servers`, `finder` | which servers there are, and which of them is the primary |
 //! | `link` | the connection: kept, given up, made again |
+//! | `delivery` | what goes over it, how often, and what is known of the answer |
 //! | `library`, `functions/` | the functions |
 //! | `gather` | commands that come at the same time go together |
 //! | `codec` | what they are given and what they answer |
@@ -73,6 +75,7 @@
 
 mod cluster;
 mod codec;
+mod delivery;
 mod events;
 mod export;
 mod finder;
@@ -88,6 +91,7 @@ mod record;
 mod remembered;
 mod replacement;
 mod servers;
+mod trust;
 mod upkeep;
 
 use std::{
@@ -236,7 +240,9 @@ impl RedisStore {
     async fn ask_end(&self, account: Option<AccountId>, command: &Cmd) -> Result<Value> {
         let _changing = self.changing(account);
         let answer = match &self.waiting {
-            Some((link, replicas)) => link.ask_replicated(command, *replicas).await,
+            Some((link, replicas)) => {
+                link.ask_replicated(command, &self.change(delivery::MARK), *replicas).await
+            }
             None => self.ask(command).await,
         };
         // Also where there was no answer: it may have been done.
@@ -245,16 +251,17 @@ impl RedisStore {
     }
 
     /// To be called when sessions have ended by something that seldom ends any, before that is
-    /// answered: when enough replicas have it.
-    async fn some_ended(&self) -> Result<()> {
+    /// answered: when enough replicas have it. `at` is the run of Redis that says so. What is waited
+    /// for goes over another connection, which may be to another primary, where nothing ended.
+    async fn some_ended(&self, at: Value) -> Result<()> {
         self.ended_some();
-        match &self.waiting {
-            // What is written now is behind it.
-            Some((link, replicas)) => {
-                link.ask_replicated(&self.change("ping"), *replicas).await.map(drop)
-            }
-            None => Ok(()),
-        }
+        let Some((link, replicas)) = &self.waiting else {
+            return Ok(());
+        };
+        let mark = self.change(delivery::MARK);
+        let mut here = mark.clone();
+        here.arg(codec::bytes("session", at)?);
+        link.ask_replicated(&here, &mark, *replicas).await.map(drop)
     }
 
     fn ended_some(&self) {

@@ -18,7 +18,6 @@ use crate::{
         PasswordHash, Role, Session, SessionId, Succession, Timestamp, VariableRefused, Variables,
         VisitDays,
         clock::later,
-        session::ReplayPolicy,
         variables::{MAX_BYTES, MAX_NAME_BYTES, MAX_VALUE_BYTES, MOST_VARIABLES},
     },
     store::{
@@ -193,7 +192,7 @@ impl Store for RedisStore {
             ended.push(session_id(codec::bytes("session", part)?)?);
         }
         if !ended.is_empty() {
-            self.some_ended().await?;
+            self.some_ended(parts.next()).await?;
         }
         if let Some(changing) = changing {
             changing.keep(&session);
@@ -252,10 +251,9 @@ impl Store for RedisStore {
         let changing = self.changing(Some(token.account));
         match self.functions.ask_visit(&item, self.audit).await? {
             Value::Int(0) => Ok(Visited::Absent),
-            Value::Int(2) => {
-                if visit.replay.policy == ReplayPolicy::Revoke {
-                    self.some_ended().await?;
-                }
+            Value::Int(2) => Ok(Visited::Copied),
+            Value::Array(mut at) => {
+                self.some_ended(at.pop().unwrap_or(Value::Nil)).await?;
                 Ok(Visited::Copied)
             }
             answer => {

@@ -22,7 +22,7 @@ use crate::{
         LOCAL, PLENTY, alive, at, cause, count, email, hash, join, log_in, open_redis_with,
         open_shards_with, session, succession, visit,
     },
-    support::{RedisServer, redis::redis_works},
+    support::{RedisServer, Way, Wire, redis::redis_works},
 };
 
 /// The root of the store.
@@ -45,7 +45,7 @@ fn node_with(server: &RedisServer, max_lag: Duration) -> RedisStore {
 }
 
 /// Whether it is answered from memory that the session is alive.
-async fn is_remembered(server: &RedisServer, store: &RedisStore, one: &Session) -> bool {
+async fn is_remembered(server: &RedisServer, store: &dyn Store, one: &Session) -> bool {
     server.freeze();
     let check = store.session(one.account, one.id, at(1));
     let answer = tokio::time::timeout(Duration::from_millis(300), check).await;
@@ -54,7 +54,7 @@ async fn is_remembered(server: &RedisServer, store: &RedisStore, one: &Session) 
 }
 
 /// Asks until it is remembered.
-pub(super) async fn remember(server: &RedisServer, store: &RedisStore, one: &Session) {
+pub(super) async fn remember(server: &RedisServer, store: &dyn Store, one: &Session) {
     let started = Instant::now();
     loop {
         // While it is on its way back, Redis may be away.
@@ -309,15 +309,15 @@ async fn what_ends_in_any_shard_is_heard() {
     for n in 0..40 {
         let person = join(&here, &format!("user{n}")).await;
         let one = log_in(&here, &person, 0).await;
-        // The first begins to listen, and the others are remembered.
-        for _ in 0..3 {
-            assert!(alive(&there, &one, 1).await);
-        }
         sessions.push(one);
     }
     for (n, one) in sessions.iter().enumerate().skip(20) {
+        remember(&server, &there, one).await;
         assert!(here.revoke_session(one.account, one.id, cause(at(1))).await.unwrap());
         until_refused(&there, one, &format!("{n}")).await;
+    }
+    for one in &sessions[..20] {
+        remember(&server, &there, one).await;
     }
     here.revoke_all_sessions(cause(at(1))).await.unwrap();
     for one in &sessions[..20] {
@@ -337,24 +337,88 @@ async fn who_hears_nothing_asks_and_says_so_when_nobody_answers() {
     let one = log_in(&store, &ann, 0).await;
     for _ in 0..2 {
         remember(&server, &store, &one).await;
-        let started = Instant::now();
         server.freeze();
-        let answer = loop {
-            match store.session(ann.id, one.id, at(1)).await {
-                Ok(found) => assert_eq!(found, Some(one.clone())),
-                Err(error) => break error,
-            }
-            assert!(started.elapsed() < 2 * max_lag, "nothing was heard for long");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        };
-        let took = started.elapsed();
+        let (answered, answer) = until_it_says_so(&store, &one, max_lag).await;
         assert!(matches!(answer, StoreError::Unavailable(_)), "{answer}");
-        assert!(took > max_lag / 4, "{took:?}: it may remember for a while");
+        assert!(answered > max_lag / 4, "{answered:?}: it may remember for a while");
         server.thaw();
     }
     remember(&server, &store, &one).await;
     store.close().await.unwrap();
     assert!(store.session(ann.id, one.id, at(1)).await.is_err(), "closed");
+}
+
+/// Checks a session of which nothing can be heard from now on, until somebody would have to be asked.
+/// Returns how long it was still answered, which is no longer than it may be, and what came then.
+async fn until_it_says_so(
+    store: &RedisStore,
+    one: &Session,
+    max_lag: Duration,
+) -> (Duration, StoreError) {
+    let (began, mut answered) = (Instant::now(), Duration::ZERO);
+    loop {
+        let asked = began.elapsed();
+        match store.session(one.account, one.id, at(1)).await {
+            Ok(found) => {
+                assert_eq!(found.as_ref(), Some(one));
+                assert!(asked <= max_lag, "{asked:?} after anything was heard");
+                answered = asked;
+            }
+            Err(error) => return (answered, error),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What the lag is for: a session is ended elsewhere while this node, and it alone, hears nothing. In
+/// whatever way it is cut off, that session passes no longer than the lag.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_cut_off_accepts_no_longer_than_the_lag_what_ended_elsewhere() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let wire = Wire::to(server.port()).await;
+    let max_lag = Duration::from_secs(2);
+    let options = RedisOptions {
+        checks: RedisChecks::Local { max_lag, most: 1_000 },
+        ..RedisOptions::default()
+    };
+    let cut_off = RedisStore::open(&wire.redis().parse().unwrap(), options).unwrap();
+    let elsewhere = super::open(&server);
+    let ann = join(&elsewhere, "ann").await;
+    for way in [Way::Cut, Way::Held, Way::AnswersHeld] {
+        let one = log_in(&elsewhere, &ann, 0).await;
+        remember(&server, &cut_off, &one).await;
+        wire.set(way);
+        let (ended, told) = tokio::join!(
+            elsewhere.revoke_session(ann.id, one.id, cause(at(1))),
+            until_it_says_so(&cut_off, &one, max_lag)
+        );
+        assert!(ended.unwrap() && !alive(&elsewhere, &one, 1).await, "{way:?}");
+        assert!(told.0 > max_lag / 4, "{way:?}: for a while it passes: {:?}", told.0);
+        wire.set(Way::Open);
+        until_refused(&cut_off, &one, "it is heard at last").await;
+    }
+}
+
+/// An entry of the same name in the stream of another generation is none of this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_in_the_stream_is_one_of_its_generation() {
+    if !redis_works() {
+        return;
+    }
+    let server = RedisServer::start();
+    let store = node(&server);
+    let ann = join(&store, "ann").await;
+    let one = log_in(&store, &ann, 0).await;
+    remember(&server, &store, &one).await;
+    let script = "local ends = KEYS[1] .. ':0:ends' \
+                  local last = redis.call('XREVRANGE', ends, '+', '-', 'COUNT', 1)[1][1] \
+                  redis.call('XADD', KEYS[1] .. ':other:ends', last, 'a', 'another account!') \
+                  redis.call('SET', KEYS[1], 'other')";
+    server.ask(&["EVAL", script, "1", ROOT]);
+    until_refused(&store, &one, "another generation").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -368,23 +432,14 @@ async fn what_a_replica_has_is_not_heard() {
     let one = log_in(&store, &ann, 0).await;
     remember(&server, &store, &one).await;
     server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
-    let started = Instant::now();
-    loop {
-        asked(&server);
-        for _ in 0..100 {
-            // A replica says what it has; whether it is asked is what matters here.
-            let _ = store.session(ann.id, one.id, at(1)).await;
-        }
-        if asked(&server).get("fcall_ro").is_some_and(|count| *count >= 100) {
-            break;
-        }
-        assert!(started.elapsed() < SOON, "it listens to a replica");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    // What it would have to say is not heard, and so it is asked, which it does not answer either.
+    let (_, error) = until_it_says_so(&store, &one, Duration::from_secs(3)).await;
+    assert!(error.to_string().contains("replica"), "{error}");
     // Not even over a connection that is still there.
     let library = server.ask(&["FUNCTION", "LIST"]);
     let function = library.split_whitespace().find(|word| word.starts_with("cs_ended_since_"));
-    let said = server.ask(&["FCALL_RO", function.unwrap(), "1", ROOT, "", "run", "0-0", "1"]);
+    let said =
+        server.ask(&["FCALL_RO", function.unwrap(), "1", ROOT, "", "run", "ends", "0-0", "1"]);
     assert!(said.contains("READONLY"), "{said}");
     server.ask(&["REPLICAOF", "NO", "ONE"]);
     remember(&server, &store, &one).await;
@@ -397,20 +452,20 @@ async fn an_end_that_nobody_waits_for_is_heard() {
         return;
     }
     let server = RedisServer::start();
-    let store = node(&server);
+    let (store, there) = (node(&server), node(&server));
     let ann = join(&store, "ann").await;
     for _ in 0..20 {
         let one = log_in(&store, &ann, 0).await;
         remember(&server, &store, &one).await;
+        remember(&server, &there, &one).await;
         let end = store.revoke_session(ann.id, one.id, cause(at(1)));
         let given_up = tokio::time::timeout(Duration::from_micros(200), end).await.is_err();
         let is_over = !alive(&store, &one, 1).await;
         assert!(given_up || is_over, "it was answered");
-        if is_over {
-            assert!(!alive(&store, &one, 1).await, "and stays so");
-        }
-        store.revoke_session(ann.id, one.id, cause(at(1))).await.unwrap();
-        assert!(!alive(&store, &one, 1).await);
+        // It was sent, and nobody asks for it again.
+        until_refused(&store, &one, "it is heard").await;
+        until_refused(&there, &one, "and at the other node").await;
+        assert!(!alive(&store, &one, 1).await, "and stays so");
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU16, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -78,6 +78,8 @@ impl Ways {
 /// A way to a server of this machine.
 pub(crate) struct Wire {
     port: u16,
+    /// Where it leads.
+    server: Arc<AtomicU16>,
     ways: Arc<watch::Sender<Ways>>,
     /// How many connections there were.
     accepted: Arc<AtomicU64>,
@@ -92,8 +94,14 @@ impl Wire {
         let ways = Ways { most: Way::Open, some: HashMap::new(), reset: 0, forgotten: 0 };
         let ways = Arc::new(watch::Sender::new(ways));
         let accepted = Arc::<AtomicU64>::default();
-        let task = accept(listener, server, Arc::clone(&ways), Arc::clone(&accepted));
-        Self { port, ways, accepted, task: tokio::spawn(task) }
+        let server = Arc::new(AtomicU16::new(server));
+        let task = accept(listener, Arc::clone(&server), Arc::clone(&ways), Arc::clone(&accepted));
+        Self { port, server, ways, accepted, task: tokio::spawn(task) }
+    }
+
+    /// New connections lead to this port: a name that means another server by now.
+    pub(crate) fn lead_to(&self, server: u16) {
+        self.server.store(server, Ordering::SeqCst);
     }
 
     /// Where it begins.
@@ -144,7 +152,7 @@ impl Drop for Wire {
 
 async fn accept(
     listener: TcpListener,
-    server: u16,
+    server: Arc<AtomicU16>,
     ways: Arc<watch::Sender<Ways>>,
     accepted: Arc<AtomicU64>,
 ) {
@@ -154,6 +162,7 @@ async fn accept(
         let (stream, from) = listener.accept().await.expect("a connection");
         let number = accepted.fetch_add(1, Ordering::SeqCst);
         let connection = Connection { from: from.ip(), number };
+        let server = server.load(Ordering::SeqCst);
         connections.spawn(carry(stream, connection, server, ways.subscribe()));
         while connections.try_join_next().is_some() {}
     }

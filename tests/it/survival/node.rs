@@ -1,10 +1,12 @@
 //! One of two nodes behind a balancer is killed, again and again. The balancer goes on with the other;
 //! clients that try again lose nothing; and the node that was killed takes its part again.
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use super::{assert_all_holds, assert_well, crowd::Crowd, rounds, two_nodes, until_ready};
-use crate::support::{Balancer, Process, RedisServer, balancer::Program, redis::redis_works};
+use crate::support::{
+    Balancer, PATIENCE, Process, RedisServer, Way, Wire, balancer::Program, redis::redis_works,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_haproxy_a_killed_node_loses_nothing() {
@@ -42,6 +44,46 @@ async fn a_killed_node_loses_nothing(
     let outcome = crowd.holds().await;
     assert!(outcome.met.unserved > 0, "nobody noticed: {outcome:?}");
     assert_all_holds(&outcome);
+    assert_well(&mut nodes);
+}
+
+/// A node that cannot reach Redis says that it is not ready, and is given nothing to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn haproxy_leaves_a_node_that_is_cut_off_from_redis() {
+    if !redis_works() || !Program::HaProxy.works() {
+        return;
+    }
+    let redis = RedisServer::start();
+    let wire = Wire::to(redis.port()).await;
+    let proxies = [("COUNTERSIGN_SERVER__TRUSTED_PROXIES", "127.0.0.1")];
+    let mut nodes = two_nodes(redis.url().as_str(), &proxies);
+    assert!(nodes[0].terminate().success());
+    nodes[0].configure("COUNTERSIGN_STORE__URL", &wire.redis());
+    nodes[0].restart();
+    let balancer = Balancer::start(Program::HaProxy, |port, dir| haproxy(port, dir, &nodes));
+    until_ready(&balancer.anonymous()).await;
+    let ann = balancer.program();
+    ann.join("ann@example.com").await;
+    // Twenty one after the other are served by both.
+    let all_are_served = async || {
+        for _ in 0..20 {
+            if ann.check().await.status != 200 {
+                return false;
+            }
+        }
+        true
+    };
+    let started = Instant::now();
+    while !all_are_served().await {
+        assert!(started.elapsed() < PATIENCE, "both are there");
+    }
+    wire.set(Way::Cut);
+    nodes[0].anonymous().get("/readyz").await.expect(503);
+    let started = Instant::now();
+    while !all_are_served().await {
+        assert!(started.elapsed() < PATIENCE, "it is given work");
+    }
+    nodes[0].anonymous().get("/readyz").await.expect(503);
     assert_well(&mut nodes);
 }
 

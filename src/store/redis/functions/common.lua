@@ -81,7 +81,7 @@ local function look(keys, args)
 end
 
 -- What `one` answers to each item from an argument on, with these before it. What is wrong with one
--- item is told in its place, as a list, and the others are as if it were not there. Items are done one
+-- item is told in its place, as a list that begins with false, and the others are as if it were not there. Items are done one
 -- after the other.
 local function each(args, first, one, ...)
   local answers, given, count = {}, { ... }, select('#', ...)
@@ -89,7 +89,7 @@ local function each(args, first, one, ...)
     given[count + 1] = args[at]
     local is_well, answer = pcall(one, unpack(given, 1, count + 1))
     if not is_well then
-      answer = { type(answer) == 'table' and answer.err or tostring(answer) }
+      answer = { false, type(answer) == 'table' and answer.err or tostring(answer) }
     end
     answers[#answers + 1] = answer
   end
@@ -391,6 +391,14 @@ end
 
 local function account_exists(p, account)
   return call('HEXISTS', p .. 'a' .. account, 'e') == 1
+end
+
+-- Which run of Redis this is, as long as it is the primary: what a replica has may be late.
+local function this_run()
+  if not call('INFO', 'replication'):match('role:master') then
+    return nil, redis.error_reply('READONLY it is a replica')
+  end
+  return call('INFO', 'server'):match('run_id:(%x+)')
 end
 
 -- A function's name ends in the library's version: nodes of two versions do not meet.

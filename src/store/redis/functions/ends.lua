@@ -1,14 +1,6 @@
 -- Which sessions ended lately, for nodes that remember what they were answered (`follower.rs`): a
 -- stream of accounts, written by `tell_end` in the step that ends them. An empty one is all of them.
 
--- Which run of Redis this is, as long as it is the primary: what a replica has may be late.
-local function this_run()
-  if not call('INFO', 'replication'):match('role:master') then
-    return nil, redis.error_reply('READONLY it is a replica')
-  end
-  return call('INFO', 'server'):match('run_id:(%x+)')
-end
-
 -- Where the stream of the generation in force is now: the run, its key, its last entry. There has to
 -- be one, for `ended_since` to see whether all that came after it is still there.
 register('follow_ends', function(keys, args)
@@ -26,7 +18,7 @@ register('follow_ends', function(keys, args)
   return { run, p .. 'ends', last()[1] }
 end, ENDS)
 
--- What ended after an entry: where that leads to, and at most so many accounts. Nothing when nobody
+-- What ended after an entry of a stream: where that leads to, and at most so many accounts. Nothing when nobody
 -- can tell: it is another run or another generation, or the entry is not there any more, and then
 -- neither may be what came after it, for the oldest go first.
 register('ended_since', function(keys, args)
@@ -35,8 +27,8 @@ register('ended_since', function(keys, args)
   if wrong then
     return wrong
   end
-  local from, most = args[3], args[4]
-  if args[2] ~= run or #call('XRANGE', ends, from, from) == 0 then
+  local from, most = args[4], args[5]
+  if args[2] ~= run or args[3] ~= ends or #call('XRANGE', ends, from, from) == 0 then
     return false
   end
   local found = { from }
@@ -46,3 +38,14 @@ register('ended_since', function(keys, args)
   end
   return found
 end, READS)
+
+-- Writes something behind all that ended sessions so far, so that it can be waited for that replicas
+-- have it (`delivery.rs`). If that was at another run of Redis, this one's replicas know nothing of it.
+-- Also where memory is full, as what it is behind.
+register('mark_ends', function(keys, args)
+  if args[2] and args[2] ~= this_run() then
+    return redis.error_reply('ELSEWHERE sessions ended at another primary, and replicas may not have it')
+  end
+  call('SET', prefix(keys, args) .. 'ping', 1)
+  return 1
+end, ENDS)

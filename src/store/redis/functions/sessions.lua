@@ -108,7 +108,7 @@ register('create_session', function(keys, args)
     save_visits(p, account, visits)
   end
   write_event(p, args, 6 + SESSION_FIELDS, #ended)
-  return { 1, value, ended }
+  return { 1, value, ended, #ended > 0 and this_run() }
 end)
 
 -- sessions::find, of many: an account, a session and now, in one item.
@@ -148,8 +148,8 @@ local function belongs(number, visits, prev)
 end
 
 -- visits::visit, Session::is_copied, Chain::has_left and go_on. An item is the ids, numbers, the policy
--- for copies (revoke, refuse or ignore) and an event. Returns the session, 0 if it is absent or 2 if
--- copied.
+-- for copies (revoke, refuse or ignore) and an event. Returns the session, 0 if it is absent, 2 if
+-- copied, or where it was ended for that.
 local REVOKE, REFUSE = ('v'):byte(), ('f'):byte()
 
 local function visit(p, in_force, exports, trail, item)
@@ -173,6 +173,7 @@ local function visit(p, in_force, exports, trail, item)
         end
         local moment = string.format('%.0f', now)
         write_event(p, { trail[1], trail[2], trail[3], moment, item:sub(event) }, 1, 1)
+        return { this_run() }
       end
       return 2
     end
