@@ -77,9 +77,6 @@ pub trait Store: Send + Sync + 'static {
     /// The account with this e-mail.
     async fn account_by_email(&self, email: &Email) -> Result<Option<Account>>;
 
-    /// At most `limit` accounts in the order of their e-mails, from the first after `after`.
-    async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>>;
-
     /// At most `limit` accounts whose e-mails have `part` in them, in the order of their e-mails,
     /// from the first after `after`, be that somebody's or not.
     ///

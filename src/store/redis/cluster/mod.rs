@@ -47,7 +47,7 @@
 //! | `shard` | which shard something is in |
 //! | `claims` | who has which e-mail |
 //! | `operations` | the [`Store`](super::super::Store) |
-//! | `listing` | accounts and audit events of all shards, merged |
+//! | `listing` | accounts of all shards, merged |
 //! | `export` | all shards at one moment |
 //! | `upkeep` | the sweep and the import |
 

@@ -12,7 +12,8 @@ use crate::{
     store::{
         AuditFilter, AuditPage, AuditPlace, BackupRecord, Created, EmailChange, Export,
         FoundAccounts, PasswordChange, Result, Store, StoreError, SweepCursor, Swept,
-        VariableChange, Visit, Visited, redis::RedisStore,
+        VariableChange, Visit, Visited,
+        redis::{RedisStore, events},
     },
 };
 
@@ -50,10 +51,6 @@ impl Store for ClusterStore {
             return Ok(None);
         };
         Ok(self.account(id).await?.filter(|account| account.email == *email))
-    }
-
-    async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>> {
-        self.list_accounts(after, limit).await
     }
 
     async fn find_accounts(
@@ -340,7 +337,7 @@ impl Store for ClusterStore {
         limit: usize,
         now: Timestamp,
     ) -> Result<AuditPage> {
-        self.list_all_events(*filter, before, limit, now).await
+        events::list(&self.shards, *filter, before, limit, now).await
     }
 
     async fn sweep(

@@ -10,7 +10,7 @@ local function is_claim_over(claim)
   return till == 0 or server_time() > till
 end
 
--- What the claim to an e-mail says: its account, whether somebody may still be at it, and itself.
+-- What the claim to an e-mail says: its account, whether nobody is at it any more, and itself.
 local function said(claim)
   return { claim:sub(1, 16), is_claim_over(claim) and 1 or 0, claim }
 end
