@@ -8,16 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign::{
-    model::AccountId,
-    store::redis::{SHARDS, shard_of},
-};
+use countersign::model::AccountId;
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    PASSWORD, PATIENCE, Process, RedisCluster, SharedCluster, User, at_once, redis::redis_works,
+    PASSWORD, PATIENCE, Process, RedisCluster, SharedCluster, User, at_once, cluster,
+    redis::redis_works,
 };
 
 /// The longest that an answer takes while a primary is away: twice Redis's second, and what a busy
@@ -48,7 +46,7 @@ async fn id_of(who: &User) -> AccountId {
 
 /// Which of three primaries has what belongs to a person.
 async fn primary_of(who: &User) -> usize {
-    shard_of(id_of(who).await.as_bytes()) * 3 / SHARDS
+    cluster::primary_of(id_of(who).await.as_bytes())
 }
 
 async fn crowd(node: &Process) -> Vec<User> {

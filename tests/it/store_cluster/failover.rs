@@ -11,10 +11,7 @@ use std::{
 
 use countersign::{
     model::{Account, AccountId, Email},
-    store::{
-        AuditBounds, ClusterStore, Created, EmailChange, MemoryStore, RedisOptions, Store,
-        redis::{SHARDS, shard_of},
-    },
+    store::{AuditBounds, ClusterStore, Created, EmailChange, MemoryStore, RedisOptions, Store},
 };
 use tokio::{task::JoinSet, time::timeout};
 
@@ -25,13 +22,8 @@ use crate::{
         PLENTY, account, alive, at, cause, email, everybody, join, log_in, open_shards, session,
         succession,
     },
-    support::{RedisCluster, redis::redis_works},
+    support::{RedisCluster, cluster::primary_of, redis::redis_works},
 };
-
-/// The primary of three that has what has this name.
-fn primary_of(name: &[u8]) -> usize {
-    shard_of(name) * 3 / SHARDS
-}
 
 /// An e-mail whose claim lies on that primary.
 fn email_on(primary: usize, name: &str) -> Email {
@@ -77,6 +69,11 @@ async fn fail_over(cluster: &mut RedisCluster, primary: usize) {
     .await;
 }
 
+/// Each shard has a connection of its own.
+async fn until_it_is_back(store: &ClusterStore) {
+    until("all is there again", async || store.find_accounts("", None, 9).await.is_ok()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_signs_up_by_a_claim_that_no_replica_has_is_not_answered() {
     if !redis_works() {
@@ -102,7 +99,11 @@ async fn who_signs_up_by_a_claim_that_no_replica_has_is_not_answered() {
     })
     .await;
     let dora = account_on(2, &new);
-    assert!(store.create_account(dora.clone(), cause(at(0))).await.unwrap());
+    until("Dora signs up", async || {
+        store.create_account(dora.clone(), cause(at(0))).await.unwrap_or_default()
+    })
+    .await;
+    until_it_is_back(&store).await;
     assert_eq!(store.account(ann.id).await.unwrap(), None);
     assert_eq!(store.account(carol.id).await.unwrap(), Some(carol));
     assert_eq!(store.account_by_email(&wanted).await.unwrap(), Some(bob));
@@ -133,7 +134,8 @@ async fn nobody_is_given_an_email_that_a_replica_would_give_back() {
     // Nor does a sweep free it.
     unavailable(sweep_all(&store).await);
     fail_over(&mut cluster, 1).await;
-    until("all is there again", async || alive(&store, &one, 1).await).await;
+    until_it_is_back(&store).await;
+    assert!(alive(&store, &one, 1).await);
     assert_eq!(store.account_by_email(&old).await.unwrap(), Some(ann.clone()), "she has it again");
     assert!(!store.create_account(bob, cause(at(1))).await.unwrap());
     // What she claimed in vain is free when her time is over.
@@ -213,6 +215,7 @@ async fn while_a_primary_is_replaced_an_email_stays_one_accounts() {
     stop.store(true, SeqCst);
     let books: Vec<_> = people.join_all().await.into_iter().flatten().collect();
     until("it is swept", async || sweep_all(&*store).await.is_ok()).await;
+    until_it_is_back(&store).await;
 
     let there = everybody(&*store).await;
     let emails: BTreeSet<_> = there.iter().map(|person| &person.email).collect();
@@ -264,8 +267,8 @@ async fn what_needs_all_shards_waits_for_all_and_a_node_is_ready_with_some() {
 
     cluster.nodes[2].restart();
     let away = |session: &&countersign::model::Session| primary_of(session.account.as_bytes()) == 2;
+    until_it_is_back(&store).await;
     for session in sessions.iter().filter(away) {
-        until("it is back", async || store.account(session.account).await.is_ok()).await;
         assert!(alive(&store, session, 1).await, "its shard did not hear of it");
     }
     until("all have ended", async || store.revoke_all_sessions(cause(at(2))).await.is_ok()).await;

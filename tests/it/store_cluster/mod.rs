@@ -37,6 +37,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
+#[track_caller]
 fn unavailable<T: std::fmt::Debug>(answer: Result<T>) -> String {
     match answer {
         Err(StoreError::Unavailable(why)) => why,
