@@ -33,8 +33,9 @@ use crate::{
 /// Where the signing keys are in the data directory.
 pub const KEYS_DIR: &str = "keys";
 
-/// How often a store in a cluster is swept: all else that is over clears itself away there.
-const CLAIMS_SWEPT_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often the claims to e-mails of a store in a cluster are looked through: until then nobody can log
+/// in by an e-mail whose claim a failover lost. All else that is over clears itself away there.
+const CLAIMS_SWEPT_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Why a service cannot be opened. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +129,6 @@ impl Service {
         );
         let sweep_interval = match config.store.url {
             StoreUrl::Sled => Some(config.store.sweep_interval.unsigned()),
-            // What a node that died has left of a claim to an e-mail, nobody is waiting for.
             StoreUrl::Redis(ref url) if url.is_cluster() => Some(CLAIMS_SWEPT_EVERY),
             StoreUrl::Redis(_) => None,
         };

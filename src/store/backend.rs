@@ -93,10 +93,6 @@ impl<B: Backend> Store for B {
         self.read(|r| accounts::find_by_email(r, email)).await
     }
 
-    async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>> {
-        self.read(|r| accounts::page(r, after, limit)).await
-    }
-
     async fn find_accounts(
         &self,
         part: &str,

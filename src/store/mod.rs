@@ -73,6 +73,9 @@ pub trait Store: Send + Sync + 'static {
     // --- accounts ---
 
     /// Adds an account unless its e-mail is taken. Returns whether it was added.
+    ///
+    /// In a store in shards, a failover that loses what nobody waited for may leave an account whose
+    /// e-mail is not known to be taken: see `store/redis/cluster`.
     async fn create_account(&self, account: Account, cause: Cause) -> Result<bool>;
 
     /// The account with this id.
@@ -80,9 +83,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// The account with this e-mail.
     async fn account_by_email(&self, email: &Email) -> Result<Option<Account>>;
-
-    /// At most `limit` accounts in the order of their e-mails, from the first after `after`.
-    async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>>;
 
     /// At most `limit` accounts whose e-mails have `part` in them, in the order of their e-mails,
     /// from the first after `after`, be that somebody's or not.
@@ -371,7 +371,7 @@ pub trait Store: Send + Sync + 'static {
     /// came in the last minutes, and are over before a backup is needed.
     ///
     /// Of a store in shards, each is shown at one moment, and these lie some milliseconds apart. No
-    /// e-mail is in it twice.
+    /// e-mail is in it twice that two accounts do not have, which a failover may have left behind.
     async fn export(&self) -> Result<Box<dyn Export>>;
 
     /// Adds records of an [`export`](Self::export), this store's or another's, as they are: dead
@@ -379,7 +379,7 @@ pub trait Store: Send + Sync + 'static {
     /// error. Many calls make up an import, so it is for a store that nobody uses yet.
     async fn import(&self, records: Vec<BackupRecord>) -> Result<()>;
 
-    /// Whether a change could be recorded now.
+    /// Whether a change could be recorded now; in a store in shards, in any of them.
     async fn ping(&self) -> Result<()>;
 
     /// Records what was accepted, refuses what comes after, and lets go of files and locks.

@@ -328,7 +328,7 @@ async fn kept_in(dir: &Path) -> (Vec<Account>, Vec<SessionId>, Vec<AuditEvent>) 
     let store = SledStore::open(&dir.join("data"), SledOptions::default()).unwrap();
     let now = SystemClock.now();
     let events = list(&store, None, 1_000, now).await.unwrap();
-    let accounts = store.accounts(None, 1_000).await.unwrap();
+    let accounts = crate::store_world::everybody(&store).await;
     let mut living = Vec::new();
     for account in &accounts {
         let sessions = store.sessions(account.id, now).await.unwrap();

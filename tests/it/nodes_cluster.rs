@@ -8,13 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign::{
-    model::AccountId,
-    store::redis::{SHARDS, shard_of},
-};
+use countersign::model::AccountId;
+use reqwest::Method;
+use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{PATIENCE, Process, RedisCluster, User, at_once, redis::redis_works};
+use crate::support::{
+    PASSWORD, PATIENCE, Process, RedisCluster, SharedCluster, User, at_once, cluster,
+    redis::redis_works,
+};
 
 /// The longest that an answer takes while a primary is away: twice Redis's second, and what a busy
 /// machine adds.
@@ -37,11 +39,14 @@ fn at(node: &Process, who: &User) -> User {
     there
 }
 
+async fn id_of(who: &User) -> AccountId {
+    let account = who.get("/api/v1/account").await.expect(200).json();
+    account["id"].as_str().unwrap().parse().unwrap()
+}
+
 /// Which of three primaries has what belongs to a person.
 async fn primary_of(who: &User) -> usize {
-    let id = who.get("/api/v1/account").await.expect(200).json()["id"].as_str().unwrap().to_owned();
-    let id: AccountId = id.parse().unwrap();
-    shard_of(id.as_bytes()) * 3 / SHARDS
+    cluster::primary_of(id_of(who).await.as_bytes())
 }
 
 async fn crowd(node: &Process) -> Vec<User> {
@@ -76,6 +81,48 @@ async fn the_story_on_a_cluster() {
     at(&second, ann).log_out().await.expect(204);
     copy.check().await.expect(401);
     second.browser().sign_up("user1@example.com").await.expect_problem(409, "email_taken");
+}
+
+/// By the round that each node begins with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_is_lost_is_put_back_and_an_email_that_two_have_is_told_of() {
+    if !redis_works() {
+        return;
+    }
+    let cluster = SharedCluster::take();
+    let first = Process::with(&[("COUNTERSIGN_STORE__URL", &cluster.url())]);
+    let (ann, bob) = (first.browser(), first.browser());
+    ann.join("ann@example.com").await;
+    bob.join("bob@example.com").await;
+    for node in &cluster.nodes {
+        for claims in node.ask(&["KEYS", "*:c"]).split_whitespace() {
+            node.ask(&["DEL", claims]);
+        }
+    }
+    let log_in = |email: &str| {
+        let body = json!({"email": email, "password": PASSWORD, "transport": "bearer"});
+        first.program().api(Method::POST, "/session").json(&body)
+    };
+    log_in("bob@example.com").send().await.expect(401);
+    bob.check().await.expect(200);
+    let other = first.browser();
+    other.join("ann@example.com").await;
+    let second = first.beside();
+    let started = Instant::now();
+    while log_in("bob@example.com").send().await.status != 201 {
+        assert!(started.elapsed() < PATIENCE, "nobody puts it back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    while !second.output().contains("email_twice") {
+        assert!(started.elapsed() < PATIENCE, "{}", second.output());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let said = second.output();
+    let said = said.lines().find(|line| line.contains("email_twice")).unwrap();
+    for who in [&ann, &other] {
+        assert!(said.contains(&id_of(who).await.to_string()), "{said}");
+    }
+    assert!(!said.contains("ann@"), "{said}");
 }
 
 /// Under load, and with the promise that a log-out that was answered holds.
@@ -146,6 +193,8 @@ async fn a_primary_that_is_killed_is_replaced_and_nobody_is_logged_out_or_back_i
     let back = &by_primary[away][0];
     while back.copy().try_visit().await.status != 200 {
         assert!(killed.elapsed() < PATIENCE, "no replica takes over");
+        // Another node would have the same people away.
+        node.browser().request(Method::GET, "/readyz").send().await.expect(200);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     println!("back after {:?}", killed.elapsed());

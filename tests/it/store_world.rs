@@ -282,6 +282,20 @@ pub(crate) fn opened<T>(open: impl Fn() -> Result<T, OpenError>) -> Result<T, Op
     }
 }
 
+/// Everybody who has an account, in the order of their e-mails.
+pub(crate) async fn everybody(store: &dyn Store) -> Vec<Account> {
+    let (mut all, mut after) = (Vec::new(), None::<Email>);
+    loop {
+        let after_that = after.as_ref().map(Email::as_str);
+        let page = store.find_accounts("", after_that, PLENTY).await.unwrap();
+        all.extend(page.accounts);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return all,
+        }
+    }
+}
+
 /// Adds an account and returns it.
 pub(crate) async fn join(store: &dyn Store, name: &str) -> Account {
     let account = account(name);

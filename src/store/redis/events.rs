@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use futures_util::future::try_join_all;
+
 use super::{
     RedisStore,
     codec::{self, Parts},
@@ -11,46 +13,58 @@ use super::{
 use crate::{
     model::{AuditEvent, AuditTrail, Timestamp, clock::later},
     store::{
-        AuditFilter, AuditPage, AuditPlace, Result,
-        listing::{Listing, Next, OfTrails},
+        AuditFilter, AuditPage, AuditPlace, Result, StoreError,
+        listing::{Listing, Next, OfTrails, PageOf},
         records::EVENTS_IN_PAGE,
     },
 };
 
-/// How many pages are fetched at once.
+/// How many pages of a trail are fetched at once, when it is read on.
 const AT_ONCE: u64 = 5;
 
-impl RedisStore {
-    pub(super) async fn list_events(
-        &self,
-        filter: AuditFilter,
-        before: Option<AuditPlace>,
-        limit: usize,
-        now: Timestamp,
-    ) -> Result<AuditPage> {
-        let over = later(now, -self.audit.keep);
-        let ends = [self.event_ends().await?];
-        let mut listing = Listing::new(filter, before, &ends, limit, over);
-        // Pages that were fetched and not looked at yet, from the next one back.
-        let mut fetched = AuditTrail::ALL.map(|trail| (trail, VecDeque::new()));
-        loop {
-            let wanted = match listing.go_on() {
-                Next::Pages(wanted) => wanted,
-                Next::Nothing(found) => return Ok(found),
-            };
-            for of in wanted {
-                let fetched = fetched.iter_mut().find(|(trail, _)| *trail == of.trail);
-                let Some((_, pages)) = fetched else { continue };
-                if pages.is_empty() {
-                    pages.extend(self.pages_back_from(of.trail, of.number, AT_ONCE).await?);
-                }
-                listing.turn_page(of, pages.pop_front().unwrap_or_default());
-            }
+/// Those of one store, or of all shards, merged.
+pub(super) async fn list(
+    shards: &[RedisStore],
+    filter: AuditFilter,
+    before: Option<AuditPlace>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<AuditPage> {
+    let keep = shards.first().map(|shard| shard.audit.keep).unwrap_or_default();
+    let ends = try_join_all(shards.iter().map(RedisStore::event_ends)).await?;
+    let mut listing = Listing::new(filter, before, &ends, limit, later(now, -keep));
+    // Pages that were fetched and not looked at yet, of each trail from the next one back.
+    let mut fetched = vec![VecDeque::new(); shards.len() * AuditTrail::ALL.len()];
+    // Of many shards, the latest page of each is enough at first, or more than that.
+    let mut at_once = if shards.len() == 1 { AT_ONCE } else { 1 };
+    loop {
+        let wanted = match listing.go_on() {
+            Next::Pages(wanted) => wanted,
+            Next::Nothing(found) => return Ok(found),
+        };
+        let missing = wanted.iter().filter(|of| fetched[place(of)].is_empty());
+        let missing = missing.map(async |of| {
+            let pages = shards[of.shard].pages_back_from(of.trail, of.number, at_once).await?;
+            Ok::<_, StoreError>((place(of), pages))
+        });
+        for (place, pages) in try_join_all(missing).await? {
+            fetched[place].extend(pages);
         }
+        for of in wanted {
+            let page = fetched[place(&of)].pop_front();
+            listing.turn_page(of, page.unwrap_or_default());
+        }
+        at_once = AT_ONCE;
     }
+}
 
+fn place(of: &PageOf) -> usize {
+    of.shard * AuditTrail::ALL.len() + usize::from(of.trail == AuditTrail::Others)
+}
+
+impl RedisStore {
     /// That page of a trail and some before it.
-    pub(super) async fn pages_back_from(
+    async fn pages_back_from(
         &self,
         trail: AuditTrail,
         number: u64,
@@ -65,7 +79,7 @@ impl RedisStore {
     }
 
     /// The number of the event behind the latest, in each trail.
-    pub(super) async fn event_ends(&self) -> Result<OfTrails<u64>> {
+    async fn event_ends(&self) -> Result<OfTrails<u64>> {
         ends(self.ask(&self.read("event_ends")).await?)
     }
 }

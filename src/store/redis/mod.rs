@@ -239,15 +239,20 @@ impl RedisStore {
     /// replicas have it.
     async fn ask_end(&self, account: Option<AccountId>, command: &Cmd) -> Result<Value> {
         let _changing = self.changing(account);
-        let answer = match &self.waiting {
+        let answer = self.ask_replicated(command).await;
+        // Also where there was no answer: it may have been done.
+        self.ended_some();
+        answer
+    }
+
+    /// Asks for what is answered when enough replicas have it, and all that was before it.
+    async fn ask_replicated(&self, command: &Cmd) -> Result<Value> {
+        match &self.waiting {
             Some((link, replicas)) => {
                 link.ask_replicated(command, &self.change(delivery::MARK), *replicas).await
             }
             None => self.ask(command).await,
-        };
-        // Also where there was no answer: it may have been done.
-        self.ended_some();
-        answer
+        }
     }
 
     /// To be called when sessions have ended by something that seldom ends any, before that is

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::{
     RedisStore,
     codec::{self, Parts, millis},
-    export,
+    events, export,
     upkeep::sweep_budget,
 };
 use crate::{
@@ -27,9 +27,6 @@ use crate::{
     },
 };
 
-/// More accounts than any list has room for.
-const MOST_LISTED: usize = 100_000;
-
 #[async_trait]
 impl Store for RedisStore {
     async fn create_account(&self, account: Account, cause: Cause) -> Result<bool> {
@@ -46,12 +43,6 @@ impl Store for RedisStore {
         let mut command = self.read("account_by_email");
         command.arg(email.as_str());
         codec::account_if_any(self.ask(&command).await?)
-    }
-
-    async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>> {
-        let mut command = self.read("accounts");
-        command.arg(after.map_or("", Email::as_str)).arg(limit.min(MOST_LISTED));
-        found(Parts::of("account", self.ask(&command).await?)?)
     }
 
     async fn find_accounts(
@@ -430,7 +421,7 @@ impl Store for RedisStore {
         limit: usize,
         now: Timestamp,
     ) -> Result<AuditPage> {
-        self.list_events(*filter, before, limit, now).await
+        events::list(std::slice::from_ref(self), *filter, before, limit, now).await
     }
 
     async fn sweep(

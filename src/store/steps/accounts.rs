@@ -41,18 +41,6 @@ pub(in crate::store) fn find_by_email(r: &dyn Read, email: &Email) -> Result<Opt
     }
 }
 
-pub(in crate::store) fn page(
-    r: &dyn Read,
-    after: Option<&Email>,
-    limit: usize,
-) -> Result<Vec<Account>> {
-    let mut accounts = Vec::new();
-    for entry in r.scan(records::EMAILS, &start_after(after.map(Email::as_str))).take(limit) {
-        accounts.push(named(r, &entry?.1)?);
-    }
-    Ok(accounts)
-}
-
 pub(in crate::store) fn search(
     r: &dyn Read,
     part: &str,

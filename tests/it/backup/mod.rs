@@ -32,7 +32,7 @@ use countersign::{
 };
 
 use crate::{
-    store_world::{ABSOLUTE, IDLE, at, count, join, log_in, opened, session},
+    store_world::{ABSOLUTE, IDLE, at, count, everybody, join, log_in, opened, session},
     support::capture,
 };
 
@@ -88,7 +88,7 @@ async fn small_store(dir: &Path, name: &str, visits: u64) {
 async fn people(dir: &Path) -> Vec<(String, u64)> {
     let store = open(dir);
     let mut people = Vec::new();
-    for account in store.accounts(None, 1_000).await.unwrap() {
+    for account in everybody(&store).await {
         let visits = store.total_visits(account.id).await.unwrap();
         assert_eq!(store.sessions(account.id, at(2)).await.unwrap().len(), 1);
         people.push((account.email.as_str().to_owned(), visits));

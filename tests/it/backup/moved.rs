@@ -9,7 +9,7 @@ use countersign::{
 
 use super::{done, living, open, people, run, small_store};
 use crate::{
-    store_world::{account, account_record, at, session_record},
+    store_world::{account, account_record, at, everybody, session_record},
     support::Process,
 };
 
@@ -108,7 +108,7 @@ async fn a_restore_can_end_every_session_and_keeps_their_visits() {
     let said = done(&run(dir.path(), &["restore", "--replace", "--end-sessions", "file"]));
     assert!(said.contains("sessions 1 (all ended)"), "{said}");
     let store = open(dir.path());
-    let ann = store.accounts(None, 1).await.unwrap().remove(0);
+    let ann = everybody(&store).await.remove(0);
     assert_eq!(store.sessions(ann.id, at(2)).await.unwrap(), []);
     assert_eq!(store.total_visits(ann.id).await.unwrap(), 3);
     store.close().await.unwrap();

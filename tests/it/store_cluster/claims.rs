@@ -10,7 +10,7 @@ use tokio::{task::JoinSet, time::timeout};
 
 use super::{claims, forget_accounts, hasty, held::Held};
 use crate::{
-    store_world::{account, at, cause, email, join, log_in, open_shards, succession},
+    store_world::{account, at, cause, email, everybody, join, log_in, open_shards, succession},
     support::{RedisServer, redis::redis_works},
 };
 
@@ -44,7 +44,7 @@ async fn who_was_held_up_too_long_makes_no_second_account_of_an_email() {
     let late = late.await.unwrap();
     assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
     assert_eq!(store.account(ann.id).await.unwrap(), None);
-    assert_eq!(store.accounts(None, 9).await.unwrap(), [bob]);
+    assert_eq!(everybody(&store).await, [bob]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +92,7 @@ async fn of_many_who_take_over_what_a_dead_node_left_one_does() {
             tasks.spawn(async move { node.create_account(rival, cause(at(0))).await.unwrap() });
         }
         let made = tasks.join_all().await.into_iter().filter(|made| *made).count();
-        let there = nodes[0].accounts(None, 99).await.unwrap();
+        let there = everybody(&*nodes[0]).await;
         assert_eq!((made, there.len()), (1, 1), "in round {round}");
     }
 }
@@ -126,7 +126,7 @@ async fn who_looked_before_an_account_was_made_looks_again() {
     second.release();
     assert!(!loses.await.unwrap().unwrap());
     let store = open_shards(&server.url(), AuditBounds::default());
-    assert_eq!(store.accounts(None, 9).await.unwrap(), [ann]);
+    assert_eq!(everybody(&store).await, [ann]);
 }
 
 /// Whoever frees an e-mail removes the claim that he looked at, and no other.

@@ -3,24 +3,58 @@
 //! | file | what it shows |
 //! |---|---|
 //! | `claims` | nobody takes an e-mail that somebody is at, and what is left of a claim goes |
+//! | `failover` | a primary of a real cluster that dies, and what it had not told its replica |
 //! | `held` | a Redis whose commands can be held on their way |
+//! | `mended` | claims that are lost, or left behind |
 //! | `moved` | backups of all shards, and the replacement of all by one |
 //! | `slots` | a slot that moves from one node of a real cluster to another |
 
 mod claims;
+mod failover;
 mod held;
+mod mended;
 mod moved;
 mod slots;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use countersign::store::{AuditBounds, ClusterStore, RedisOptions, RedisServers, Store};
+use countersign::store::{
+    AuditBounds, ClusterStore, RedisOptions, RedisServers, Result, Store, StoreError,
+};
 
 use crate::{
     store_redis::cost::asked,
     store_world::{at, cause, email, join, log_in, open_shards, succession, visit},
-    support::{RedisServer, redis::redis_works},
+    support::{PATIENCE, RedisServer, redis::redis_works},
 };
+
+/// Waits until it is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so().await {
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[track_caller]
+fn unavailable<T: std::fmt::Debug>(answer: Result<T>) -> String {
+    match answer {
+        Err(StoreError::Unavailable(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sweeps to the end.
+async fn sweep_all(store: &dyn Store) -> Result<()> {
+    let mut from = None;
+    loop {
+        from = store.sweep(from, 100, at(4)).await?.next;
+        if from.is_none() {
+            return Ok(());
+        }
+    }
+}
 
 /// One that does not wait for long.
 fn hasty(servers: impl Into<RedisServers>) -> ClusterStore {

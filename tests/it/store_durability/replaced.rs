@@ -9,7 +9,7 @@ use countersign::store::{
 use tempfile::TempDir;
 
 use super::copy_dir;
-use crate::store_world::{join, opened};
+use crate::store_world::{everybody, join, opened};
 
 async fn begin(dir: &Path, must_be_empty: bool) -> Result<Replacement, ReplacementError> {
     Replacement::begin(dir, SledOptions::default(), must_be_empty).await
@@ -18,7 +18,7 @@ async fn begin(dir: &Path, must_be_empty: bool) -> Result<Replacement, Replaceme
 /// Who has an account in a store, which is closed afterwards.
 async fn names(dir: &Path) -> Vec<String> {
     let store = opened(|| SledStore::open(dir, SledOptions::default())).unwrap();
-    let accounts = store.accounts(None, 10).await.unwrap();
+    let accounts = everybody(&store).await;
     store.close().await.unwrap();
     accounts.iter().map(|account| account.email.as_str().to_owned()).collect()
 }

@@ -24,10 +24,6 @@ pub(crate) enum Operation {
     CreateAccount(Account),
     FindAccount(AccountId),
     FindByEmail(Email),
-    PageAccounts {
-        after: Option<Email>,
-        limit: usize,
-    },
     SearchAccounts {
         part: &'static str,
         after: Option<Email>,
@@ -92,7 +88,6 @@ pub(crate) enum Answer {
     /// By days after 1970-01-01.
     VisitDays(BTreeMap<i32, u32>),
     Account(Option<Account>),
-    Accounts(Vec<Account>),
     Found(FoundAccounts),
     Session(Option<Session>),
     Sessions(Vec<Session>),
@@ -128,9 +123,6 @@ impl Operation {
             }
             Self::FindAccount(id) => Answer::Account(store.account(*id).await?),
             Self::FindByEmail(email) => Answer::Account(store.account_by_email(email).await?),
-            Self::PageAccounts { after, limit } => {
-                Answer::Accounts(store.accounts(after.as_ref(), *limit).await?)
-            }
             Self::SearchAccounts { part, after, limit } => {
                 let after = after.as_ref().map(Email::as_str);
                 Answer::Found(store.find_accounts(part, after, *limit).await?)

@@ -19,7 +19,6 @@ use super::{Expected, State, operation::Answer, transition::Transition};
 const TELLING: &[&str] = &[
     "Ask(CreateAccount: yes",
     "Ask(CreateAccount: no",
-    "Ask(PageAccounts: some",
     "Ask(SearchAccounts: some",
     "Ask(SearchAccounts: none",
     "Ask(SearchAccounts: some, more to come",
@@ -121,7 +120,6 @@ fn outcome(expected: &Expected) -> &'static str {
             Answer::Account(found) => some(found.is_some()),
             Answer::Found(found) if found.next.is_some() => "some, more to come",
             Answer::Found(found) => some(!found.accounts.is_empty()),
-            Answer::Accounts(found) => some(!found.is_empty()),
             Answer::Session(found) => some(found.is_some()),
             Answer::Sessions(found) => some(!found.is_empty()),
             Answer::Visited(Visited::Counted(_)) => "counted",

@@ -8,7 +8,7 @@ use countersign::store::{
 use super::open;
 use crate::{
     store_contract::backup::export,
-    store_world::{World, alive, at, cause, count, email, join, log_in},
+    store_world::{World, alive, at, cause, count, email, everybody, join, log_in},
     support::{RedisServer, redis::redis_works},
 };
 
@@ -42,7 +42,7 @@ async fn everything_goes_there_and_back() {
     assert_eq!(export(&*redis.store).await, records);
     last.store.import(export(&*redis.store).await).await.unwrap();
     assert_eq!(export(&*last.store).await, records);
-    for account in first.store.accounts(None, 100).await.unwrap() {
+    for account in everybody(&*first.store).await {
         let sessions = first.store.sessions(account.id, at(2)).await.unwrap();
         for store in [&redis.store, &last.store] {
             let total = store.total_visits(account.id).await.unwrap();
@@ -86,11 +86,11 @@ async fn a_generation_comes_into_force_whole_or_not_at_all() {
     assert_eq!(left.trim(), "0", "nothing of the old one is left");
 
     // Somebody joined while an empty store was to be replaced.
-    store.remove_account(store.accounts(None, 1).await.unwrap()[0].id, cause(at(1))).await.unwrap();
+    store.remove_account(everybody(&store).await[0].id, cause(at(1))).await.unwrap();
     let new = begin(true).await.unwrap();
     join(new.store(), "carol").await;
     join(&store, "dora").await;
     assert!(matches!(new.finish().await.err(), Some(RedisReplacementError::NotEmpty)));
-    let people = store.accounts(None, 9).await.unwrap();
+    let people = everybody(&store).await;
     assert_eq!(people.iter().map(|it| it.email.as_str()).collect::<Vec<_>>(), ["dora@example.com"]);
 }

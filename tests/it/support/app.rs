@@ -26,7 +26,7 @@ use super::{
     Control, PATIENCE, User, capture, in_time,
     user::{Kind, http_client},
 };
-use crate::store_world::cause;
+use crate::store_world::{cause, everybody};
 
 /// 2026-11-23T09:00:00Z
 const START: i64 = 1_795_424_400_000;
@@ -197,7 +197,7 @@ impl TestApp {
     pub(crate) async fn snapshot(&self) -> Snapshot {
         let (store, now) = (self.store(), self.clock.now());
         let mut snapshot = Snapshot::new();
-        for account in store.accounts(None, 10_000).await.unwrap() {
+        for account in everybody(&*store).await {
             let visits = store.total_visits(account.id).await.unwrap();
             let sessions = store.sessions(account.id, now).await.unwrap();
             snapshot.push((account, visits, sessions));

@@ -8,10 +8,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign::store::{RedisServers, RedisServersAre};
+use countersign::store::{
+    RedisServers, RedisServersAre,
+    redis::{SHARDS, shard_of},
+};
 use parking_lot::{Condvar, Mutex};
 
 use super::{PATIENCE, RedisServer};
+
+/// Which of three primaries has what has this name, in the beginning. The slot of a shard is about in the
+/// middle of its part of all.
+pub(crate) fn primary_of(name: &[u8]) -> usize {
+    (2 * shard_of(name) + 1) * 3 / (2 * SHARDS)
+}
 
 /// Primaries with equal parts of the slots, and perhaps a replica of each. They end with this value.
 pub(crate) struct RedisCluster {

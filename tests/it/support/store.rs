@@ -185,11 +185,6 @@ impl Store for HeldStore {
         self.inner.account_by_email(email).await
     }
 
-    async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>> {
-        self.control.read()?;
-        self.inner.accounts(after, limit).await
-    }
-
     async fn find_accounts(
         &self,
         part: &str,

@@ -29,9 +29,6 @@ const CLOCKS_DIFFER: u64 = 5_000;
 /// How long to wait before a claim is looked at again that somebody is at.
 const WAIT: Duration = Duration::from_millis(20);
 
-/// How many claims a sweep looks at in one step.
-const MOST_SWEPT: u32 = 500;
-
 /// A claim of ours.
 pub(super) struct Claim {
     email: Email,
@@ -45,16 +42,16 @@ pub(super) struct Claim {
 pub(super) enum Claimed {
     /// Nobody else can have it until the deadline.
     Ours(Claim),
-    /// Another account has it.
-    Taken,
+    /// Another account has it: this one.
+    Taken(AccountId),
 }
 
 /// What a claim says that is there.
-struct Said {
-    account: AccountId,
+pub(super) struct Said {
+    pub(super) account: AccountId,
     /// Whether nobody is at it any more.
-    is_over: bool,
-    exact: Vec<u8>,
+    pub(super) is_over: bool,
+    pub(super) exact: Vec<u8>,
 }
 
 enum Tried {
@@ -78,13 +75,14 @@ impl ClusterStore {
                 Tried::Other(None) => expected.clear(),
                 Tried::Other(Some(said)) => {
                     // Read after the claim: what is over now cannot come true any more.
-                    if self.has_email(said.account, email).await? && said.account != account {
-                        return Ok(Claimed::Taken);
+                    let has_it = self.has_email(said.account, email).await?;
+                    if has_it && said.account != account {
+                        return Ok(Claimed::Taken(said.account));
                     }
-                    if said.is_over {
-                        expected = said.exact;
-                    } else {
+                    if !said.is_over {
                         sleep(WAIT).await;
+                    } else if has_it || self.stays_without(said.account, email).await? {
+                        expected = said.exact;
                     }
                 }
                 Tried::Frozen => sleep(WAIT).await,
@@ -106,7 +104,7 @@ impl ClusterStore {
 
     /// The same, where it is not known whether the account has the e-mail.
     pub(super) async fn settle_as_it_is(&self, claim: &Claim) {
-        match self.has_email(claim.account, &claim.email).await {
+        match self.keeps_email(claim.account, &claim.email).await {
             Ok(is_held) => self.settle(claim, is_held).await,
             Err(error) => left(&error),
         }
@@ -133,33 +131,14 @@ impl ClusterStore {
         if self.has_email(said.account, email).await? {
             return Ok(true);
         }
-        Ok(said.is_over && self.settle_exactly(email, &said.exact, false).await?)
+        Ok(said.is_over
+            && self.stays_without(said.account, email).await?
+            && self.settle_exactly(email, &said.exact, false).await?)
     }
 
     /// The account that may have an e-mail: if anybody has it, this one.
     pub(super) async fn claimant(&self, email: &Email) -> Result<Option<AccountId>> {
         Ok(self.claim_of(email).await?.map(|said| said.account))
-    }
-
-    /// Looks at some claims of a shard, and removes those of nobody. Returns where to go on.
-    pub(super) async fn sweep_claims(&self, shard: usize, from: &str) -> Result<Option<String>> {
-        let functions = &self.shards[shard].functions;
-        let mut command = functions.read("claims");
-        command.arg(from).arg(MOST_SWEPT);
-        let mut parts = Parts::of("e-mail", functions.ask(&command).await?)?;
-        let next = parts.text()?;
-        let claims = Parts::of("e-mail", parts.next())?.rest().map(|part| async {
-            let mut pair = Parts::of("e-mail", part)?;
-            let email = codec::email(&pair.text()?)?;
-            let said = said(pair.next())?;
-            // Nobody waits here for somebody who is at it: the next sweep comes.
-            if said.is_over && !self.has_email(said.account, &email).await? {
-                self.settle_exactly(&email, &said.exact, false).await?;
-            }
-            Ok(())
-        });
-        futures_util::future::try_join_all(claims).await?;
-        Ok((next != "0").then_some(next))
     }
 
     /// Claims for accounts that are imported; none of them if it is only asked whether they could be.
@@ -185,15 +164,16 @@ impl ClusterStore {
     }
 
     async fn try_claim(&self, email: &Email, account: AccountId, expected: &[u8]) -> Result<Tried> {
-        let functions = self.emails(email);
-        let mut command = functions.change("claim");
+        let shard = &self.shards[shard::of_email(email)];
+        let mut command = shard.change("claim");
         command
             .arg(email.as_str())
             .arg(account.as_bytes())
             .arg(Uuid::new_v4().as_bytes())
             .arg(LIFE)
             .arg(expected);
-        let mut parts = Parts::of("e-mail", functions.ask(&command).await?)?;
+        // It may not be lost once the account has the e-mail.
+        let mut parts = Parts::of("e-mail", shard.ask_replicated(&command).await?)?;
         Ok(match parts.count()? {
             0 => Tried::Other(match parts.next() {
                 Value::Nil => None,
@@ -218,15 +198,37 @@ impl ClusterStore {
         }
     }
 
-    async fn has_email(&self, account: AccountId, email: &Email) -> Result<bool> {
+    pub(super) async fn has_email(&self, account: AccountId, email: &Email) -> Result<bool> {
         let shard = self.of(account);
         let mut command = shard.read("has_email");
         command.arg(account.as_bytes()).arg(email.as_str());
         Ok(shard.count("account", &command).await? == 1)
     }
 
+    /// Whether an account has an e-mail, or may have it again.
+    pub(super) async fn keeps_email(&self, account: AccountId, email: &Email) -> Result<bool> {
+        Ok(self.has_email(account, email).await? || !self.stays_without(account, email).await?)
+    }
+
+    /// Whether an account that was seen without an e-mail stays without it, whoever takes over: if a
+    /// replica lacks that it was given up, the account has it again.
+    async fn stays_without(&self, account: AccountId, email: &Email) -> Result<bool> {
+        let shard = self.of(account);
+        if shard.waiting.is_none() {
+            return Ok(true);
+        }
+        let mut command = shard.change("has_email_for_good");
+        command.arg(account.as_bytes()).arg(email.as_str());
+        Ok(codec::count("account", &shard.ask_replicated(&command).await?)? == 0)
+    }
+
     /// Removes or confirms a claim if it is still exactly this one. Returns whether it was.
-    async fn settle_exactly(&self, email: &Email, exact: &[u8], is_held: bool) -> Result<bool> {
+    pub(super) async fn settle_exactly(
+        &self,
+        email: &Email,
+        exact: &[u8],
+        is_held: bool,
+    ) -> Result<bool> {
         let functions = self.emails(email);
         let mut command = functions.change("settle_claim");
         command.arg(email.as_str()).arg(exact).arg(u8::from(is_held));
@@ -239,7 +241,7 @@ impl ClusterStore {
     }
 }
 
-fn said(answer: Value) -> Result<Said> {
+pub(super) fn said(answer: Value) -> Result<Said> {
     let mut parts = Parts::of("e-mail", answer)?;
     let account = AccountId::from_bytes(parts.id()?);
     Ok(Said { account, is_over: parts.count()? == 1, exact: parts.bytes()? })

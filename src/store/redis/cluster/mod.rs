@@ -30,6 +30,16 @@
 //! row. A node that dies on the way leaves a claim that the next one who wants the e-mail takes over,
 //! and that a sweep removes.
 //!
+//! **When a replica takes over**, its shard goes back to what it had heard of. Three things keep the
+//! sentence then, where replicas are waited for: the account is changed when enough of them have its
+//! claim; a claim leaves an account when enough of them have that it is without the e-mail, as it was
+//! seen; and what else is lost is an account, or the end of a claim, which leaves claims of nobody.
+//! Where they are not waited for, an account may have an e-mail without a claim, or that of another.
+//! A log-in by that e-mail finds nobody: to look through all shards for each unknown e-mail would cost
+//! 32 commands, tell by its time who has an account, and need every primary. So a sweep looks for it
+//! instead, and claims the e-mail for the account as that would itself. If two have it, it can only
+//! say so.
+//!
 //! # What is weaker than in one slot
 //! [`Store`](super::super::Store) says it where it promises it: all sessions of everybody end in one
 //! step of each shard; audit events of different shards are in the order of their times; a backup shows
@@ -47,13 +57,15 @@
 //! | `shard` | which shard something is in |
 //! | `claims` | who has which e-mail |
 //! | `operations` | the [`Store`](super::super::Store) |
-//! | `listing` | accounts and audit events of all shards, merged |
+//! | `mend` | claims that are of nobody, and e-mails without one |
+//! | `listing` | accounts of all shards, merged |
 //! | `export` | all shards at one moment |
 //! | `upkeep` | the sweep and the import |
 
 mod claims;
 mod export;
 mod listing;
+mod mend;
 mod operations;
 mod shard;
 mod upkeep;
@@ -75,7 +87,8 @@ use crate::{
 /// may use at once.
 ///
 /// Its [sweep](super::super::Store::sweep) removes claims to e-mails that nobody has, which only nodes
-/// that died in the middle of a change leave; Redis clears away everything else that is over by itself.
+/// that died in the middle of a change leave, and puts back those that a failover lost; Redis clears away
+/// everything else that is over by itself.
 pub struct ClusterStore {
     shards: Box<[RedisStore]>,
     patience: Duration,

@@ -1,6 +1,7 @@
 //! The operations. What is about an account is its shard's to do.
 
 use async_trait::async_trait;
+use futures_util::future::select_ok;
 use jiff::SignedDuration;
 
 use super::{ClusterStore, claims::Claimed, shard};
@@ -12,7 +13,8 @@ use crate::{
     store::{
         AuditFilter, AuditPage, AuditPlace, BackupRecord, Created, EmailChange, Export,
         FoundAccounts, PasswordChange, Result, Store, StoreError, SweepCursor, Swept,
-        VariableChange, Visit, Visited, redis::RedisStore,
+        VariableChange, Visit, Visited,
+        redis::{RedisStore, events},
     },
 };
 
@@ -21,7 +23,7 @@ impl Store for ClusterStore {
     async fn create_account(&self, account: Account, cause: Cause) -> Result<bool> {
         let claim = match self.claim(&account.email, account.id).await? {
             Claimed::Ours(claim) => claim,
-            Claimed::Taken => return Ok(false),
+            Claimed::Taken(_) => return Ok(false),
         };
         let shard = self.of(account.id);
         match shard.create_account_until(&account, cause, &claim.deadline).await? {
@@ -50,10 +52,6 @@ impl Store for ClusterStore {
             return Ok(None);
         };
         Ok(self.account(id).await?.filter(|account| account.email == *email))
-    }
-
-    async fn accounts(&self, after: Option<&Email>, limit: usize) -> Result<Vec<Account>> {
-        self.list_accounts(after, limit).await
     }
 
     async fn find_accounts(
@@ -128,10 +126,10 @@ impl Store for ClusterStore {
         let claim = match self.claim(&new, id).await? {
             Claimed::Ours(claim) => claim,
             // It was alive before the address was found taken, and if it still is, it was then.
-            Claimed::Taken if shard.may_change_email(id, &goes_on).await? => {
+            Claimed::Taken(_) if shard.may_change_email(id, &goes_on).await? => {
                 return Ok(EmailChange::Taken);
             }
-            Claimed::Taken => return Ok(EmailChange::AccountChanged),
+            Claimed::Taken(_) => return Ok(EmailChange::AccountChanged),
         };
         match shard.change_email_until(id, &new, &goes_on, cause, &claim.deadline).await {
             Ok(Some((change @ EmailChange::Changed { .. }, old))) => {
@@ -340,7 +338,7 @@ impl Store for ClusterStore {
         limit: usize,
         now: Timestamp,
     ) -> Result<AuditPage> {
-        self.list_all_events(*filter, before, limit, now).await
+        events::list(&self.shards, *filter, before, limit, now).await
     }
 
     async fn sweep(
@@ -360,8 +358,10 @@ impl Store for ClusterStore {
         self.import_into_shards(records).await
     }
 
+    /// Good where one shard is, and as soon as it says so: a node is of use as long as it can record
+    /// something somewhere, and of none more where another has the same shards away.
     async fn ping(&self) -> Result<()> {
-        self.all(RedisStore::ping).await.map(drop)
+        select_ok(self.shards.iter().map(Store::ping)).await.map(drop)
     }
 
     async fn close(&self) -> Result<()> {

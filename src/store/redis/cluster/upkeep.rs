@@ -11,11 +11,13 @@ use crate::{
     },
 };
 
-/// What a cursor has behind the number of its shard when claims are next.
+// What a cursor has behind the number of its shard when claims are next, or the e-mails of accounts.
 const CLAIMS: u8 = b'c';
+const EMAILS: u8 = b'e';
 
 impl ClusterStore {
-    /// One shard after the other; in each, what there is as in a store of its own, and then claims.
+    /// One shard after the other; in each, what there is as in a store of its own, then claims, and then
+    /// whether each account has its claim.
     pub(super) async fn sweep_shards(
         &self,
         from: Option<SweepCursor>,
@@ -33,21 +35,30 @@ impl ClusterStore {
         };
         let mut all = Swept { removed: 0, living: 0, next: None };
         for shard in first..SHARDS {
-            let mut claims = "0".to_owned();
-            if let Some((&CLAIMS, place)) = inner.split_first() {
-                claims = String::from_utf8_lossy(place).into_owned();
-            } else {
-                let inner = (!inner.is_empty()).then(|| SweepCursor(inner.clone()));
-                let swept = self.shards[shard].sweep_step(inner, &mut budget, now).await?;
-                all.removed += swept.removed;
-                all.living += swept.living;
-                if let Some(SweepCursor(inner)) = swept.next {
-                    return Ok(Swept { next: Some(cursor(shard, &inner)), ..all });
+            let more = |kind: u8, place: &[u8]| cursor(shard, &[&[kind], place].concat());
+            let (mut claims, mut emails) = (Some("0".to_owned()), Vec::new());
+            match inner.split_first() {
+                Some((&CLAIMS, place)) => {
+                    claims = Some(String::from_utf8_lossy(place).into_owned());
+                }
+                Some((&EMAILS, place)) => (claims, emails) = (None, place.to_vec()),
+                _ => {
+                    let inner = (!inner.is_empty()).then(|| SweepCursor(inner.clone()));
+                    let swept = self.shards[shard].sweep_step(inner, &mut budget, now).await?;
+                    all.removed += swept.removed;
+                    all.living += swept.living;
+                    if let Some(SweepCursor(inner)) = swept.next {
+                        return Ok(Swept { next: Some(cursor(shard, &inner)), ..all });
+                    }
                 }
             }
-            if let Some(place) = self.sweep_claims(shard, &claims).await? {
-                let inner = [&[CLAIMS], place.as_bytes()].concat();
-                return Ok(Swept { next: Some(cursor(shard, &inner)), ..all });
+            if let Some(from) = claims
+                && let Some(place) = self.sweep_claims(shard, &from).await?
+            {
+                return Ok(Swept { next: Some(more(CLAIMS, place.as_bytes())), ..all });
+            }
+            if let Some(place) = self.sweep_emails(shard, &emails).await? {
+                return Ok(Swept { next: Some(more(EMAILS, &place)), ..all });
             }
             inner.clear();
         }

@@ -68,18 +68,6 @@ local function emails_after(p, email, limit)
   return call('ZRANGEBYLEX', p .. 'e', first, '+', 'LIMIT', 0, limit)
 end
 
--- accounts::page
-register('accounts', function(keys, args)
-  local p, found = prefix(keys, args), {}
-  for at, member in ipairs(emails_after(p, args[2], args[3])) do
-    found[at] = account_of(p, member:sub(-16))
-    if not found[at] then
-      return damaged('e-mail', 'the account it names is not there')
-    end
-  end
-  return found
-end, READS)
-
 -- accounts::search. Returns those that were found, after which e-mail to go on, if there are more, and
 -- the last that was looked at.
 register('find_accounts', function(keys, args)

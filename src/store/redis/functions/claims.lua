@@ -10,7 +10,7 @@ local function is_claim_over(claim)
   return till == 0 or server_time() > till
 end
 
--- What the claim to an e-mail says: its account, whether somebody may still be at it, and itself.
+-- What the claim to an e-mail says: its account, whether nobody is at it any more, and itself.
 local function said(claim)
   return { claim:sub(1, 16), is_claim_over(claim) and 1 or 0, claim }
 end
@@ -78,10 +78,38 @@ register('claims', function(keys, args)
   return { page[1], found }
 end, READS)
 
--- Whether an account has an e-mail.
-register('has_email', function(keys, args)
-  return call('HGET', prefix(keys, args) .. 'a' .. args[2], 'e') == args[3] and 1 or 0
+-- The accounts that the claims to these e-mails name; nothing where there is no claim.
+register('claimants', function(keys, args)
+  local claims, found = prefix(keys, args) .. 'c', {}
+  for at = 2, #args do
+    local claim = call('HGET', claims, args[at])
+    found[at - 1] = claim and claim:sub(1, 16) or false
+  end
+  return found
 end, READS)
+
+-- Some members of the index of e-mails, from the one after a member on.
+register('emails', function(keys, args)
+  local first = args[2] == '' and '-' or '(' .. args[2]
+  return call('ZRANGEBYLEX', prefix(keys, args) .. 'e', first, '+', 'LIMIT', 0, args[3])
+end, READS)
+
+-- Whether an account has an e-mail.
+local function has_email(p, args)
+  return call('HGET', p .. 'a' .. args[2], 'e') == args[3] and 1 or 0
+end
+
+register('has_email', function(keys, args)
+  return has_email(prefix(keys, args), args)
+end, READS)
+
+-- The same, with a write beside it: a replica that has that has all that was written before, and so
+-- does not give an e-mail back to an account that is seen without it here.
+register('has_email_for_good', function(keys, args)
+  local p = prefix(keys, args)
+  call('SET', p .. 'ping', 1)
+  return has_email(p, args)
+end, ENDS)
 
 -- Nobody claims an e-mail from now on, for so long or until `thaw`.
 register('freeze', function(keys, args)

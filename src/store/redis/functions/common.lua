@@ -44,12 +44,22 @@ local function open_one(generation)
   return generation
 end
 
+-- A key that is never there. While a slot moves to another node, Redis stops a function at the first
+-- command about a key that is missing, which may be in the middle of its writes. So each function looks
+-- for this one before it writes, and is stopped there.
+local NEVER = ':never'
+
+-- What the root holds, where its slot stays.
+local function at_root(keys)
+  return call('MGET', keys[1], keys[1] .. NEVER)[1]
+end
+
 -- What the store's keys begin with. Its root holds the name of the generation in force: a restored
 -- backup is another one, and comes into force whole.
 local function prefix(keys, args)
-  local generation = args[1]
+  local generation, in_force = args[1], at_root(keys)
   if generation == '' then
-    generation = open_one(call('GET', keys[1]) or '0')
+    generation = open_one(in_force or '0')
   end
   return keys[1] .. ':' .. generation .. ':'
 end
@@ -59,7 +69,7 @@ local last_seen = {}
 
 local function place(root, generation)
   local p = root .. ':' .. generation .. ':'
-  return { generation, p, p .. 'epoch', p .. 'x' }
+  return { generation, p, p .. 'epoch', p .. 'x', root .. NEVER }
 end
 
 -- `prefix`, the epoch in force and the exports that are under way, in one look. Where those lie
@@ -68,7 +78,7 @@ end
 local function look(keys, args)
   local root, named = keys[1], args[1] ~= '' and args[1]
   local at = named and place(root, named) or last_seen[root] or place(root, '0')
-  local found = call('MGET', root, at[3], at[4])
+  local found = call('MGET', root, at[3], at[4], at[5])
   local generation = named or found[1] or '0'
   if at[1] ~= generation then
     at = place(root, open_one(generation))

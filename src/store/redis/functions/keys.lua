@@ -11,6 +11,8 @@ end, READS)
 -- whether it did.
 register('put_keys', function(keys, args)
   local kept = keys[1] .. ':keys'
+  -- Nothing may stop it between the two writes: then there would be no keys.
+  at_root(keys)
   local revision = tonumber(call('HGET', kept, 'revision') or 0)
   if revision ~= tonumber(args[2]) then
     return 0

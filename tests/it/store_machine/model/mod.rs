@@ -154,11 +154,6 @@ impl Model {
             Operation::FindByEmail(email) => {
                 Answer::Account(self.people().into_iter().find(|person| person.email == *email))
             }
-            Operation::PageAccounts { after, limit } => {
-                let mut people = self.people_after(after.as_ref());
-                people.truncate(*limit);
-                Answer::Accounts(people)
-            }
             Operation::SearchAccounts { part, after, limit } => {
                 Answer::Found(self.search(part, after.as_ref(), *limit))
             }
