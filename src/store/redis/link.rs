@@ -283,7 +283,7 @@ pub(super) fn load() -> Cmd {
     load
 }
 
-fn is_unknown_function(error: &RedisError) -> bool {
+pub(super) fn is_unknown_function(error: &RedisError) -> bool {
     error.detail().is_some_and(|detail| detail.starts_with("Function not found"))
 }
 

@@ -3,12 +3,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ::redis::{ErrorKind, RedisError, ServerErrorKind};
+use ::redis::{ErrorKind, RedisError, ServerErrorKind, aio::MultiplexedConnection};
 
 use super::{
     RedisOptions,
     finder::{Finder, Primary, connect},
-    link,
+    library, link,
     servers::RedisServers,
 };
 use crate::store::{OpenError, waiting};
@@ -43,7 +43,12 @@ async fn look(primary: &Primary, in_cluster: bool, options: &RedisOptions) -> Re
     let text: String =
         ::redis::cmd("INFO").arg("everything").query_async(&mut connection).await.map_err(said)?;
     let mut warning = judge(&parse(&text), in_cluster, options.must_append)?;
-    link::load().exec_async(&mut connection).await.map_err(said)?;
+    if let Err(error) = link::load().exec_async(&mut connection).await
+        // Where memory is full nothing is loaded, and what is there can be called.
+        && !(error.code() == Some("OOM") && has_library(&mut connection).await)
+    {
+        return Err(said(error));
+    }
     if warning.is_none() {
         // Who may not ask is not told; a server in the cloud seldom lets anybody.
         let mut asked = ::redis::cmd("CONFIG");
@@ -55,6 +60,15 @@ async fn look(primary: &Primary, in_cluster: bool, options: &RedisOptions) -> Re
         tracing::warn!(event = "redis", "{warning}");
     }
     Ok(())
+}
+
+/// Whether the functions are there. Without a key one fails, but it is found, on each node of a
+/// cluster.
+async fn has_library(connection: &mut MultiplexedConnection) -> bool {
+    let mut call = ::redis::cmd("FCALL_RO");
+    call.arg(library::function("is_empty")).arg(0);
+    let called = call.exec_async(connection).await;
+    called.is_err_and(|error| !error.is_io_error() && !link::is_unknown_function(&error))
 }
 
 /// The lines of `INFO`.
