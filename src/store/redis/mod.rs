@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `countersign:{store}` | the generation in force; without it `0`. A restored backup is another one |
 //! | `countersign:{store}:keys` | a hash, of no generation: the signing keys, sealed, and their revision |
-//! | `countersign:{store}:old` | generations that were in force and are not all removed |
+//! | `countersign:{store}:beside` | the generations that are not in force: those of restores that are under way, and those that are to be removed |
 //! | `a` account | a hash: the account, and the visits over all its sessions |
 //! | `s` account | a hash: its sessions, by their ids |
 //! | `v` account, session | a hash: the variables that an app keeps in the session |
@@ -67,7 +67,7 @@
 //! | `keys` | the signing keys that all nodes share |
 //! | `export` | everything, of one moment |
 //! | `cluster/` | the store over 32 of these |
-//! | `replacement` | a generation built beside the one in force, and put in its place |
+//! | `replacement`, `generation` | a generation built beside the one in force, and put in its place; one shard's part of that |
 //!
 //! A new operation is a function in the file of its subject, and a method in `operations`.
 
@@ -78,6 +78,7 @@ mod export;
 mod finder;
 mod follower;
 mod gather;
+mod generation;
 mod keys;
 mod library;
 mod link;

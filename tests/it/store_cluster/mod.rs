@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `claims` | nobody takes an e-mail that somebody is at, and what is left of a claim goes |
 //! | `held` | a Redis whose commands can be held on their way |
-//! | `moved` | backups of all shards, and the replacement of all by one |
+//! | `moved` | backups of all shards |
+//! | `replaced` | the replacement of all shards by a backup: interrupted, failed, two at once |
 //! | `slots` | a slot that moves from one node of a real cluster to another |
 
 mod claims;
-mod held;
+pub(crate) mod held;
 mod moved;
+mod replaced;
 mod slots;
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ local function is_claim_over(claim)
   return till == 0 or server_time() > till
 end
 
--- What the claim to an e-mail says: its account, whether somebody may still be at it, and itself.
+-- What the claim to an e-mail says: its account, whether nobody is at it any more, and itself.
 local function said(claim)
   return { claim:sub(1, 16), is_claim_over(claim) and 1 or 0, claim }
 end
@@ -56,7 +56,10 @@ end, ENDS)
 -- Claims of accounts that are imported, as triples of e-mail, account and 16 bytes; all of them or
 -- none. They are only looked at if that is all that is asked for.
 register('import_claims', function(keys, args)
-  local p, taken = prefix(keys, args), {}
+  local p, taken, refused = prefix(keys, args), {}, refusal(keys, args)
+  if refused then
+    return refused
+  end
   for at = 3, #args, 3 do
     if taken[args[at]] or call('HEXISTS', p .. 'c', args[at]) == 1 then
       return damaged('account', 'it is there already')
@@ -92,10 +95,10 @@ register('freeze', function(keys, args)
   return 1
 end)
 
--- Returns whether nobody claimed an e-mail since `freeze`.
+-- Returns whether nobody claimed an e-mail since `freeze`. Also where memory is full: it makes room.
 register('thaw', function(keys, args)
   local z = prefix(keys, args) .. 'z'
   local till = call('ZSCORE', z, args[2])
   call('ZREM', z, args[2])
   return till and server_time() <= tonumber(till) and 1 or 0
-end)
+end, ENDS)

@@ -33,8 +33,7 @@ local DAY, TODAY, EARLIER = 15, 16, 17
 -- How many of them are arguments: all but those by the day.
 local SESSION_FIELDS = 14
 
--- What the name of a generation begins with that nobody is given: it is being replaced in one shard
--- after the other.
+-- What a root begins with while it is closed: `generations.lua`.
 local CLOSED = '!'
 
 local function open_one(generation)
