@@ -139,33 +139,35 @@ async fn a_restore_that_fails_opens_nothing_that_an_interrupted_one_closed() {
     only(&server, 1);
 }
 
-/// The close of one shard comes late, when another restore has closed all of them.
+/// A step of one shard comes late, when another restore has closed all of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_restores_at_once_one_is_in_force_and_the_other_says_so() {
     if !redis_works() {
         return;
     }
-    let server = RedisServer::start();
-    let (first, second) = (Held::before(&server).await, Held::before(&server).await);
-    let store = open_shards(&server.url(), AuditBounds::default());
-    join(&store, "ann").await;
-    let (one, other) = (begin(&first.url()).await, begin(&second.url()).await);
-    join(one.store(), "bob").await;
-    let carol = join(other.store(), "carol").await;
-    first.hold(&["cs_close_generation_", "{store-07-"]);
-    let one = tokio::spawn(one.finish());
-    first.reached().await;
-    until("all but one are closed", async || closed(&server) == 31).await;
-    second.hold(&["cs_is_closed_by_", "{store-03-"]);
-    let other = tokio::spawn(other.finish());
-    second.reached().await;
-    first.release();
-    let failed = one.await.unwrap().unwrap_err();
-    assert!(matches!(failed, RedisReplacementError::TakenOver), "{failed:?}");
-    second.release();
-    other.await.unwrap().unwrap();
-    assert_eq!(store.accounts(None, 9).await.unwrap(), [carol]);
-    only(&server, 1);
+    for (step, closed_by_first) in [("cs_close_generation_", 31), ("cs_replace_", 1)] {
+        let server = RedisServer::start();
+        let (first, second) = (Held::before(&server).await, Held::before(&server).await);
+        let store = open_shards(&server.url(), AuditBounds::default());
+        join(&store, "ann").await;
+        let (one, other) = (begin(&first.url()).await, begin(&second.url()).await);
+        join(one.store(), "bob").await;
+        let carol = join(other.store(), "carol").await;
+        first.hold(&[step, "{store-07-"]);
+        let one = tokio::spawn(one.finish());
+        first.reached().await;
+        until("the others are done", async || closed(&server) == closed_by_first).await;
+        second.hold(&["cs_is_closed_by_", "{store-03-"]);
+        let other = tokio::spawn(other.finish());
+        second.reached().await;
+        first.release();
+        let failed = one.await.unwrap().unwrap_err();
+        assert!(matches!(failed, RedisReplacementError::TakenOver), "{step}: {failed:?}");
+        second.release();
+        other.await.unwrap().unwrap();
+        assert_eq!(store.accounts(None, 9).await.unwrap(), [carol]);
+        only(&server, 1);
+    }
 }
 
 /// Whoever comes first where: what is served is one of them.
