@@ -47,6 +47,14 @@ pub enum Failure {
         /// What was done all the same.
         changed: &'static str,
     },
+    /// A restore ended where the store may have changed.
+    #[error("the restore of {} did not end well: {reason}", .file.display())]
+    Unfinished {
+        /// From where.
+        file: PathBuf,
+        /// What is so now.
+        reason: String,
+    },
     /// What was typed cannot be used.
     #[error("{0}")]
     Input(String),

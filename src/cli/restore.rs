@@ -74,12 +74,9 @@ impl Restore {
         let found = match self.fill(&mut source, replacement.store(), config).await {
             Ok(found) => found,
             Err(error) => {
-                match replacement {
-                    New::Sled(new) => new.discard().await.map_err(|error| self.refused(error))?,
-                    New::Redis(new) => {
-                        new.discard().await.map_err(|error| self.refused_by_redis(error))?;
-                    }
-                }
+                // What is left of it is removed by the next restore; why this one failed is what
+                // whoever reads this needs.
+                replacement.discard().await;
                 return Err(error);
             }
         };
@@ -184,13 +181,14 @@ impl Restore {
         match error {
             RedisReplacementError::NotEmpty => self
                 .failed("the store in Redis is not empty; --replace puts the backup in its place"),
-            RedisReplacementError::Interrupted(error) => self.failed_after(
-                "the store was half replaced, and what is not answers 503 now: run it again with \
-                 --replace",
-                error,
-            ),
             RedisReplacementError::Store(error) => self.failed(error),
             RedisReplacementError::Open(error) => Failure::Input(error.to_string()),
+            error @ (RedisReplacementError::TakenOver
+            | RedisReplacementError::Interrupted(_)
+            | RedisReplacementError::InForce(_)
+            | RedisReplacementError::Unknown(_)) => {
+                Failure::Unfinished { file: self.file.clone(), reason: error.to_string() }
+            }
         }
     }
 }
@@ -206,6 +204,14 @@ impl New {
         match self {
             Self::Sled(new) => new.store(),
             Self::Redis(new) => new.store(),
+        }
+    }
+
+    /// Removes it again, as far as that can be done.
+    async fn discard(self) {
+        match self {
+            Self::Sled(new) => drop(new.discard().await),
+            Self::Redis(new) => drop(new.discard().await),
         }
     }
 }

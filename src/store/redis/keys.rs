@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Functions, RedisStore, codec, delivery, link::Link};
+use super::{Functions, RedisStore, Waiting, codec};
 use crate::store::{KeptKeys, KeyVault, Result};
 
 /// What errors call a key.
@@ -17,9 +17,8 @@ const REVISION: &[u8] = b"revision";
 /// The [`KeyVault`] of a [`RedisStore`].
 pub struct RedisKeys {
     functions: Functions,
-    /// The link of changes, and how many replicas they wait for: a key that signs must not be lost with
-    /// the primary.
-    waiting: Option<(Link, u64)>,
+    /// Where changes go: a key that signs must not be lost with the primary.
+    waiting: Option<Waiting>,
 }
 
 impl RedisStore {
@@ -80,13 +79,7 @@ impl KeyVault for RedisKeys {
         for (id, sealed) in keys {
             command.arg(id).arg(sealed);
         }
-        let answer = match &self.waiting {
-            Some((link, replicas)) => {
-                let mark = self.functions.change(delivery::MARK);
-                link.ask_replicated(&command, &mark, *replicas).await?
-            }
-            None => self.functions.ask(&command).await?,
-        };
+        let answer = self.functions.ask_replicated(self.waiting.as_ref(), &command).await?;
         Ok(codec::count(KIND, &answer)? == 1)
     }
 }

@@ -10,8 +10,9 @@ use std::sync::LazyLock;
 use sha2::{Digest as _, Sha256};
 
 /// In this order: a function can use what stands before it.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     include_str!("functions/common.lua"),
+    include_str!("functions/generations.lua"),
     include_str!("functions/audit.lua"),
     include_str!("functions/sessions.lua"),
     include_str!("functions/accounts.lua"),

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `countersign:{store}` | the generation in force; without it `0`. A restored backup is another one |
 //! | `countersign:{store}:keys` | a hash, of no generation: the signing keys, sealed, and their revision |
-//! | `countersign:{store}:old` | generations that were in force and are not all removed |
+//! | `countersign:{store}:beside` | the generations that are not in force: those of restores that are under way, and those that are to be removed |
 //! | `a` account | a hash: the account, and the visits over all its sessions |
 //! | `s` account | a hash: its sessions, by their ids |
 //! | `v` account, session | a hash: the variables that an app keeps in the session |
@@ -69,7 +69,7 @@
 //! | `keys` | the signing keys that all nodes share |
 //! | `export` | everything, of one moment |
 //! | `cluster/` | the store over 32 of these |
-//! | `replacement` | a generation built beside the one in force, and put in its place |
+//! | `replacement`, `generation` | a generation built beside the one in force, and put in its place; one shard's part of that |
 //!
 //! A new operation is a function in the file of its subject, and a method in `operations`.
 
@@ -81,6 +81,7 @@ mod export;
 mod finder;
 mod follower;
 mod gather;
+mod generation;
 mod keys;
 mod library;
 mod link;
@@ -162,8 +163,8 @@ impl Default for RedisOptions {
 /// not be called: Redis clears away what is over by itself.
 pub struct RedisStore {
     functions: Functions,
-    /// The link of what ends sessions, and how many replicas that waits for.
-    waiting: Option<(Link, u64)>,
+    /// Where what ends sessions goes.
+    waiting: Option<Waiting>,
     /// Counts the ends of sessions that were asked for here.
     ends: AtomicU64,
     /// Where checks are answered from memory.
@@ -247,12 +248,7 @@ impl RedisStore {
 
     /// Asks for what is answered when enough replicas have it, and all that was before it.
     async fn ask_replicated(&self, command: &Cmd) -> Result<Value> {
-        match &self.waiting {
-            Some((link, replicas)) => {
-                link.ask_replicated(command, &self.change(delivery::MARK), *replicas).await
-            }
-            None => self.ask(command).await,
-        }
+        self.functions.ask_replicated(self.waiting.as_ref(), command).await
     }
 
     /// To be called when sessions have ended by something that seldom ends any, before that is
@@ -297,6 +293,9 @@ impl RedisStore {
     }
 }
 
+/// The link of what waits for replicas, and how many it waits for.
+type Waiting = (Link, u64);
+
 /// Calls functions on one generation of the store.
 #[derive(Clone)]
 struct Functions {
@@ -325,6 +324,17 @@ impl Functions {
 
     async fn ask(&self, command: &Cmd) -> Result<Value> {
         self.gather.ask(&self.link, command.clone()).await
+    }
+
+    /// Asks for what is answered when enough replicas have it, and all that was before it, where any are
+    /// waited for.
+    async fn ask_replicated(&self, waiting: Option<&Waiting>, command: &Cmd) -> Result<Value> {
+        match waiting {
+            Some((link, replicas)) => {
+                link.ask_replicated(command, &self.change(delivery::MARK), *replicas).await
+            }
+            None => self.ask(command).await,
+        }
     }
 
     /// Looks a session up, together with others.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use ::redis::{ErrorKind, RedisError, ServerErrorKind};
+use ::redis::{ErrorKind, RedisError, ServerErrorKind, aio::MultiplexedConnection};
 
 use super::{
     RedisOptions,
     finder::{Finder, Primary},
-    link,
+    library, link,
     servers::RedisServers,
     trust::connect_to,
 };
@@ -37,7 +37,20 @@ pub(super) fn open(
 
 async fn load(finder: &Finder, primary: &Primary) -> Result<(), RedisError> {
     let mut connection = connect_to(primary, finder).await?;
-    link::load().exec_async(&mut connection).await
+    match link::load().exec_async(&mut connection).await {
+        // Where memory is full nothing is loaded, and what is there can be called.
+        Err(error) if error.code() == Some("OOM") && has_library(&mut connection).await => Ok(()),
+        loaded => loaded,
+    }
+}
+
+/// Whether the functions are there. Without a key one fails, but it is found, on each node of a
+/// cluster.
+async fn has_library(connection: &mut MultiplexedConnection) -> bool {
+    let mut call = ::redis::cmd("FCALL_RO");
+    call.arg(library::function("is_empty")).arg(0);
+    let called = call.exec_async(connection).await;
+    called.is_err_and(|error| !error.is_io_error() && !link::is_unknown_function(&error))
 }
 
 /// Why a server cannot be used.

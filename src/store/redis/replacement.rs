@@ -1,19 +1,34 @@
 //! A generation that is built beside the one in force, and put in its place when it is whole: how a
 //! backup is restored. Nodes that run meanwhile see the old one until the last step, and the new one
 //! from then on; in a cluster they see [none in between](super::cluster).
+//!
+//! On one server the last step is one. Of several shards, all are closed; then each is looked at
+//! whether it is closed by this restore and no later one; then all are switched. What a root holds
+//! meanwhile, and who may change it, is said in `functions/generations.lua`.
+//!
+//! **Shards that are served are of one generation**, whoever dies, and however many restores run at
+//! once. A restore switches shards only when it was seen in front in each, after all were closed by it.
+//! Of two of which this is true, one had closed its last shard first. Then the other one looked later,
+//! and was in front everywhere: so what the first had switched until then the other had closed again,
+//! and the first can switch nothing more. And what a restore has closed opens again with what was there
+//! only when that restore gave up, which it does while nothing of it is in force. Each step waits for
+//! the replicas that [`RedisOptions::replicas`] asks for; with none of them, a primary that dies may take
+//! with it that it was closed.
+//!
+//! **Nothing stays behind.** Each shard keeps a list of the generations that are not in force. What was
+//! given up, has been replaced, or is not heard of for a minute, because its restore was killed, is
+//! removed by the next restore, when it begins and when it is done.
 
-use ::redis::{Cmd, Value};
 use futures_util::future::{join_all, try_join_all};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{
-    ClusterStore, Functions, ROOT, RedisOptions, RedisServers, RedisServersAre, RedisStore, codec,
+    ClusterStore, ROOT, RedisOptions, RedisServers, RedisServersAre, RedisStore,
+    generation::{Came, Generation, keep_hold},
     open,
 };
-use crate::store::{OpenError, Result, Store, StoreError, records::damaged};
-
-/// How many keys are looked at in one step while a generation is removed.
-const STEP: u32 = 1_000;
+use crate::store::{OpenError, Result, Store, StoreError};
 
 /// Why a store was not replaced. Unless it says otherwise, the old one is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -24,23 +39,41 @@ pub enum RedisReplacementError {
     /// There is something in the old one.
     #[error("the store in Redis is not empty")]
     NotEmpty,
-    /// It was interrupted in the middle. Of several shards, some are closed now.
+    /// Another replacement came later, and what is in force is up to it.
     #[error(
-        "the store was half replaced, and what is not answers 503 now: {0}; run it again with \
-         --replace"
+        "another restore puts its own backup in the place of the store, and this one was given up; \
+         if that one fails, too, run it again with --replace"
+    )]
+    TakenOver,
+    /// It was interrupted in the middle. Of several shards, some may be closed now, and others have
+    /// the new one.
+    #[error(
+        "the store was not replaced in all its parts, and those that were left closed answer 503: \
+         {0}; run it again with --replace"
     )]
     Interrupted(StoreError),
+    /// The new one is in force, and was when this happened; the old one is left to the next
+    /// replacement to be removed.
+    #[error("the backup is in force, but: {0}")]
+    InForce(StoreError),
+    /// Nobody knows whether the new one is in force.
+    #[error(
+        "whether the backup is in force is not known: {0}; if it is not, run it again with --replace"
+    )]
+    Unknown(StoreError),
     /// It did not answer, or found something amiss.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A new, empty generation beside the one in force.
+/// A new, empty generation beside the one in force. Where this is dropped, it is left over.
 pub struct RedisReplacement {
     store: Box<dyn Store>,
     /// Its shards; where there is one server, it is one.
-    shards: Vec<Functions>,
+    shards: Vec<Generation>,
     must_be_empty: bool,
+    /// Says that it is being built, until this is dropped.
+    _holding: JoinSet<()>,
 }
 
 impl RedisReplacement {
@@ -58,9 +91,10 @@ impl RedisReplacement {
             return Self::begin_in_shards(servers, options, must_be_empty).await;
         }
         let finder = open::open(&servers, &options)?;
+        let (options, replicas) = unwaited(options);
         let store = RedisStore::on(&finder, options, ROOT, &name());
-        let shards = vec![store.functions.clone()];
-        Self { store: Box::new(store), shards, must_be_empty }.looked_at().await
+        let shards = vec![Generation::new(&store.functions, replicas)];
+        Self::begun(Box::new(store), shards, must_be_empty).await
     }
 
     /// Makes the new generation of a store in shards, as it is in a cluster.
@@ -73,16 +107,26 @@ impl RedisReplacement {
         must_be_empty: bool,
     ) -> Result<Self, RedisReplacementError> {
         let finder = open::open(&servers.into(), &options)?;
+        let (options, replicas) = unwaited(options);
         let store = ClusterStore::on(&finder, options, &name());
-        let shards = store.functions().cloned().collect();
-        Self { store: Box::new(store), shards, must_be_empty }.looked_at().await
+        let shards = store.functions().map(|shard| Generation::new(shard, replicas)).collect();
+        Self::begun(Box::new(store), shards, must_be_empty).await
     }
 
-    async fn looked_at(self) -> Result<Self, RedisReplacementError> {
-        if self.must_be_empty && self.all("is_empty", &[]).await?.contains(&0) {
-            return Err(RedisReplacementError::NotEmpty);
+    async fn begun(
+        store: Box<dyn Store>,
+        shards: Vec<Generation>,
+        must_be_empty: bool,
+    ) -> Result<Self, RedisReplacementError> {
+        if must_be_empty {
+            let are_empty = try_join_all(shards.iter().map(Generation::is_empty)).await?;
+            if are_empty.contains(&false) {
+                return Err(RedisReplacementError::NotEmpty);
+            }
         }
-        Ok(self)
+        let left = done(join_all(shards.iter().map(Generation::begin)).await)?;
+        remove(&shards, &left).await;
+        Ok(Self { store, _holding: keep_hold(&shards), shards, must_be_empty })
     }
 
     /// The new store.
@@ -93,52 +137,71 @@ impl RedisReplacement {
 
     /// Puts the new store in the place of the old one, which is then removed.
     ///
-    /// Of one server in one step. Of several shards, all are closed first, so that nothing of either is
-    /// served while they are switched.
-    ///
     /// # Errors
     /// [`RedisReplacementError`]
     pub async fn finish(self) -> Result<(), RedisReplacementError> {
-        if self.shards.len() > 1 {
-            match self.all("close_generation", &[u8::from(self.must_be_empty)]).await {
-                Ok(closed) if !closed.contains(&0) => {}
-                failed => {
-                    if let Err(error) = self.all("reopen_generation", &[]).await {
-                        return Err(RedisReplacementError::Interrupted(error));
-                    }
-                    failed?;
-                    self.discard().await?;
-                    return Err(RedisReplacementError::NotEmpty);
-                }
-            }
+        // Replicas may be far behind with what was imported. While that is waited for, the old one is
+        // served.
+        if let Err(error) = done(self.all(Generation::hold).await) {
+            self.dropped().await;
+            return Err(error);
         }
-        let replaced = self.shards.iter().map(|functions| async {
-            let mut command = functions.change("replace");
-            // Several were found empty when they were closed.
-            let must_be_empty = self.must_be_empty && self.shards.len() == 1;
-            command.arg(&functions.generation).arg(u8::from(must_be_empty));
-            functions.ask(&command).await
-        });
-        let mut old = Vec::new();
-        for replaced in join_all(replaced).await {
-            match replaced {
-                Ok(Value::Nil) => {
-                    self.discard().await?;
-                    return Err(RedisReplacementError::NotEmpty);
-                }
-                Ok(names) => old.push(names),
-                Err(error) if self.shards.len() > 1 => {
-                    return Err(RedisReplacementError::Interrupted(error));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        // The new one is in force: what is left of the old one is in nobody's way.
-        let removed = self.shards.iter().zip(old).map(|(shard, old)| remove_old(shard, old));
-        if let Err(error) = try_join_all(removed).await {
-            tracing::warn!(event = "redis_left_over", %error, "the old store was not all removed");
-        }
+        let left = match self.shards.as_slice() {
+            [alone] => self.replace_at_once(alone).await?,
+            _ => self.switch().await?,
+        };
+        remove(&self.shards, &left).await;
         Ok(())
+    }
+
+    async fn replace_at_once(
+        &self,
+        alone: &Generation,
+    ) -> Result<Vec<Vec<String>>, RedisReplacementError> {
+        let error = match alone.replace_at_once(self.must_be_empty).await {
+            Err(error) => error,
+            Ok(came) => {
+                let replaced = done(vec![Ok(came)]);
+                if replaced.is_err() {
+                    self.dropped().await;
+                }
+                return replaced;
+            }
+        };
+        match alone.give_up().await {
+            Ok(Came::Done(_)) => Err(RedisReplacementError::InForce(error)),
+            Ok(_) => {
+                self.dropped().await;
+                Err(error.into())
+            }
+            Err(_) => Err(RedisReplacementError::Unknown(error)),
+        }
+    }
+
+    async fn switch(&self) -> Result<Vec<Vec<String>>, RedisReplacementError> {
+        if let Err(error) = self.close().await {
+            if let Err(error) = self.give_up().await {
+                return Err(RedisReplacementError::Interrupted(error));
+            }
+            self.dropped().await;
+            return Err(error);
+        }
+        let replaced = self.all(Generation::replace).await;
+        if replaced.iter().all(|came| matches!(came, Ok(Came::GivenUp))) {
+            // Nothing of it is in force.
+            self.dropped().await;
+        }
+        done(replaced).map_err(|error| match error {
+            RedisReplacementError::Store(error) => RedisReplacementError::Interrupted(error),
+            error => error,
+        })
+    }
+
+    /// Closes all shards, and sees that no later one closed any.
+    async fn close(&self) -> Result<(), RedisReplacementError> {
+        let must_be_empty = self.must_be_empty;
+        done(self.all(|shard| shard.close(must_be_empty)).await)?;
+        done(self.all(Generation::is_closed_by_it).await).map(drop)
     }
 
     /// Removes the new store again.
@@ -146,64 +209,61 @@ impl RedisReplacement {
     /// # Errors
     /// [`RedisReplacementError`]
     pub async fn discard(self) -> Result<(), RedisReplacementError> {
-        let removed = self.shards.iter().map(|shard| remove(shard, &shard.generation));
-        try_join_all(removed).await?;
-        Ok(())
+        Ok(self.removed().await?)
     }
 
-    /// Asks all shards for a number, of the generation that is in force.
-    async fn all(&self, function: &str, args: &[u8]) -> Result<Vec<u64>> {
-        let asked = self.shards.iter().map(|shard| async {
-            let in_force = Functions { generation: String::new(), ..shard.clone() };
-            let mut command = in_force.change(function);
-            for arg in args {
-                command.arg(*arg);
-            }
-            codec::count("store", &in_force.ask(&command).await?)
-        });
-        join_all(asked).await.into_iter().collect()
+    async fn removed(&self) -> Result<()> {
+        self.give_up().await?;
+        try_join_all(self.shards.iter().map(Generation::remove_it)).await.map(drop)
+    }
+
+    /// The same, where there is another error to tell.
+    async fn dropped(&self) {
+        left_over(self.removed().await);
+    }
+
+    async fn give_up(&self) -> Result<()> {
+        self.all(Generation::give_up).await.into_iter().try_for_each(|came| came.map(drop))
+    }
+
+    async fn all<'a, F>(&'a self, ask: impl Fn(&'a Generation) -> F) -> Vec<Result<Came>>
+    where
+        F: Future<Output = Result<Came>>,
+    {
+        join_all(self.shards.iter().map(ask)).await
     }
 }
 
-/// Removes the generations that were in force.
-async fn remove_old(functions: &Functions, old: Value) -> Result<()> {
-    for name in codec::Parts::of("store", old)?.rest() {
-        let name = String::from_utf8(codec::bytes("store", name)?);
-        let name = name.map_err(|error| damaged("store", error))?;
-        remove(functions, &name).await?;
-        let mut forget = functions.change("forget_generation");
-        forget.arg(&name);
-        functions.ask(&forget).await?;
+/// What is to be removed in each shard, if it was done in all.
+fn done(came: Vec<Result<Came>>) -> Result<Vec<Vec<String>>, RedisReplacementError> {
+    let of_shard = |came| match came? {
+        Came::Done(left) => Ok(left),
+        Came::GivenUp => Err(RedisReplacementError::TakenOver),
+        Came::NotEmpty => Err(RedisReplacementError::NotEmpty),
+    };
+    came.into_iter().map(of_shard).collect()
+}
+
+/// Removes what is in nobody's way.
+async fn remove(shards: &[Generation], left: &[Vec<String>]) {
+    let removed = shards.iter().zip(left).map(|(shard, names)| shard.remove(names));
+    left_over(try_join_all(removed).await.map(drop));
+}
+
+fn left_over(removed: Result<()>) {
+    if let Err(error) = removed {
+        tracing::warn!(event = "redis_left_over", %error, "what is not in force was not all removed");
     }
-    Ok(())
+}
+
+/// How many replicas are waited for, and the options of a store that does not wait by itself: it is
+/// waited for when it is whole.
+fn unwaited(options: RedisOptions) -> (RedisOptions, u64) {
+    let replicas = options.replicas;
+    (RedisOptions { replicas: 0, ..options }, replicas)
 }
 
 /// Of a generation that nobody made before.
 fn name() -> String {
     Uuid::new_v4().simple().to_string()
-}
-
-/// Removes a generation, some keys at a time.
-async fn remove(functions: &Functions, generation: &str) -> Result<()> {
-    // Braces mean themselves in a pattern; a generation is letters and digits.
-    let pattern = format!("{}:{generation}:*", functions.root);
-    let mut cursor = b"0".to_vec();
-    loop {
-        let mut scan = ::redis::cmd("SCAN");
-        scan.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(STEP);
-        let mut parts = codec::Parts::of("store", functions.ask(&scan).await?)?;
-        cursor = parts.bytes()?;
-        let mut unlink: Cmd = ::redis::cmd("UNLINK");
-        let mut keys = 0;
-        for key in codec::Parts::of("store", parts.next())?.rest() {
-            unlink.arg(codec::bytes("store", key)?);
-            keys += 1;
-        }
-        if keys > 0 {
-            functions.ask(&unlink).await?;
-        }
-        if cursor == b"0" {
-            return Ok(());
-        }
-    }
 }

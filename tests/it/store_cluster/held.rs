@@ -13,7 +13,7 @@ use url::Url;
 use crate::support::RedisServer;
 
 /// Stands between a store and its server.
-pub(super) struct Held {
+pub(crate) struct Held {
     port: u16,
     gate: Arc<Gate>,
 }
@@ -24,10 +24,12 @@ struct Gate {
     words: Mutex<Option<Vec<String>>>,
     reached: Notify,
     opened: Notify,
+    /// What is in the commands that are lost: all of these words.
+    lost: Mutex<Option<Vec<String>>>,
 }
 
 impl Held {
-    pub(super) async fn before(server: &RedisServer) -> Self {
+    pub(crate) async fn before(server: &RedisServer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (port, gate) = (listener.local_addr().unwrap().port(), Arc::<Gate>::default());
         let (there, held) = (server.port(), Arc::clone(&gate));
@@ -40,23 +42,27 @@ impl Held {
         Self { port, gate }
     }
 
-    pub(super) fn url(&self) -> Url {
+    pub(crate) fn url(&self) -> Url {
         Url::parse(&format!("redis://127.0.0.1:{}", self.port)).unwrap()
     }
 
     /// Holds the next command with all of these words in it.
-    pub(super) fn hold(&self, words: &[&str]) {
-        let words = words.iter().map(|word| (*word).to_owned()).collect();
-        *self.gate.words.lock() = Some(words);
+    pub(crate) fn hold(&self, words: &[&str]) {
+        *self.gate.words.lock() = Some(owned(words));
     }
 
     /// Waits until it came.
-    pub(super) async fn reached(&self) {
+    pub(crate) async fn reached(&self) {
         self.gate.reached.notified().await;
     }
 
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.gate.opened.notify_one();
+    }
+
+    /// Loses each command with all of these words in it, and the connection it came over.
+    pub(crate) fn lose(&self, words: &[&str]) {
+        *self.gate.lost.lock() = Some(owned(words));
     }
 }
 
@@ -70,6 +76,9 @@ async fn pass(client: TcpStream, server: TcpStream, gate: Arc<Gate>) {
             let length = from_client.read(&mut buffer).await?;
             if length == 0 {
                 return std::io::Result::Ok(());
+            }
+            if gate.loses(&buffer[..length]) {
+                return Ok(());
             }
             if gate.holds(&buffer[..length]) {
                 gate.reached.notify_one();
@@ -86,8 +95,19 @@ async fn pass(client: TcpStream, server: TcpStream, gate: Arc<Gate>) {
 
 impl Gate {
     fn holds(&self, command: &[u8]) -> bool {
-        let has = |word: &String| command.windows(word.len()).any(|part| part == word.as_bytes());
-        let mut words = self.words.lock();
-        words.take_if(|words| words.iter().all(has)).is_some()
+        self.words.lock().take_if(|words| has_all(command, words)).is_some()
     }
+
+    fn loses(&self, command: &[u8]) -> bool {
+        self.lost.lock().as_ref().is_some_and(|words| has_all(command, words))
+    }
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn has_all(command: &[u8], words: &[String]) -> bool {
+    let has = |word: &String| command.windows(word.len()).any(|part| part == word.as_bytes());
+    words.iter().all(has)
 }

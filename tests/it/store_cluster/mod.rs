@@ -6,14 +6,16 @@
 //! | `failover` | a primary of a real cluster that dies, and what it had not told its replica |
 //! | `held` | a Redis whose commands can be held on their way |
 //! | `mended` | claims that are lost, or left behind |
-//! | `moved` | backups of all shards, and the replacement of all by one |
+//! | `moved` | backups of all shards |
+//! | `replaced` | the replacement of all shards by a backup: interrupted, failed, two at once |
 //! | `slots` | a slot that moves from one node of a real cluster to another |
 
 mod claims;
 mod failover;
-mod held;
+pub(crate) mod held;
 mod mended;
 mod moved;
+mod replaced;
 mod slots;
 
 use std::time::{Duration, Instant};

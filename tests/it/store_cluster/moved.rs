@@ -1,15 +1,11 @@
-//! Backups of all shards, and the replacement of all by one.
+//! Backups of all shards.
 
-use countersign::store::{
-    AuditBounds, BackupRecord, RedisOptions, Store, StoreError,
-    redis::{RedisReplacement, RedisReplacementError, shard_of},
-};
+use countersign::store::{AuditBounds, BackupRecord, Store};
 
-use super::held::Held;
 use crate::{
     store_contract::backup::export,
     store_redis::moved::fill,
-    store_world::{World, account, alive, at, cause, count, email, everybody, join, open_shards},
+    store_world::{World, alive, at, cause, count, everybody, join, open_shards},
     support::{RedisServer, redis::redis_works},
 };
 
@@ -94,66 +90,4 @@ async fn a_backup_of_shards_in_different_epochs_revives_nobody() {
         living += usize::from(lives);
     }
     assert!((1..20).contains(&living), "{living}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_generation_comes_into_force_in_all_shards_or_none_is_served() {
-    if !redis_works() {
-        return;
-    }
-    let server = RedisServer::start();
-    let held = Held::before(&server).await;
-    let store = open_shards(&server.url(), AuditBounds::default());
-    let options = || RedisOptions { patience: crate::support::PATIENCE / 4, ..Default::default() };
-    let begin = async |must_be_empty| {
-        RedisReplacement::begin_in_shards(&server.url(), options(), must_be_empty).await
-    };
-    let ann = join(&store, "ann").await;
-    assert!(matches!(begin(true).await.err(), Some(RedisReplacementError::NotEmpty)));
-    let keys = || server.ask(&["DBSIZE"]);
-    let before = keys();
-    let new = begin(false).await.unwrap();
-    join(new.store(), "bob").await;
-    assert_eq!(store.account_by_email(&email("bob")).await.unwrap(), None, "not yet");
-    new.discard().await.unwrap();
-    assert_eq!(keys(), before, "as if it had never been");
-
-    // Somebody joined while an empty store was to be replaced.
-    store.remove_account(ann.id, cause(at(1))).await.unwrap();
-    let new = begin(true).await.unwrap();
-    join(new.store(), "carol").await;
-    let dora = join(&store, "dora").await;
-    assert!(matches!(new.finish().await.err(), Some(RedisReplacementError::NotEmpty)));
-    assert_eq!(everybody(&store).await, std::slice::from_ref(&dora));
-    assert_eq!(store.account_by_email(&dora.email).await.unwrap(), Some(dora.clone()));
-
-    // It dies in the middle.
-    let new = RedisReplacement::begin_in_shards(&held.url(), options(), false).await.unwrap();
-    // Not where it stops, or the store would be empty.
-    let mut bob = account("bob");
-    while shard_of(bob.id.as_bytes()) == 7 {
-        bob = account("bob");
-    }
-    assert!(new.store().create_account(bob, cause(at(1))).await.unwrap());
-    held.hold(&["cs_replace_", "{store-07-"]);
-    let dying = tokio::spawn(new.finish());
-    held.reached().await;
-    dying.abort();
-    match store.find_accounts("", None, 9).await {
-        Err(StoreError::Unavailable(why)) => {
-            assert!(why.contains("REPLACING") && why.contains("run it again"), "{why}");
-        }
-        other => panic!("{other:?}"),
-    }
-    assert!(matches!(begin(true).await.err(), Some(RedisReplacementError::NotEmpty)));
-
-    let new = begin(false).await.unwrap();
-    let bob = join(new.store(), "bob").await;
-    new.finish().await.unwrap();
-    assert_eq!(everybody(&store).await, std::slice::from_ref(&bob));
-    assert_eq!(store.account_by_email(&bob.email).await.unwrap(), Some(bob));
-    assert_eq!(store.account(dora.id).await.unwrap(), None);
-    store.ping().await.unwrap();
-    let left = server.ask(&["EVAL", "return #redis.call('KEYS', '*:0:*')", "0"]);
-    assert_eq!(left.trim(), "0", "nothing of the old one is left");
 }

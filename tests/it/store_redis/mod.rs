@@ -9,13 +9,15 @@
 //! | `cost` | how many commands an operation is, and that nothing stays for ever |
 //! | `local` | checks from memory, and who makes them forget |
 //! | `together` | what is asked at the same time goes together, and nobody is the worse for it |
-//! | `moved` | from and to other stores, and one generation in the place of another |
+//! | `moved` | from and to other stores |
+//! | `replaced` | one generation in the place of another, on one server and in shards |
 
 mod away;
 pub(crate) mod cost;
 mod local;
 pub(crate) mod moved;
 mod refused;
+pub(crate) mod replaced;
 mod replicas;
 mod together;
 

@@ -1,15 +1,11 @@
-//! From one kind of store to another and back, and one generation in the place of another.
+//! From one kind of store to another and back.
 
-use countersign::store::{
-    RedisOptions, Store,
-    redis::{RedisReplacement, RedisReplacementError},
-};
+use countersign::store::Store;
 
-use super::open;
 use crate::{
     store_contract::backup::export,
-    store_world::{World, alive, at, cause, count, email, everybody, join, log_in},
-    support::{RedisServer, redis::redis_works},
+    store_world::{World, alive, at, cause, count, everybody, join, log_in},
+    support::redis::redis_works,
 };
 
 /// A store with a bit of everything.
@@ -54,43 +50,4 @@ async fn everything_goes_there_and_back() {
             assert_eq!(count(&*redis.store, &session, 3).await.visits, 2, "and goes on");
         }
     }
-}
-
-#[tokio::test]
-async fn a_generation_comes_into_force_whole_or_not_at_all() {
-    if !redis_works() {
-        return;
-    }
-    let server = RedisServer::start();
-    let store = open(&server);
-    let begin = async |must_be_empty| {
-        RedisReplacement::begin(&server.url(), RedisOptions::default(), must_be_empty).await
-    };
-    let ann = join(&store, "ann").await;
-    let keys = || server.ask(&["DBSIZE"]);
-    let before = keys();
-    assert!(matches!(begin(true).await.err(), Some(RedisReplacementError::NotEmpty)));
-
-    let new = begin(false).await.unwrap();
-    join(new.store(), "bob").await;
-    assert_eq!(store.account_by_email(&email("bob")).await.unwrap(), None, "not yet");
-    new.discard().await.unwrap();
-    assert_eq!((keys(), export(&store).await.len()), (before, 2), "as if it had never been");
-
-    let new = begin(false).await.unwrap();
-    let bob = join(new.store(), "bob").await;
-    new.finish().await.unwrap();
-    assert_eq!(store.account_by_email(&email("bob")).await.unwrap(), Some(bob));
-    assert_eq!(store.account(ann.id).await.unwrap(), None);
-    let left = server.ask(&["EVAL", "return #redis.call('KEYS', '*:0:*')", "0"]);
-    assert_eq!(left.trim(), "0", "nothing of the old one is left");
-
-    // Somebody joined while an empty store was to be replaced.
-    store.remove_account(everybody(&store).await[0].id, cause(at(1))).await.unwrap();
-    let new = begin(true).await.unwrap();
-    join(new.store(), "carol").await;
-    join(&store, "dora").await;
-    assert!(matches!(new.finish().await.err(), Some(RedisReplacementError::NotEmpty)));
-    let people = everybody(&store).await;
-    assert_eq!(people.iter().map(|it| it.email.as_str()).collect::<Vec<_>>(), ["dora@example.com"]);
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A replica that has all there is.
-async fn replica_of(primary: &RedisServer) -> RedisServer {
+pub(super) async fn replica_of(primary: &RedisServer) -> RedisServer {
     let port = primary.url().port().unwrap();
     let replica = RedisServer::with(&["--replicaof", &format!("127.0.0.1 {port}")]);
     let started = Instant::now();

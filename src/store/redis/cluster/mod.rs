@@ -49,8 +49,8 @@
 //! # The replacement by a backup
 //! The name of the generation in force is each shard's own. So that no half of a backup is served
 //! without a word, all shards are closed first, which answers everything 503, and then given the new
-//! generation. Where that is interrupted, what was not switched stays closed until the restore is run
-//! again.
+//! generation. Where that is interrupted, what was not switched stays closed until a restore is run
+//! again and ends well. [`replacement`](super::replacement) says why no two ever mix.
 //!
 //! | file | what it holds |
 //! |---|---|

@@ -56,7 +56,10 @@ end, ENDS)
 -- Claims of accounts that are imported, as triples of e-mail, account and 16 bytes; all of them or
 -- none. They are only looked at if that is all that is asked for.
 register('import_claims', function(keys, args)
-  local p, taken = prefix(keys, args), {}
+  local p, taken, refused = prefix(keys, args), {}, refusal(keys, args)
+  if refused then
+    return refused
+  end
   for at = 3, #args, 3 do
     if taken[args[at]] or call('HEXISTS', p .. 'c', args[at]) == 1 then
       return damaged('account', 'it is there already')
@@ -120,10 +123,10 @@ register('freeze', function(keys, args)
   return 1
 end)
 
--- Returns whether nobody claimed an e-mail since `freeze`.
+-- Returns whether nobody claimed an e-mail since `freeze`. Also where memory is full: it makes room.
 register('thaw', function(keys, args)
   local z = prefix(keys, args) .. 'z'
   local till = call('ZSCORE', z, args[2])
   call('ZREM', z, args[2])
   return till and server_time() <= tonumber(till) and 1 or 0
-end)
+end, ENDS)

@@ -33,8 +33,7 @@ local DAY, TODAY, EARLIER = 15, 16, 17
 -- How many of them are arguments: all but those by the day.
 local SESSION_FIELDS = 14
 
--- What the name of a generation begins with that nobody is given: it is being replaced in one shard
--- after the other.
+-- What a root begins with while it is closed: `generations.lua`.
 local CLOSED = '!'
 
 local function open_one(generation)
@@ -90,9 +89,9 @@ local function look(keys, args)
   return at[2], found[2] and tonumber(found[2]) or 0, found[3] or ''
 end
 
--- What `one` answers to each item from an argument on, with these before it. What is wrong with one
--- item is told in its place, as a list that begins with false, and the others are as if it were not there. Items are done one
--- after the other.
+-- What `one` answers to each item from an argument on, with these before it. Items are done one after
+-- the other; what is wrong with one is told in its place, as a list that begins with false, and the
+-- others are as if it were not there.
 local function each(args, first, one, ...)
   local answers, given, count = {}, { ... }, select('#', ...)
   for at = first, #args do

@@ -1,4 +1,4 @@
--- Everything at once: steps/upkeep.rs, steps/import.rs, the export, and the change of generations.
+-- Everything at once: steps/upkeep.rs, steps/import.rs, and the export.
 
 -- How many accounts one call looks at, whether they have sessions or not.
 local MOST_ACCOUNTS = 500
@@ -150,7 +150,10 @@ end
 -- that is asked for.
 register('import', function(keys, args)
   local p, records, taken = prefix(keys, args), {}, {}
-  local now, only_look = server_time(), args[2] == '1'
+  local now, only_look, refused = server_time(), args[2] == '1', refusal(keys, args)
+  if refused then
+    return refused
+  end
   local function is_taken(name)
     local was = taken[name]
     taken[name] = true
@@ -264,49 +267,4 @@ end)
 register('ping', function(keys, args)
   call('SET', prefix(keys, args) .. 'ping', 1)
   return 1
-end)
-
--- The generation in force, be it closed or not.
-local function in_force(keys)
-  local generation = call('GET', keys[1]) or '0'
-  return generation:sub(1, 1) == CLOSED and generation:sub(2) or generation
-end
-
--- Whether there is neither an account nor a session.
-register('is_empty', function(keys)
-  return call('EXISTS', keys[1] .. ':' .. in_force(keys) .. ':i') == 0 and 1 or 0
-end, READS)
-
--- Closes a generation that is about to be replaced, unless it has to be empty and is not. Returns
--- whether it is closed.
-register('close_generation', function(keys, args)
-  local old = in_force(keys)
-  if args[2] == '1' and call('EXISTS', keys[1] .. ':' .. old .. ':i') == 1 then
-    return 0
-  end
-  call('SET', keys[1], CLOSED .. old)
-  return 1
-end)
-
--- Gives it back.
-register('reopen_generation', function(keys)
-  call('SET', keys[1], in_force(keys))
-  return 1
-end)
-
--- Puts a generation in the place of the one in force. Returns the names of those that were in force
--- and are to be removed, or nothing if it has to be empty and is not.
-register('replace', function(keys, args)
-  local old = in_force(keys)
-  if args[3] == '1' and call('EXISTS', keys[1] .. ':' .. old .. ':i') == 1 then
-    return false
-  end
-  call('SET', keys[1], args[2])
-  call('SADD', keys[1] .. ':old', old)
-  return call('SMEMBERS', keys[1] .. ':old')
-end)
-
--- It was removed.
-register('forget_generation', function(keys, args)
-  return call('SREM', keys[1] .. ':old', args[2])
 end)
