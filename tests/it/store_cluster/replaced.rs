@@ -9,7 +9,10 @@ use url::Url;
 use super::held::Held;
 use crate::{
     store_durability::until,
-    store_redis::replaced::{generations, only},
+    store_redis::{
+        cost::{asked, asked_so_far},
+        replaced::{generations, only},
+    },
     store_world::{account, at, cause, email, everybody, join, open_shards},
     support::{PATIENCE, RedisServer, SharedCluster, in_time, redis::redis_works},
 };
@@ -160,8 +163,12 @@ async fn of_two_restores_at_once_one_is_in_force_and_the_other_says_so() {
         first.reached().await;
         until("the others are done", async || closed(&server) == closed_by_first).await;
         second.hold(&["cs_is_closed_by_", "{store-03-"]);
+        asked(&server);
         let other = tokio::spawn(other.finish());
         second.reached().await;
+        // Those who are asked later are told that the first came in between.
+        let looked = async || asked_so_far(&server).get("fcall_ro") == Some(&31);
+        until("the others were looked at", looked).await;
         first.release();
         let failed = one.await.unwrap().unwrap_err();
         assert!(matches!(failed, RedisReplacementError::TakenOver), "{step}: {failed:?}");

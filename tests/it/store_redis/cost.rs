@@ -25,7 +25,7 @@ pub(crate) fn asked(server: &RedisServer) -> BTreeMap<String, u64> {
 }
 
 /// The same, and the next look has it, too.
-pub(super) fn asked_so_far(server: &RedisServer) -> BTreeMap<String, u64> {
+pub(crate) fn asked_so_far(server: &RedisServer) -> BTreeMap<String, u64> {
     let mut asked = BTreeMap::new();
     for line in server.ask(&["INFO", "commandstats"]).lines() {
         let Some((name, rest)) = line.trim().split_once(":calls=") else { continue };
