@@ -4,21 +4,32 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{Failure, output, serve::StartError};
+use super::{Failure, operator, output, serve::StartError};
 use crate::{
     config::{Config, StoreUrl},
     model::clock::{Clock as _, SystemClock},
     service::{self, KEYS_DIR, look},
-    token::{KeyStatus, random_secret},
+    token::{KeyInfo, KeyStatus, random_secret},
 };
 
-/// Show the signing keys, and seal them
+/// Show the signing keys, change the one in force, and seal them
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
     /// List the keys: which one signs, which still verify, and until when
     ///
     /// Shows no secret; reads the key files, or the keys in Redis, whether a server runs or not.
     List {
+        /// Show a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Announce a new signing key, which takes over from the one in force
+    ///
+    /// It is published at once and signs some seconds later, so that whoever verifies tokens elsewhere
+    /// knows it by then. Nobody is logged out: the old key verifies until its last token is over. A
+    /// running server takes it up without a restart, and in Redis all nodes do. While a key is
+    /// announced, nothing is changed. It is of the configured `token.algorithm`.
+    Rotate {
         /// Show a JSON array
         #[arg(long)]
         json: bool,
@@ -43,6 +54,10 @@ impl Keys {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         match self {
             Self::List { json } => list(config, json).await,
+            Self::Rotate { json } => {
+                has_keys(config)?;
+                show(&operator::rotate_keys(config).await?, json)
+            }
             Self::Secret => output::say(&random_secret()?),
             Self::Reseal { old_secret_file } => {
                 let resealed = service::keys::reseal(config, &old_secret_file).await;
@@ -63,6 +78,13 @@ impl Keys {
 }
 
 async fn list(config: &Config, json: bool) -> Result<(), Failure> {
+    has_keys(config)?;
+    let keys = service::keys::list(config, SystemClock.now()).await.map_err(StartError::from)?;
+    show(&keys, json)
+}
+
+/// Refuses a data directory that is none, or has no keys where they should be files of it.
+fn has_keys(config: &Config) -> Result<(), Failure> {
     look(config).map_err(StartError::from)?;
     if config.store.url == StoreUrl::Sled && !config.data_dir.join(KEYS_DIR).exists() {
         return Err(Failure::Input(format!(
@@ -70,8 +92,11 @@ async fn list(config: &Config, json: bool) -> Result<(), Failure> {
             config.data_dir.display()
         )));
     }
-    let keys = service::keys::list(config, SystemClock.now()).await.map_err(StartError::from)?;
-    output::list(&keys, json, ["KID", "ALGORITHM", "CREATED", "STATUS"], |key| {
+    Ok(())
+}
+
+fn show(keys: &[KeyInfo], json: bool) -> Result<(), Failure> {
+    output::list(keys, json, ["KID", "ALGORITHM", "CREATED", "STATUS"], |key| {
         let status = match key.status {
             KeyStatus::Signing => "signing".to_owned(),
             KeyStatus::Announced { from } => format!("to sign from {}", output::time(from)),

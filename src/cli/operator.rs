@@ -14,7 +14,7 @@ use super::{
     serve::StartError,
 };
 use crate::{
-    config::Config,
+    config::{Config, StoreUrl},
     http::admin::OperatorToken,
     model::{By, clock::SystemClock},
     service::{self, OpenError, Service},
@@ -23,6 +23,7 @@ use crate::{
         operate::{Command, Reply},
     },
     store,
+    token::KeyInfo,
 };
 
 /// How long the server may take for one command.
@@ -162,6 +163,24 @@ pub(super) async fn run(
     Ok(reply)
 }
 
+/// Announces a new signing key: in Redis, or by the server that runs on the files, or among the files
+/// where none runs. Returns all keys.
+pub(super) async fn rotate_keys(config: &Config) -> Result<Vec<KeyInfo>, Failure> {
+    let mut silent = None;
+    if config.store.url == StoreUrl::Sled
+        && let Some(file) = admin_file(config)?
+    {
+        let server = Server::of(file)?;
+        let request = server.client.post(format!("{}/keys", server.url)).timeout(PATIENCE);
+        if let Asked::Answered(answer) = server.ask(request).await? {
+            return answer.json().await.map_err(|_| unexpected());
+        }
+        silent = Some(server.url);
+    }
+    let rotated = service::keys::rotate(config, &SystemClock).await;
+    rotated.map_err(|error| not_opened(error, silent.as_deref()))
+}
+
 /// A link that lets a browser into the dashboard of the running server.
 pub(super) async fn dashboard_link(config: &Config) -> Result<String, Failure> {
     let nobody = || {
@@ -199,19 +218,26 @@ fn instead_of(server: &Server, config: &Config) -> Result<Way, Failure> {
 fn open(config: &Config, silent: Option<&str>) -> Result<Sessions, Failure> {
     match Service::open_for_command(config, Arc::new(SystemClock)) {
         Ok(service) => Ok(service.sessions().clone()),
-        Err(OpenError::Store(store::OpenError::Locked { dir, pid })) => {
+        Err(error) => Err(not_opened(error, silent)),
+    }
+}
+
+/// Says why the data directory cannot be used here; `silent` is where its server should be.
+fn not_opened(error: OpenError, silent: Option<&str>) -> Failure {
+    match error {
+        OpenError::Store(store::OpenError::Locked { dir, pid }) => {
             let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
             let where_ = silent.map_or_else(
                 || "has no admin interface yet".to_owned(),
                 |url| format!("does not answer at {url}"),
             );
-            Err(Failure::Unreachable(format!(
+            Failure::Unreachable(format!(
                 "another process{who} has the data directory {} open and {where_}: if it is \
                  starting or stopping, try again in a moment",
                 dir.display()
-            )))
+            ))
         }
-        Err(error) => Err(StartError::from(error).into()),
+        error => StartError::from(error).into(),
     }
 }
 

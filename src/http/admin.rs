@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST /operate` | carries out a [`Command`]; the bearer token is in `admin.json` of the data directory |
 //! | `GET /backup` | streams a backup of the store; the same token. What breaks off is no backup |
+//! | `POST /keys` | announces a new signing key, where keys are files; the same token |
 //! | `GET /metrics` | Prometheus; needs no token, says nothing of persons |
 //! | `POST /codes` | a code that lets a browser into the dashboard, once; the same token |
 //! | `/dashboard` | the operator's dashboard; who may see it is `dashboard::door`'s to say |
@@ -16,7 +17,7 @@
 use std::{fmt, io, net::IpAddr, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use futures_util::stream;
+use futures_util::{future::BoxFuture, stream};
 use poem::{
     Addr, Body, Endpoint, EndpointExt, IntoResponse, Request, Response, handler,
     http::{header, uri::Authority},
@@ -40,7 +41,12 @@ use super::{
 use crate::{
     model::{By, Clock},
     session::{Sessions, operate::Command},
+    token::{KeyError, KeyInfo},
 };
+
+/// Announces a new signing key: what came of it is all keys.
+pub type RotateKeys =
+    Box<dyn Fn() -> BoxFuture<'static, Result<Vec<KeyInfo>, KeyError>> + Send + Sync>;
 
 /// What the operator's command line shows for a proof that it can read the data directory; and what
 /// a browser shows that was let in by it.
@@ -85,6 +91,7 @@ impl fmt::Debug for OperatorToken {
 struct Admin {
     sessions: Sessions,
     token: OperatorToken,
+    rotate_keys: RotateKeys,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     meters: Meters,
     headers: SecurityHeaders,
@@ -107,6 +114,7 @@ impl Admin {
 pub fn app(
     sessions: Sessions,
     token: OperatorToken,
+    rotate_keys: RotateKeys,
     metrics: impl Fn() -> String + Send + Sync + 'static,
     history: Arc<History>,
     clock: Arc<dyn Clock>,
@@ -115,6 +123,7 @@ pub fn app(
     let admin = Arc::new(Admin {
         sessions,
         token,
+        rotate_keys,
         metrics: Box::new(metrics),
         meters: Meters::new(),
         headers: SecurityHeaders::new(false),
@@ -122,6 +131,7 @@ pub fn app(
     let routes = Routes::default()
         .at("/operate", post(operate))
         .at("/backup", get(back_up))
+        .at("/keys", post(announce_key))
         .at("/metrics", get(show_metrics))
         .at("/codes", post(issue_code));
     dashboard::mount(routes)
@@ -168,6 +178,17 @@ async fn back_up(request: &Request, Data(admin): Data<&Arc<Admin>>) -> poem::Res
     Ok(Response::builder()
         .content_type("application/octet-stream")
         .body(Body::from_bytes_stream(chunks)))
+}
+
+#[handler]
+async fn announce_key(request: &Request, Data(admin): Data<&Arc<Admin>>) -> poem::Result<Response> {
+    admin.check(request)?;
+    // Whoever has the token has the files, too: they are told in full what is wrong with them.
+    let told = |error: KeyError| {
+        let is_ours = matches!(error, KeyError::Io { .. });
+        HttpError::explained(if is_ours { Code::Internal } else { Code::BadRequest }, &error)
+    };
+    Ok(Json((admin.rotate_keys)().await.map_err(told)?).into_response())
 }
 
 /// What lets a browser into the dashboard.

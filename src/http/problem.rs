@@ -186,7 +186,7 @@ impl HttpError {
         Self { cause: Some(cause.to_string().into()), ..code.into() }
     }
 
-    fn explained(code: Code, detail: &dyn fmt::Display) -> Self {
+    pub(super) fn explained(code: Code, detail: &dyn fmt::Display) -> Self {
         let mut detail = detail.to_string();
         if let Some(first) = detail.get_mut(0..1) {
             first.make_ascii_uppercase();

@@ -3,7 +3,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `keys` | signing keys that are in the store, for all nodes |
+//! | `keys` | signing keys that are in the store, for all nodes; a new key, there or among files |
 //! | `sweep` | the removal of dead sessions, beside everything else |
 //!
 //! What is put together here, `cli` serves and `library` embeds. A new part of the service (a rule
@@ -13,11 +13,11 @@
 pub mod keys;
 mod sweep;
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{fs::File, future::pending, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
-use self::keys::{Begun, Keeper, SecretError};
+use self::keys::{Begun, Keeper, KeyFiles, SecretError};
 use crate::{
     config::{self, Config, Durability, RedisUrl, StoreUrl},
     model::{Clock, Timestamp},
@@ -67,6 +67,8 @@ pub struct Service {
     tokens: Arc<Tokens>,
     /// Until it is run: who reads the keys in the store anew.
     keeper: Mutex<Option<Keeper>>,
+    /// The keys, if they are files.
+    key_files: Option<Arc<KeyFiles>>,
 }
 
 impl Service {
@@ -127,18 +129,31 @@ impl Service {
             hasher,
             config.policy(),
         );
+        let files = || {
+            let dir = config.data_dir.join(KEYS_DIR);
+            let (rule, tokens) = (keys::rule_of_files(config), Arc::clone(&tokens));
+            Arc::new(KeyFiles::new(dir, rule, tokens, Arc::clone(&clock)))
+        };
+        let key_files = (config.store.url == StoreUrl::Sled).then(files);
         let sweep_interval = match config.store.url {
             StoreUrl::Sled => Some(config.store.sweep_interval.unsigned()),
             StoreUrl::Redis(ref url) if url.is_cluster() => Some(CLAIMS_SWEPT_EVERY),
             StoreUrl::Redis(_) => None,
         };
-        Ok(Self { sessions, store, clock, sweep_interval, tokens, keeper: Mutex::new(keeper) })
+        let keeper = Mutex::new(keeper);
+        Ok(Self { sessions, store, clock, sweep_interval, tokens, keeper, key_files })
     }
 
     /// Its operations.
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// Its signing keys, if they are files of the data directory.
+    #[must_use]
+    pub fn key_files(&self) -> Option<Arc<KeyFiles>> {
+        self.key_files.clone()
     }
 
     /// Removes dead sessions from the store, round after round, and reads the keys that are in it
@@ -257,7 +272,12 @@ pub fn redis_servers(url: &RedisUrl) -> RedisServers {
 /// # Errors
 /// [`store::OpenError`]: the data directory cannot be used.
 pub fn redis_options(config: &Config) -> Result<RedisOptions, store::OpenError> {
-    Ok(RedisOptions { lock: Some(SledStore::lock(&config.data_dir)?), ..redis_unlocked(config) })
+    Ok(RedisOptions { lock: Some(lock(config)?), ..redis_unlocked(config) })
+}
+
+/// Takes the data directory: as long as this is kept, nobody else has what is in it.
+fn lock(config: &Config) -> Result<File, store::OpenError> {
+    SledStore::lock(&config.data_dir)
 }
 
 fn redis_unlocked(config: &Config) -> RedisOptions {

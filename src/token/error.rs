@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::model::Timestamp;
+
 /// Why a text was not accepted as a token. For logs and metrics only: a client is told nothing
 /// about it (ASVS 16.5.1), and nothing of the token's content is in here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -174,6 +176,26 @@ pub enum KeyError {
     /// A backup has a key that is none.
     #[error("a key in the backup is not usable: {0}")]
     Copy(KeyDefect),
+    /// A key that is to take over from another is not in force yet.
+    #[error(
+        "the signing key {kid} was announced and signs from {from:.0}: until then no other takes \
+         over from it; nothing was changed"
+    )]
+    Announced {
+        /// Its name.
+        kid: String,
+        /// From when it signs.
+        from: Timestamp,
+    },
+    /// There is no key that another could take over from.
+    #[error("there is no signing key yet: the first one is made when a server starts")]
+    NoneYet,
+    /// A server was asked for files that it does not have.
+    #[error(
+        "the signing keys of the server on this data directory are in its store: give this command \
+         the configuration of the server"
+    )]
+    NoFiles,
     /// All keys are over.
     #[error("there is no signing key that is good")]
     None,

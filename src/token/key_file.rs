@@ -198,6 +198,16 @@ impl KeyFile {
     }
 }
 
+/// Takes the file of the key `kid` away, if there is one.
+pub(super) fn remove(dir: &Path, kid: &str) -> Result<(), KeyError> {
+    let path = dir.join(format!("{kid}.json"));
+    let removed = match fs::remove_file(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        removed => removed,
+    };
+    removed.and_then(|()| sync_dir(dir)).map_err(|error| KeyError::io("remove", &path, &error))
+}
+
 fn replace(path: &Path, unfinished: &Path, content: &[u8]) -> io::Result<()> {
     // What a crash left under this name may have other permissions, or be shorter than it looks.
     match fs::remove_file(unfinished) {

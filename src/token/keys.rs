@@ -12,7 +12,7 @@ use std::path::Path;
 
 use jiff::SignedDuration;
 use jsonwebtoken::DecodingKey;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Algorithm, KeyDefect, KeyError, KeyRing, Rule,
@@ -45,7 +45,7 @@ pub(super) struct Key {
 }
 
 /// What can be told of a key to an operator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyInfo {
     /// Its name: the `kid` in the tokens it signed, and its file's name.
     pub kid: String,
@@ -59,7 +59,7 @@ pub struct KeyInfo {
 }
 
 /// What a key is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum KeyStatus {
     /// It signs, and verifies without end.

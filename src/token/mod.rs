@@ -16,6 +16,7 @@
 //! | `key_copy` | copies of key files, for a backup |
 //! | `keys` | [`KeySet`]: which key signs, and which verify |
 //! | `ring` | [`KeyRing`]: all keys with their dates, and how one takes over from another |
+//! | `ring/rotate` | a new key because an operator wants one |
 //! | `seal` | [`Seal`]: keys as a store may keep them |
 //! | `jwks` | what the world may know of them |
 //! | `self_test` | every key is tried out before the service listens |

@@ -9,7 +9,10 @@
 //! they know for as long as those are [remembered](super::device::REMEMBERED) after that.
 //!
 //! Where several nodes verify, a new key is known to all before it signs: it is made with a notice,
-//! and until that is over the one before it signs.
+//! and until that is over the one before it signs. So is one that an operator [asks
+//! for](KeyRing::rotate), wherever it is kept: the world may know the keys.
+
+mod rotate;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -156,12 +159,22 @@ impl KeyRing {
             key.change(Dates { sign_from: Some(from), verify_until: None, ..dates });
             return Ok(at);
         }
-        let alone = !self.keys.iter().any(|key| key.key.verifies(now));
+        self.announce(rule, now)
+    }
+
+    /// Makes a new key, which signs when all know it: at once if there is no other. Returns where it
+    /// is.
+    fn announce(&mut self, rule: &Rule, now: Timestamp) -> Result<usize, KeyError> {
+        let alone = !self.verifies(now);
         let from = if alone { now } else { later(now, rule.notice) };
         let dates =
             Dates { created_at: now, sign_from: (from > now).then_some(from), verify_until: None };
         self.keys.push(Loaded::make(rule.algorithm, dates)?);
         Ok(self.keys.len() - 1)
+    }
+
+    fn verifies(&self, now: Timestamp) -> bool {
+        self.keys.iter().any(|key| key.key.verifies(now))
     }
 
     fn newest(&self, is_meant: impl Fn(&Loaded) -> bool) -> Option<usize> {
@@ -253,7 +266,7 @@ impl KeyRing {
     /// # Errors
     /// [`KeyError::None`]: none verifies.
     pub fn into_set(self, now: Timestamp) -> Result<KeySet, KeyError> {
-        if !self.keys.iter().any(|key| key.key.verifies(now)) {
+        if !self.verifies(now) {
             return Err(KeyError::None);
         }
         let good = self.keys.into_iter().filter(|key| !key.file.is_over(now));

@@ -65,6 +65,7 @@ mod fuzzed;
 mod hashing;
 mod headers;
 mod kernel;
+mod key_files;
 mod layers;
 mod logs;
 mod metrics;

@@ -1,7 +1,8 @@
 //! A server: its two addresses, what is served there, and the order in which it stops.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{future::ready, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
@@ -19,6 +20,7 @@ use crate::{
     session,
     store::Store,
     telemetry::{MetricsHandle, metrics},
+    token::KeyError,
 };
 
 /// Connections that may wait to be accepted.
@@ -143,11 +145,17 @@ impl Server {
         };
         let sessions = self.service.sessions();
         let public = http::app(sessions.clone(), settings);
+        let key_files = self.service.key_files();
+        let rotate_keys = Box::new(move || match key_files.clone() {
+            Some(files) => files.rotate().boxed(),
+            None => ready(Err(KeyError::NoFiles)).boxed(),
+        });
         let metrics = self.metrics.clone();
         let history = Arc::new(History::new(self.clock.now()));
         let admin = http::admin::app(
             sessions.clone(),
             self.token,
+            rotate_keys,
             move || metrics.render(),
             Arc::clone(&history),
             Arc::clone(&self.clock),

@@ -127,6 +127,9 @@ fn float(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
+    use futures_util::FutureExt as _;
     use jiff::SignedDuration;
     use poem::{
         Endpoint,
@@ -142,6 +145,7 @@ mod tests {
             clock::{ManualClock, from_millis},
         },
         session::testing::Fixture,
+        token::KeyError,
     };
 
     const METRICS: &str = "\
@@ -167,7 +171,9 @@ countersign_store_commit_seconds_count 100
         let fixture = Fixture::new();
         fixture.signed_up("ann@example.com").await;
         let token = OperatorToken::new("of the operator".into());
-        let app = admin::app(fixture.sessions.clone(), token, String::new, history, clock);
+        let rotate_keys = Box::new(|| ready(Err(KeyError::NoFiles)).boxed());
+        let sessions = fixture.sessions.clone();
+        let app = admin::app(sessions, token, rotate_keys, String::new, history, clock);
         let ask = async |method: Method, path: &str, name: &'static str, value: &str| {
             let request = Request::builder()
                 .method(method)

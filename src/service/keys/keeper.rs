@@ -130,7 +130,10 @@ mod tests {
             AccountId, Email, SessionId,
             clock::{ManualClock, from_millis},
         },
-        service::keys::{notice, open, rule},
+        service::{
+            OpenError,
+            keys::{notice, open, rotate_in, rule},
+        },
         store::Result,
         token::{Algorithm, Grant, PUBLISHED_FOR, REMEMBERED, Rule},
     };
@@ -291,6 +294,31 @@ mod tests {
         let signs = 100 + 60 + noticed();
         assert_eq!(algorithm(signs - 1), "EdDSA", "the signing one is the first");
         assert_eq!(algorithm(signs), "ES256");
+    }
+
+    #[tokio::test]
+    async fn of_two_that_rotate_at_once_one_does_and_where_there_is_no_key_none() {
+        let rotate = async |vault: &Memory| {
+            rotate_in(vault, &seal(), &rule_of(Algorithm::EdDsa), &vault.clock).await
+        };
+        let vault = Arc::new(Memory::default());
+        let nothing = rotate(&vault).await;
+        assert!(matches!(nothing, Err(OpenError::Keys(KeyError::NoneYet))), "{nothing:?}");
+        assert_eq!(*vault.kept.lock(), KeptKeys::default());
+
+        let (tokens, mut keeper) = start(&vault, Algorithm::EdDsa, at(0)).await;
+        let quicker = Memory { kept: Mutex::new(vault.kept.lock().clone()), ..Memory::default() };
+        quicker.clock.advance(SignedDuration::from_mins(1));
+        let keys = rotate(&quicker).await.unwrap();
+        *vault.quicker.lock() = Some(quicker.kept.lock().keys.clone());
+        let late = rotate(&vault).await;
+        let Err(OpenError::Keys(KeyError::Announced { kid, from })) = late else {
+            panic!("{late:?}")
+        };
+        assert_eq!((kid, from), (keys[1].kid.clone(), at(60 + noticed())));
+        assert_eq!(vault.kept.lock().keys, quicker.kept.lock().keys);
+        keeper.read(&tokens, at(60)).await.unwrap();
+        assert_eq!(tokens.jwks(at(60)).keys.len(), 2);
     }
 
     #[tokio::test]

@@ -11,7 +11,9 @@
 //! |---|---|
 //! | `secret` | the secret that seals them |
 //! | `keeper` | reading them anew, while the service runs |
+//! | `files` | a new key among files, while the service runs |
 
+mod files;
 mod keeper;
 mod secret;
 
@@ -20,11 +22,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 use jiff::SignedDuration;
 use tracing::{info, warn};
 
+pub use self::files::KeyFiles;
 pub(super) use self::keeper::Keeper;
 pub(super) use self::secret::needed;
 use self::secret::{Secret, seal};
 pub use self::secret::{SecretError, check_secret};
-use super::{KEYS_DIR, OpenError, keys_beside};
+use super::{KEYS_DIR, OpenError, keys_beside, lock};
 use crate::{
     config::Config,
     model::{Clock, Timestamp},
@@ -50,6 +53,12 @@ fn rule(config: &Config) -> Rule {
         longest_token: config.policy().lifetimes.longest_token(),
         notice: notice(config.store.redis.timeout.unsigned()),
     }
+}
+
+/// The same for keys that are files, when an operator asks for a new one. The server that has them
+/// knows it at once, whoever verifies elsewhere when they ask again.
+pub(super) fn rule_of_files(config: &Config) -> Rule {
+    Rule { notice: notice(Duration::ZERO), ..rule(config) }
 }
 
 /// How long a key is in the store before it signs. A reading comes [`EVERY`] so often and takes twice
@@ -211,6 +220,39 @@ pub async fn place(
         let placed = ring.admit(KeyRing::of_copies(copies, now)?, &rule, now);
         if placed == 0 || put(&vault, &ring, &seal, kept.revision).await?.is_some() {
             return Ok(placed);
+        }
+    }
+    Err(KeyError::Contended.into())
+}
+
+/// Announces a new key of the configured algorithm, wherever the keys are: it takes over from the one
+/// in force when its notice is over. Returns all keys, oldest first. Of files, no server may have them
+/// meanwhile: one that runs is to be [asked](KeyFiles::rotate).
+///
+/// # Errors
+/// [`OpenError`]; after one of the store ([`OpenError::Vault`]) it may have been done all the same.
+pub async fn rotate(config: &Config, clock: &dyn Clock) -> Result<Vec<KeyInfo>, OpenError> {
+    let Some(vault) = keys_beside(config)? else {
+        let _lock = lock(config)?;
+        let (dir, now) = (config.data_dir.join(KEYS_DIR), clock.now());
+        return Ok(KeyRing::rotate_files(&dir, &rule_of_files(config), now)?.list(now));
+    };
+    rotate_in(&vault, &seal(config, &vault)?, &rule(config), clock).await
+}
+
+async fn rotate_in(
+    vault: &dyn KeyVault,
+    seal: &Seal,
+    rule: &Rule,
+    clock: &dyn Clock,
+) -> Result<Vec<KeyInfo>, OpenError> {
+    for _ in 0..ATTEMPTS {
+        let kept = vault.keys().await?;
+        let now = clock.now();
+        let mut ring = KeyRing::open(&kept.keys, seal)?;
+        ring.rotate(rule, now)?;
+        if put(vault, &ring, seal, kept.revision).await?.is_some() {
+            return Ok(ring.list(now));
         }
     }
     Err(KeyError::Contended.into())

@@ -18,6 +18,7 @@ fn every_command_has_its_help() {
         &["session", "revoke"],
         &["keys"],
         &["keys", "list"],
+        &["keys", "rotate"],
         &["openapi"],
         &["config"],
         &["config", "show"],

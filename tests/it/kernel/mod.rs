@@ -13,7 +13,7 @@ mod order;
 use std::process::Command;
 
 /// Whether there is a strace that may be used.
-fn strace_works() -> bool {
+pub(crate) fn strace_works() -> bool {
     let tried = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).output();
     let works = tried.as_ref().is_ok_and(|tried| tried.status.success());
     if !works {
@@ -24,7 +24,7 @@ fn strace_works() -> bool {
 }
 
 /// The beginning of a command line that runs what follows under strace.
-fn strace(args: &[&str]) -> Vec<String> {
+pub(crate) fn strace(args: &[&str]) -> Vec<String> {
     let words = [&["strace", "-f", "-qq"], args].concat();
     words.iter().map(|word| (*word).to_owned()).collect()
 }

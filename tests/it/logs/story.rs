@@ -180,6 +180,7 @@ impl Story {
             &["account", "remove", "carol@example.com"],
             &["session", "list", email],
             &["session", "list", email, "--json"],
+            &["keys", "rotate"],
             &["keys", "list"],
             &["config", "show"],
             &["config", "check"],

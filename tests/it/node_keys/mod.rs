@@ -5,9 +5,11 @@
 //! |---|---|
 //! | `secret` | another secret, by the documented steps |
 //! | `thrown` | keys that are thrown away, by the documented steps, and keys that only got lost |
+//! | `rotated` | a new key because an operator wants one |
 //! | `copied` | backups of them, and backups that are brought to them |
 
 mod copied;
+mod rotated;
 mod secret;
 mod thrown;
 

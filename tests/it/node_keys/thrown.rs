@@ -124,7 +124,7 @@ async fn keys_that_redis_lost_come_back_from_a_node_that_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_cluster_they_are_where_the_document_says_and_can_be_listed_and_resealed() {
+async fn in_a_cluster_they_are_where_the_document_says_and_can_be_listed_rotated_and_resealed() {
     if !redis_works() {
         return;
     }
@@ -147,9 +147,11 @@ async fn in_a_cluster_they_are_where_the_document_says_and_can_be_listed_and_res
     };
     let listed: Value = serde_json::from_str(&run(SECRET, &["keys", "list", "--json"])).unwrap();
     assert_eq!(listed[0]["kid"].as_str().unwrap(), published(&node).await[0]);
+    let rotated = run(SECRET, &["keys", "rotate", "--json"]);
+    assert_eq!(rotated, run(SECRET, &["keys", "list", "--json"]));
     fs::write(dir.path().join("old"), SECRET).unwrap();
     let done = run(OTHER, &["keys", "reseal", "--old-secret-file", "old"]);
-    assert_eq!(done, "signing keys sealed anew: 1\n");
+    assert_eq!(done, "signing keys sealed anew: 2\n");
     assert!(node.terminate().success());
     node.configure("COUNTERSIGN_TOKEN__SECRET", OTHER);
     node.restart();
