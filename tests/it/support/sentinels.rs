@@ -148,11 +148,15 @@ impl Sentinels {
         .await;
     }
 
-    /// Waits until this primary has so many replicas that have everything.
-    pub(crate) async fn until_followed(&self, number: usize, replicas: usize) {
-        self.wait("the primary is followed", || {
-            let said = self.servers[number].ask(&["INFO", "replication"]);
-            said.matches("state=online").count() >= replicas
+    /// Waits until all others follow the primary and have everything, whichever that is by then: on a busy
+    /// machine Sentinels may take a living one for dead.
+    pub(crate) async fn until_whole(&self) {
+        let said = |number: usize| self.servers[number].ask(&["INFO", "replication"]);
+        self.wait("all others follow the primary", || {
+            self.primary().is_some_and(|primary| {
+                let others = self.servers.len() - 1;
+                said(primary).matches("state=online").count() == others
+            })
         })
         .await;
     }

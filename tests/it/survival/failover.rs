@@ -20,13 +20,12 @@ async fn no_answered_end_of_a_session_is_lost_with_the_primary() {
         let old = group.primary().expect("a primary");
         group.server(old).kill_hard();
         crowd.until_unserved(10).await;
-        let new = group.until_another_than(old).await;
+        group.until_another_than(old).await;
         crowd.until_answers(100).await;
         // It takes writes until the Sentinels have found it. Nobody may be on it.
         group.server(old).restart();
         crowd.until_answers(100).await;
-        group.until_follows(old).await;
-        group.until_followed(new, 1).await;
+        group.until_whole().await;
     }
     crowd.until_answers(100).await;
     let outcome = crowd.holds().await;
