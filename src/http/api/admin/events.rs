@@ -46,7 +46,10 @@ impl Api {
         /// Those about the account with this `id`, and those that were done by it.
         account: Query<Option<Text<Uuid>>>,
         /// From those before this place on: the `next` of the answer before.
-        #[oai(validator(pattern = "^(0|[1-9][0-9]{0,18})(-(0|[1-9][0-9]{0,18})){1,127}$"))]
+        #[oai(validator(
+            // Two numbers for each shard.
+            pattern = "^(0|[1-9][0-9]{0,18})-(0|[1-9][0-9]{0,18})(-(0|[1-9][0-9]{0,18})-(0|[1-9][0-9]{0,18})){0,63}$"
+        ))]
         before: Query<Option<String>>,
         /// At most so many.
         #[oai(default = "usual_limit", validator(minimum(value = "1"), maximum(value = "1000")))]
