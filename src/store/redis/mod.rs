@@ -3,8 +3,9 @@
 //! Each operation is one function that runs in the server ([`library`]), atomic, in one round trip:
 //! a check is one, a visit is one, a log-in is one, each with its audit event. No node keeps
 //! anything that another could make untrue, so a session that was ended on one is refused by all
-//! from that moment on; unless it is told to [answer checks from memory](RedisChecks::Local). Functions mirror the [steps](super::steps) of the other stores, and the
-//! contract's suites run on them unchanged.
+//! from that moment on; unless it is told to [answer checks from memory](RedisChecks::Local).
+//! Functions mirror the [steps](super::steps) of the other stores, and the contract's suites run on
+//! them unchanged.
 //!
 //! # Keys
 //! All begin with `countersign:{store}:` and the name of a generation, and lie in one slot:
