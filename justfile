@@ -16,7 +16,7 @@ secrets:
     rm -rf target/secrets
     mkdir -p target/secrets/output
     CAPTURE_DIR="$PWD/target/secrets" cargo test --locked -- --nocapture > target/secrets/output/suite 2>&1 \
-        || { grep -aE -A3 '^error|^test .* FAILED|^test result: FAILED|^failures:|^    [a-z_:]+$|^thread .* panicked at ' target/secrets/output/suite; exit 1; }
+        || { grep -aE -A3 '^error|^test .* FAILED|^test result: FAILED|^failures:|^    [a-z_:]+$|^thread .* panicked at |"event":"panic"' target/secrets/output/suite; exit 1; }
     CAPTURE_DIR="$PWD/target/secrets" cargo test --locked --test it secrets:: -- --ignored --nocapture
 
 # the tests that need a small disk to fill: in a mount namespace of their own, on 16 MiB of memory
