@@ -54,13 +54,13 @@ struct State {
     under_way: usize,
 }
 
-type Waiting = oneshot::Sender<Result<Value>>;
+type Waiter = oneshot::Sender<Result<Value>>;
 
 /// Commands with who waits for the answer of each, and calls of functions that take many.
 #[derive(Default)]
 struct Batch {
     commands: Pipeline,
-    waiting: Vec<Waiting>,
+    waiting: Vec<Waiter>,
     calls: Vec<Call>,
 }
 
@@ -68,7 +68,7 @@ struct Batch {
 struct Call {
     function: Together,
     command: Cmd,
-    waiting: Vec<Waiting>,
+    waiting: Vec<Waiter>,
 }
 
 impl Gather {
@@ -96,7 +96,7 @@ impl Gather {
     async fn add(
         self: &Arc<Self>,
         link: &Arc<Link>,
-        add: impl FnOnce(&mut Batch, Waiting),
+        add: impl FnOnce(&mut Batch, Waiter),
     ) -> Result<Value> {
         let (answer, waits) = oneshot::channel();
         let (count, is_time) = {
@@ -175,7 +175,7 @@ impl Batch {
         function: Together,
         begin: impl FnOnce() -> Cmd,
         item: &[u8],
-        waiting: Waiting,
+        waiting: Waiter,
     ) {
         let has_room =
             |call: &&mut Call| call.function == function && call.waiting.len() < MOST_IN_CALL;

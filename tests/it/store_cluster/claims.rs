@@ -8,16 +8,11 @@ use countersign::{
 };
 use tokio::{task::JoinSet, time::timeout};
 
-use super::{claims, forget_accounts, hasty, held::Held};
+use super::{claims, forget_accounts, hasty, held::Held, rival};
 use crate::{
     store_world::{account, at, cause, email, everybody, join, log_in, open_shards, succession},
     support::{RedisServer, redis::redis_works},
 };
-
-/// Somebody else who wants the same e-mail.
-fn rival(of: &Account) -> Account {
-    Account { email: of.email.clone(), ..account("x") }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_held_up_too_long_makes_no_second_account_of_an_email() {

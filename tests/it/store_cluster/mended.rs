@@ -8,7 +8,7 @@ use countersign::{
     },
 };
 
-use super::{claims, hasty, held::Held, sweep_all, unavailable, until};
+use super::{claims, hasty, held::Held, rival, sweep_all, unavailable, until};
 use crate::{
     store_world::{
         account, account_record, at, cause, email, everybody, join, log_in, open_shards, succession,
@@ -30,11 +30,6 @@ fn end_claims(server: &RedisServer) {
                   for at = 1, #all, 2 do \
                   redis.call('HSET', key, all[at], all[at + 1]:sub(1, 32) .. '1') end end";
     server.ask(&["EVAL", script, "0"]);
-}
-
-/// Somebody else who wants the same e-mail.
-fn rival(of: &Account) -> Account {
-    Account { email: of.email.clone(), ..account("x") }
 }
 
 #[tokio::test(flavor = "multi_thread")]

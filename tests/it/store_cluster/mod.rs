@@ -20,13 +20,14 @@ mod slots;
 
 use std::time::{Duration, Instant};
 
-use countersign::store::{
-    AuditBounds, ClusterStore, RedisOptions, RedisServers, Result, Store, StoreError,
+use countersign::{
+    model::Account,
+    store::{AuditBounds, ClusterStore, RedisOptions, RedisServers, Result, Store, StoreError},
 };
 
 use crate::{
     store_redis::cost::asked,
-    store_world::{at, cause, email, join, log_in, open_shards, succession, visit},
+    store_world::{account, at, cause, email, join, log_in, open_shards, succession, visit},
     support::{PATIENCE, RedisServer, redis::redis_works},
 };
 
@@ -45,6 +46,11 @@ fn unavailable<T: std::fmt::Debug>(answer: Result<T>) -> String {
         Err(StoreError::Unavailable(why)) => why,
         other => panic!("{other:?}"),
     }
+}
+
+/// Somebody else who wants the same e-mail.
+fn rival(of: &Account) -> Account {
+    Account { email: of.email.clone(), ..account("x") }
 }
 
 /// Sweeps to the end.
