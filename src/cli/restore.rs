@@ -82,13 +82,7 @@ impl Restore {
         };
         let finished = match replacement {
             New::Sled(new) => new.finish().await.map_err(|error| self.refused(error)),
-            New::Redis(new) => new.finish().await.map_err(|error| match error {
-                // The step that puts it in place may have been done without an answer.
-                RedisReplacementError::Store(error) => {
-                    self.failed_after("whether it was done is not known", error)
-                }
-                error => self.refused_by_redis(error),
-            }),
+            New::Redis(new) => new.finish().await.map_err(|error| self.refused_by_redis(error)),
         };
         finished.map_err(|failure| failure.after_keys(found.placed))?;
         self.say(&found, config)
@@ -154,13 +148,10 @@ impl Restore {
         Ok(())
     }
 
-    fn failed(&self, reason: impl ToString) -> Failure {
-        self.failed_after(NOTHING_CHANGED, reason)
-    }
-
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-    fn failed_after(&self, changed: &'static str, reason: impl ToString) -> Failure {
-        Failure::Restore { file: self.file.clone(), reason: reason.to_string(), changed }
+    fn failed(&self, reason: impl ToString) -> Failure {
+        let (file, reason) = (self.file.clone(), reason.to_string());
+        Failure::Restore { file, reason, changed: NOTHING_CHANGED }
     }
 
     fn refused(&self, error: ReplacementError) -> Failure {
